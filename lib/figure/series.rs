@@ -1,0 +1,229 @@
+//! What a panel draws: lines, points, bars, histograms.
+
+/// A list of numbers as the renderers keep it.
+pub(super) fn numbers(values: impl IntoIterator<Item: Into<f64>>) -> Vec<f64> {
+    values.into_iter().map(Into::into).collect()
+}
+
+/// Panics unless a series' list is as long as its first.
+#[track_caller]
+fn same_length(name: &str, what: &str, found: usize, expected: usize) {
+    assert!(found == expected, "series {name:?} has {found} {what} for {expected} values");
+}
+
+/// A curve through points, in the order given.
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub(super) name: String,
+    pub(super) like: Option<String>,
+    pub(super) x: Vec<f64>,
+    pub(super) y: Vec<f64>,
+}
+
+impl Line {
+    /// A curve; `name` stands in the legend and chooses the style.
+    ///
+    /// # Panics
+    /// If `x` and `y` differ in length.
+    #[track_caller]
+    pub fn new(
+        name: impl Into<String>,
+        x: impl IntoIterator<Item: Into<f64>>,
+        y: impl IntoIterator<Item: Into<f64>>,
+    ) -> Line {
+        let (name, x, y) = (name.into(), numbers(x), numbers(y));
+        same_length(&name, "y values", y.len(), x.len());
+        Line { name, like: None, x, y }
+    }
+
+    /// Draws it in the style of another name, e.g. of a stage.
+    pub fn like(mut self, name: impl Into<String>) -> Line {
+        self.like = Some(name.into());
+        self
+    }
+}
+
+/// A cloud of points, each with an optional hover text.
+#[derive(Clone, Debug)]
+pub struct Points {
+    pub(super) name: String,
+    pub(super) like: Option<String>,
+    pub(super) x: Vec<f64>,
+    pub(super) y: Vec<f64>,
+    pub(super) hover: Vec<String>,
+}
+
+impl Points {
+    /// A cloud; `name` stands in the legend and chooses the style.
+    ///
+    /// # Panics
+    /// If `x` and `y` differ in length.
+    #[track_caller]
+    pub fn new(
+        name: impl Into<String>,
+        x: impl IntoIterator<Item: Into<f64>>,
+        y: impl IntoIterator<Item: Into<f64>>,
+    ) -> Points {
+        let (name, x, y) = (name.into(), numbers(x), numbers(y));
+        same_length(&name, "y values", y.len(), x.len());
+        Points { name, like: None, x, y, hover: Vec::new() }
+    }
+
+    /// One text per point, shown by the interactive rendering under the pointer; `\n` breaks the line.
+    ///
+    /// # Panics
+    /// If there is not one text per point.
+    #[track_caller]
+    pub fn hover(mut self, texts: impl IntoIterator<Item: Into<String>>) -> Points {
+        self.hover = texts.into_iter().map(Into::into).collect();
+        same_length(&self.name, "hover texts", self.hover.len(), self.x.len());
+        self
+    }
+
+    /// Draws it in the style of another name, e.g. of a quadrant.
+    pub fn like(mut self, name: impl Into<String>) -> Points {
+        self.like = Some(name.into());
+        self
+    }
+}
+
+/// One bar per category of the panel; several series stand side by side.
+#[derive(Clone, Debug)]
+pub struct Bars {
+    pub(super) name: String,
+    pub(super) like: Option<String>,
+    pub(super) values: Vec<f64>,
+    pub(super) low: Vec<f64>,
+    pub(super) high: Vec<f64>,
+    pub(super) texts: Vec<String>,
+}
+
+impl Bars {
+    /// Bars from zero (from the axis' lower end on a log scale) to `values`, in the order of
+    /// [`Panel::categories`](super::Panel::categories); NaN leaves a gap.
+    pub fn new(name: impl Into<String>, values: impl IntoIterator<Item: Into<f64>>) -> Bars {
+        let values = numbers(values);
+        Bars { name: name.into(), like: None, values, low: Vec::new(), high: Vec::new(), texts: Vec::new() }
+    }
+
+    /// Error bars: the ends of each value's confidence interval, on the axis' scale; NaN for none.
+    ///
+    /// # Panics
+    /// If there is not one interval per value.
+    #[track_caller]
+    pub fn ci(mut self, low: impl IntoIterator<Item: Into<f64>>, high: impl IntoIterator<Item: Into<f64>>) -> Bars {
+        (self.low, self.high) = (numbers(low), numbers(high));
+        same_length(&self.name, "lower ends", self.low.len(), self.values.len());
+        same_length(&self.name, "upper ends", self.high.len(), self.values.len());
+        self
+    }
+
+    /// A short text above each bar, e.g. `31 of 43`.
+    ///
+    /// # Panics
+    /// If there is not one text per value.
+    #[track_caller]
+    pub fn texts(mut self, texts: impl IntoIterator<Item: Into<String>>) -> Bars {
+        self.texts = texts.into_iter().map(Into::into).collect();
+        same_length(&self.name, "texts", self.texts.len(), self.values.len());
+        self
+    }
+
+    /// The upper end of a bar with its error bar.
+    pub(super) fn top(&self, category: usize) -> f64 {
+        let ends = [self.values.get(category), self.high.get(category), Some(&0.0)];
+        ends.into_iter().flatten().copied().fold(f64::NAN, f64::max)
+    }
+
+    /// Draws it in the style of another name, e.g. of a stage.
+    pub fn like(mut self, name: impl Into<String>) -> Bars {
+        self.like = Some(name.into());
+        self
+    }
+}
+
+/// Counts of values in bins of equal width.
+#[derive(Clone, Debug)]
+pub struct Histogram {
+    pub(super) name: String,
+    pub(super) like: Option<String>,
+    pub(super) edges: Vec<f64>,
+    pub(super) counts: Vec<f64>,
+    pub(super) n_outside: usize,
+}
+
+impl Histogram {
+    /// Counts `values` in `n_bins` bins between `min` and `max`, both ends included.
+    ///
+    /// # Panics
+    /// If there is no bin or `min` is not below `max`.
+    #[track_caller]
+    pub fn new(
+        name: impl Into<String>,
+        values: impl IntoIterator<Item: Into<f64>>,
+        n_bins: usize,
+        (min, max): (f64, f64),
+    ) -> Histogram {
+        let name = name.into();
+        assert!(n_bins > 0 && min < max, "histogram {name:?} has {n_bins} bins from {min} to {max}");
+        let width = (max - min) / n_bins as f64;
+        let mut counts = vec![0.0; n_bins];
+        let mut n_outside = 0;
+        for value in values.into_iter().map(Into::<f64>::into) {
+            match (min..=max).contains(&value) {
+                true => counts[(((value - min) / width) as usize).min(n_bins - 1)] += 1.0,
+                false => n_outside += 1,
+            }
+        }
+        let edges = (0..=n_bins).map(|bin| min + width * bin as f64).collect();
+        Histogram { name, like: None, edges, counts, n_outside }
+    }
+
+    /// Draws it in the style of another name, e.g. of a stage.
+    pub fn like(mut self, name: impl Into<String>) -> Histogram {
+        self.like = Some(name.into());
+        self
+    }
+}
+
+/// Any of the four, in the order in which they are drawn.
+#[derive(Clone, Debug)]
+pub(super) enum Series {
+    Line(Line),
+    Points(Points),
+    Bars(Bars),
+    Histogram(Histogram),
+}
+
+impl Series {
+    /// The name in the legend.
+    pub(super) fn name(&self) -> &str {
+        match self {
+            Series::Line(line) => &line.name,
+            Series::Points(points) => &points.name,
+            Series::Bars(bars) => &bars.name,
+            Series::Histogram(histogram) => &histogram.name,
+        }
+    }
+
+    /// The name that chooses the style.
+    pub(super) fn style_name(&self) -> &str {
+        let like = match self {
+            Series::Line(line) => &line.like,
+            Series::Points(points) => &points.like,
+            Series::Bars(bars) => &bars.like,
+            Series::Histogram(histogram) => &histogram.like,
+        };
+        like.as_deref().unwrap_or(self.name())
+    }
+
+    /// Number of values.
+    pub(super) fn n_values(&self) -> usize {
+        match self {
+            Series::Line(line) => line.x.len(),
+            Series::Points(points) => points.x.len(),
+            Series::Bars(bars) => bars.values.len(),
+            Series::Histogram(histogram) => histogram.counts.len(),
+        }
+    }
+}

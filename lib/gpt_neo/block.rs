@@ -1,0 +1,153 @@
+//! One block: attention and MLP, each behind a layer norm and added to the residual stream.
+
+use super::config::{GptNeoConfig, Reach};
+use crate::linear::Linear;
+use tch::{Kind, Tensor};
+
+/// Normalises each vector to mean 0 and (biased) variance 1, then scales and shifts it.
+#[derive(Debug)]
+pub struct LayerNorm {
+    /// Scale, [d_model].
+    pub weight: Tensor,
+    /// Shift, [d_model].
+    pub bias: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// # Shapes
+    /// `xs` […, d_model] → the same
+    pub fn forward(&self, xs: &Tensor) -> Tensor {
+        xs.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), self.eps, true)
+    }
+}
+
+/// Multi-head attention. GPT-Neo does not divide the scores by √d_head; queries, keys and values have no bias.
+#[derive(Debug)]
+pub struct Attention {
+    /// Queries.
+    pub q_proj: Linear,
+    /// Keys.
+    pub k_proj: Linear,
+    /// Values.
+    pub v_proj: Linear,
+    /// Output, with bias.
+    pub out_proj: Linear,
+    /// Number of heads.
+    pub n_heads: i64,
+    /// Positions seen, the current one included; `None` for all earlier ones.
+    pub window: Option<i64>,
+}
+
+impl Attention {
+    /// # Shapes
+    /// `xs` [batch, seq, d_model] → the same
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+        let (batch, seq, d_model) = xs.size3().expect("[batch, seq, d_model]");
+        let heads = |ys: Tensor| ys.view([batch, seq, self.n_heads, -1]).transpose(1, 2); // [batch, head, seq, d_head]
+        let q = heads(self.q_proj.forward(xs, train));
+        let k = heads(self.k_proj.forward(xs, train));
+        let v = heads(self.v_proj.forward(xs, train));
+        let mask = self.window.filter(|&window| window < seq).map(|window| local_mask(seq, window, xs.device()));
+        let is_causal = mask.is_none();
+        let attended = Tensor::scaled_dot_product_attention(&q, &k, &v, mask, 0.0, is_causal, 1.0, false);
+        let attended = attended.transpose(1, 2).reshape([batch, seq, d_model]);
+        self.out_proj.forward(&attended, train)
+    }
+}
+
+/// Position i sees j where 0 ≤ i − j < window.
+fn local_mask(seq: i64, window: i64, device: tch::Device) -> Tensor {
+    let all = Tensor::ones([seq, seq], (Kind::Bool, device));
+    all.tril(0).logical_and(&all.triu(1 - window))
+}
+
+/// The two-layer MLP with the tanh form of GELU (`gelu_new`).
+#[derive(Debug)]
+pub struct Mlp {
+    /// To the hidden layer.
+    pub c_fc: Linear,
+    /// Back to the residual stream.
+    pub c_proj: Linear,
+}
+
+impl Mlp {
+    /// # Shapes
+    /// `xs` [batch, seq, d_model] → the same
+    pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+        self.c_proj.forward(&self.c_fc.forward(xs, train).gelu("tanh"), train)
+    }
+}
+
+/// Attention and MLP.
+#[derive(Debug)]
+pub struct Block {
+    /// Before the attention.
+    pub ln_1: LayerNorm,
+    /// The attention.
+    pub attn: Attention,
+    /// Before the MLP.
+    pub ln_2: LayerNorm,
+    /// The MLP.
+    pub mlp: Mlp,
+}
+
+impl Block {
+    /// # Shapes
+    /// `resid` [batch, seq, d_model] → the same
+    pub fn forward(&self, resid: &Tensor, train: bool) -> Tensor {
+        let resid = resid + self.attn.forward(&self.ln_1.forward(resid), train);
+        let update = self.mlp.forward(&self.ln_2.forward(&resid), train);
+        resid + update
+    }
+
+    /// Builds block `index` from tensors by name, spelt as in the checkpoint.
+    pub(super) fn from_tensors<E>(cfg: &GptNeoConfig, index: usize, mut get: impl FnMut(&str) -> Result<Tensor, E>) -> Result<Block, E> {
+        let mut get = |name: &str| get(&format!("transformer.h.{index}.{name}"));
+        let window = (cfg.reach[index] == Reach::Local).then_some(cfg.window);
+        let eps = cfg.layer_norm_eps;
+        Ok(Block {
+            ln_1: LayerNorm { weight: get("ln_1.weight")?, bias: get("ln_1.bias")?, eps },
+            attn: Attention {
+                q_proj: Linear::new(get("attn.attention.q_proj.weight")?, None),
+                k_proj: Linear::new(get("attn.attention.k_proj.weight")?, None),
+                v_proj: Linear::new(get("attn.attention.v_proj.weight")?, None),
+                out_proj: Linear::new(get("attn.attention.out_proj.weight")?, Some(get("attn.attention.out_proj.bias")?)),
+                n_heads: cfg.n_heads,
+                window,
+            },
+            ln_2: LayerNorm { weight: get("ln_2.weight")?, bias: get("ln_2.bias")?, eps },
+            mlp: Mlp {
+                c_fc: Linear::new(get("mlp.c_fc.weight")?, Some(get("mlp.c_fc.bias")?)),
+                c_proj: Linear::new(get("mlp.c_proj.weight")?, Some(get("mlp.c_proj.bias")?)),
+            },
+        })
+    }
+
+    /// The six linear layers with their names inside the block.
+    pub fn linears(&self) -> [(&'static str, &Linear); 6] {
+        let (attn, mlp) = (&self.attn, &self.mlp);
+        [
+            ("attn.attention.q_proj", &attn.q_proj),
+            ("attn.attention.k_proj", &attn.k_proj),
+            ("attn.attention.v_proj", &attn.v_proj),
+            ("attn.attention.out_proj", &attn.out_proj),
+            ("mlp.c_fc", &mlp.c_fc),
+            ("mlp.c_proj", &mlp.c_proj),
+        ]
+    }
+
+    /// The same, to change them.
+    pub fn linears_mut(&mut self) -> [(&'static str, &mut Linear); 6] {
+        let (attn, mlp) = (&mut self.attn, &mut self.mlp);
+        [
+            ("attn.attention.q_proj", &mut attn.q_proj),
+            ("attn.attention.k_proj", &mut attn.k_proj),
+            ("attn.attention.v_proj", &mut attn.v_proj),
+            ("attn.attention.out_proj", &mut attn.out_proj),
+            ("mlp.c_fc", &mut mlp.c_fc),
+            ("mlp.c_proj", &mut mlp.c_proj),
+        ]
+    }
+}

@@ -1,0 +1,42 @@
+//! Training and held-out records.
+
+use super::Record;
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use std::collections::{HashMap, HashSet};
+
+/// Records for training and records that no training sees.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Split {
+    /// For training.
+    pub train: Vec<Record>,
+    /// For evaluation only.
+    pub heldout: Vec<Record>,
+}
+
+/// Holds out the fraction `heldout_frac` of the distinct stories, drawn by `seed`.
+///
+/// No story stands in both halves: records with the same story go to the same half. Both keep the given order.
+///
+/// # Panics
+/// If `heldout_frac` is not in 0–1.
+pub fn split(records: Vec<Record>, heldout_frac: f64, seed: u64) -> Split {
+    assert!((0.0..=1.0).contains(&heldout_frac), "heldout_frac is {heldout_frac}, expected 0 to 1");
+    let mut story_idx: HashMap<&[String], usize> = HashMap::new();
+    let mut story_of_record = Vec::with_capacity(records.len());
+    for record in &records {
+        let next = story_idx.len();
+        story_of_record.push(*story_idx.entry(&record.story).or_insert(next));
+    }
+    let mut order: Vec<usize> = (0..story_idx.len()).collect();
+    order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    order.truncate((heldout_frac * order.len() as f64).round() as usize);
+    let held: HashSet<usize> = order.into_iter().collect();
+
+    let mut halves = Split { train: Vec::new(), heldout: Vec::new() };
+    for (record, story) in records.into_iter().zip(story_of_record) {
+        if held.contains(&story) { halves.heldout.push(record) } else { halves.train.push(record) }
+    }
+    halves
+}

@@ -1,0 +1,142 @@
+"""Starts the notebook kernel. `cargo xtask setup` copies this file beside the kernel spec.
+
+evcxr builds each cell as a crate in a folder of its own. Left alone it forgets Cargo.lock at every start and
+compiles all dependencies again. So before each start this file lays out a workspace around that folder,
+target/kernel/N in the checkout that the notebook lies in:
+
+    Cargo.toml      members cellsN and pins; the profiles of the checkout's Cargo.toml
+    Cargo.lock      a copy of the checkout's: cells resolve to exactly its versions, without a network
+    cellsN/         evcxr's folder; cellsN/target leads to the checkout's target folder
+    pins/           depends on stagediff, so that cargo keeps the lock when evcxr asks for no dependencies
+    config/         evcxr's settings
+
+N is 1, or the next number whose lock is free: several notebooks may be open at once.
+
+    python kernel.py CONNECTION_FILE    becomes the kernel
+    python kernel.py --lay-out          only lays the workspace out, and prints its folder
+"""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+CELLS_MANIFEST = """\
+[package]
+name = "ctx"
+version = "1.0.0"
+edition = "2024"
+
+[lib]
+crate-type = ["cdylib"]
+path = "src/lib.rs"
+"""
+
+PINS_MANIFEST = """\
+[package]
+name = "pins"
+version = "0.0.0"
+edition = "2024"
+
+[target.'cfg(any())'.dependencies]
+stagediff = {{ path = "{root}" }}
+"""
+
+
+def find_checkout():
+    """The checkout around the current folder: Jupyter starts a kernel in its notebook's folder."""
+    here = Path.cwd()
+    return next((folder for folder in [here, *here.parents] if (folder / "xtask/kernel.py").is_file()), None)
+
+
+def find_target(root):
+    """The target folder: $CARGO_TARGET_DIR, or the one of the last setup, or the checkout's own."""
+    named = root / "target/kernel/target-folder"
+    if "CARGO_TARGET_DIR" in os.environ:
+        return root / os.environ["CARGO_TARGET_DIR"]
+    return Path(named.read_text()) if named.is_file() else root / "target"
+
+
+def claim_slot(target):
+    """The lowest number that no living kernel holds. The lock outlives this program's exec."""
+    target.mkdir(parents=True, exist_ok=True)
+    for number in range(1, 100):
+        lock = os.open(target / f"kernel-{number}.lock", os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        os.set_inheritable(lock, True)
+        return number
+    sys.exit("99 kernels are running: shut some down")
+
+
+def profiles(manifest):
+    """The [profile] tables of a manifest, as they stand there."""
+    kept, keep = [], False
+    for line in manifest.splitlines():
+        if line.startswith("["):
+            keep = line.startswith("[profile.")
+        if keep and not line.startswith("#"):
+            kept.append(line)
+    return "\n".join(kept) + "\n"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+
+
+def lay_out(root, target, number):
+    """Writes the workspace of one kernel and returns its folder."""
+    folder = root / f"target/kernel/{number}"
+    cells = folder / f"cells{number}"
+    manifest = (root / "Cargo.toml").read_text()
+    members = f'[workspace]\nmembers = ["{cells.name}", "pins"]\nresolver = "3"\n\n'
+    write(folder / "Cargo.toml", members + profiles(manifest))
+    shutil.copyfile(root / "Cargo.lock", folder / "Cargo.lock")
+    write(folder / "pins/Cargo.toml", PINS_MANIFEST.format(root=root))
+    write(folder / "pins/src/lib.rs", "")
+    write(cells / "Cargo.toml", CELLS_MANIFEST)
+    write(cells / "src/lib.rs", "")
+    link = cells / "target"
+    if not link.is_symlink() or Path(os.readlink(link)) != target:
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+    write(folder / "config/evcxr.toml", "[evcxr]\noffline_mode = true\n")
+    # Errors of `?` as they say themselves, and the linker that the dependencies were built for.
+    linker = "" if shutil.which("mold") else ":linker system\n"
+    write(folder / "config/init.evcxr", ":efmt {}\n" + linker)
+    return folder
+
+
+def find_rust():
+    """Puts cargo on PATH, and Rust's own shared library where a cell finds it."""
+    if shutil.which("cargo") is None:
+        os.environ["PATH"] += os.pathsep + os.environ.get("STAGEDIFF_CARGO_BIN", "")
+    library = subprocess.run(["rustc", "--print", "target-libdir"], capture_output=True, text=True).stdout.strip()
+    os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [os.environ.get("LD_LIBRARY_PATH"), library]))
+
+
+def main():
+    evcxr = os.environ.get("EVCXR_JUPYTER", "evcxr_jupyter")
+    find_rust()
+    root = find_checkout()
+    if root is not None:
+        target = find_target(root)
+        number = claim_slot(target)
+        folder = lay_out(root, target, number)
+        if sys.argv[1] == "--lay-out":
+            print(folder)
+            return
+        os.environ["EVCXR_TMPDIR"] = str(folder / f"cells{number}")
+        os.environ["EVCXR_CONFIG_DIR"] = str(folder / "config")
+    os.execvp(evcxr, [evcxr, "--control_file", sys.argv[1]])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`.
+//!
+//! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
+
+mod args;
+mod checkout;
+mod evcxr;
+mod findings;
+mod kernel;
+mod lab;
+mod libtorch;
+mod machine;
+mod notebooks;
+mod places;
+mod progress;
+mod run;
+mod settings;
+mod setup;
+mod test;
+
+use args::Command;
+use std::process::ExitCode;
+
+/// Errors are told to a person and handled nowhere: what failed, and what to do about it.
+type Result<T> = std::result::Result<T, String>;
+
+fn main() -> ExitCode {
+    match args::parse(std::env::args().skip(1)).and_then(dispatch) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Help => {
+            println!("{}", args::USAGE);
+            Ok(())
+        }
+        Command::Setup => setup::setup().map(|_| ()),
+        Command::Run(request) => run::run(&request),
+        Command::Test(rest) => test::test(&rest),
+        Command::Lab(settings, rest) => lab::lab(&settings, &rest),
+    }
+}

@@ -1,0 +1,94 @@
+//! Where things are: the checkout, the cache shared by all checkouts, the target folder.
+
+use crate::Result;
+use crate::settings::{self, Settings};
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The folders that the commands work in, all absolute.
+pub struct Places {
+    /// The checkout.
+    pub root: PathBuf,
+    /// `$STAGEDIFF_CACHE`, or `stagediff` in the user's cache folder: what is the same for every checkout.
+    pub cache: PathBuf,
+    /// Cargo's target folder.
+    pub target: PathBuf,
+}
+
+impl Places {
+    /// Finds the folders from the environment that `cargo run` gives.
+    pub fn find() -> Result<Places> {
+        let manifest = env::var_os("CARGO_MANIFEST_DIR").map_or(env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        let root = manifest.parent().ok_or("xtask lies in no folder")?.to_owned();
+        let exe = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+        // <target>/<host triple>/debug/xtask
+        let target = exe.ancestors().nth(3).ok_or("this program lies in no target folder; start it by `cargo xtask`")?;
+        let cache = env::var_os("STAGEDIFF_CACHE")
+            .map(PathBuf::from)
+            .or_else(|| Some(PathBuf::from(env::var_os("XDG_CACHE_HOME")?).join("stagediff")))
+            .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/stagediff")))
+            .ok_or("no cache folder: set HOME or STAGEDIFF_CACHE")?;
+        let cache = env::current_dir().map_err(|error| error.to_string())?.join(cache);
+        Ok(Places { root, cache, target: target.to_owned() })
+    }
+
+    /// The Python environment with libtorch and JupyterLab.
+    pub fn venv(&self) -> PathBuf {
+        self.cache.join("venv")
+    }
+
+    /// A program of the Python environment.
+    pub fn venv_bin(&self, name: &str) -> PathBuf {
+        self.venv().join("bin").join(name)
+    }
+
+    /// The folder of the notebooks, where they also run.
+    pub fn notebooks(&self) -> PathBuf {
+        self.root.join("notebooks")
+    }
+
+    /// The folder of a run's results.
+    pub fn run(&self, settings: &Settings) -> PathBuf {
+        self.root.join("data/runs").join(settings.run())
+    }
+
+    /// A command in the checkout, with the environment that a program linked to `libtorch` needs.
+    pub fn command(&self, program: impl AsRef<Path>, libtorch: &Path) -> Command {
+        let mut library_path = vec![libtorch.join("lib")];
+        library_path.extend(env::var_os("LD_LIBRARY_PATH").iter().flat_map(env::split_paths));
+        let mut command = Command::new(program.as_ref());
+        command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
+        command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
+        command
+    }
+
+    /// As [`Places::command`], with the settings for the library.
+    pub fn command_with(&self, program: impl AsRef<Path>, libtorch: &Path, settings: &Settings) -> Command {
+        let mut command = self.command(program, libtorch);
+        command.env(settings::VARIABLE, settings.to_json().to_string());
+        command
+    }
+
+    /// A path as it is shown to a person: seen from the checkout where it lies in it.
+    pub fn shown<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
+        path.strip_prefix(&self.root).unwrap_or(path).display()
+    }
+}
+
+/// Writes a file unless it already says the same, making its folder.
+pub fn write(path: &Path, text: &str) -> Result<()> {
+    if std::fs::read_to_string(path).is_ok_and(|old| old == text) {
+        return Ok(());
+    }
+    let folder = path.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::write(path, text))
+        .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Cargo, as the one that started this program.
+pub fn cargo() -> PathBuf {
+    env::var_os("CARGO").map_or("cargo".into(), PathBuf::from)
+}
