@@ -5,12 +5,13 @@ use crate::weights::Weights;
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tch::Tensor;
 
 /// Between two checkpoints: long enough to cost nothing, short enough to lose little.
-const INTERVAL: Duration = Duration::from_secs(30);
+pub const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Writes and reads the state of one training: parameters, Adam's moments, the step, and the log so far.
 #[derive(Debug)]
@@ -18,13 +19,19 @@ pub struct Checkpoint {
     path: PathBuf,
     /// What is trained, on what, how: a checkpoint of another training is not taken up.
     fingerprint: String,
+    every: Duration,
     written: Instant,
 }
 
 impl Checkpoint {
     /// A checkpoint at `path` of the training that `fingerprint` describes.
     pub fn new(path: impl Into<PathBuf>, fingerprint: String) -> Checkpoint {
-        Checkpoint { path: path.into(), fingerprint, written: Instant::now() }
+        Checkpoint { path: path.into(), fingerprint, every: INTERVAL, written: Instant::now() }
+    }
+
+    /// The same, written every `interval` instead of every [`INTERVAL`].
+    pub fn every(self, interval: Duration) -> Checkpoint {
+        Checkpoint { every: interval, ..self }
     }
 
     /// Takes up the state of an interrupted training, if there is one of this fingerprint: fills `params` and `adam`
@@ -51,7 +58,7 @@ impl Checkpoint {
         }
         let damaged = |e: &dyn std::fmt::Display| Error::invalid(&self.path, format!("damaged checkpoint ({e}): remove it"));
         adam.n_steps = state.about("n_steps")?.parse().map_err(|e| damaged(&e))?;
-        Ok(Some(serde_json::from_str(state.about("log")?).map_err(|e| damaged(&e))?))
+        Ok(Some(read_log(state.about("log")?).map_err(|e| damaged(&e))?))
     }
 
     /// Writes the state, if the last time was long enough ago.
@@ -59,7 +66,7 @@ impl Checkpoint {
     /// # Errors
     /// The folder cannot be written to.
     pub fn save_if_due<Log: Serialize>(&mut self, params: &[Tensor], adam: &Adam, log: &[Log]) -> Result<()> {
-        if self.written.elapsed() < INTERVAL {
+        if self.written.elapsed() < self.every {
             return Ok(());
         }
         self.written = Instant::now();
@@ -79,7 +86,7 @@ impl Checkpoint {
         }
         state.describe("training", &self.fingerprint);
         state.describe("n_steps", adam.n_steps);
-        state.describe("log", serde_json::to_string(log).map_err(|e| Error::invalid(&self.path, e.to_string()))?);
+        state.describe("log", log_text(log).map_err(|e| Error::invalid(&self.path, e.to_string()))?);
         state.write(&self.path)
     }
 
@@ -91,5 +98,38 @@ impl Checkpoint {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+/// A log of numbers as JSON in which fractions are texts: Rust reads its own spelling of a number back bit for bit,
+/// serde_json may miss the last bit.
+///
+/// # Errors
+/// A line is no plain data.
+pub fn log_text<Log: Serialize>(log: &[Log]) -> serde_json::Result<String> {
+    let spelt = |leaf: Value| match leaf.as_f64() {
+        Some(number) if leaf.is_f64() => Value::String(number.to_string()),
+        _ => leaf,
+    };
+    Ok(map_leaves(serde_json::to_value(log)?, &spelt).to_string())
+}
+
+/// Reads what [`log_text`] wrote.
+///
+/// # Errors
+/// The text is no such log.
+pub fn read_log<Log: DeserializeOwned>(text: &str) -> serde_json::Result<Vec<Log>> {
+    let number = |leaf: Value| match leaf.as_str().and_then(|text| text.parse::<f64>().ok()) {
+        Some(number) => number.into(),
+        None => leaf,
+    };
+    serde_json::from_value(map_leaves(serde_json::from_str(text)?, &number))
+}
+
+fn map_leaves(value: Value, leaf: &dyn Fn(Value) -> Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(|item| map_leaves(item, leaf)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, map_leaves(field, leaf))).collect(),
+        other => leaf(other),
     }
 }

@@ -205,6 +205,9 @@ impl Crosscoder {
             return Err(Error::invalid(path, format!("w_enc has shape {:?}, expected [latent, hook · d_model]", shape("w_enc"))));
         };
         let n_hooks = hooks.len() as i64;
+        if n_inputs % n_hooks != 0 {
+            return Err(Error::invalid(path, format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points")));
+        }
         Ok(Crosscoder {
             d_model: n_inputs / n_hooks,
             w_enc: weights.get("w_enc", &[n_latents, n_inputs])?,

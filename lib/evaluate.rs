@@ -1,4 +1,5 @@
-//! Measuring a crosscoder on held-out sequences of its own model and data.
+//! How faithful a crosscoder is, on held-out sequences of its own model and data: unexplained variance, and what its
+//! reconstructions cost the language model.
 
 use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
@@ -6,42 +7,20 @@ use crate::fit::next_token_loss_of;
 use crate::gpt_neo::GptNeo;
 use crate::hook::HookPoint;
 use crate::metrics::{Fvu, FvuSums, recovered_loss};
-use crate::stats::percentile;
 use tch::{Kind, Tensor};
 
 /// Sequences at once.
 const BATCH: i64 = 16;
-/// Tokens kept for each latent.
-pub const N_TOP: i64 = 5;
 /// Sequences on which the language model's losses are measured.
 const N_LOSS_SEQUENCES: i64 = 48;
 
-/// Everything measured of one crosscoder.
+/// How faithful a crosscoder is to its model.
 #[derive(Debug)]
 pub struct Evaluation {
-    /// Tokens measured on.
-    pub n_tokens: i64,
     /// Unexplained variance.
     pub fvu: Fvu,
-    /// Latents above threshold a token: mean, 5th and 95th percentile.
-    pub l0: (f64, f64, f64),
-    /// Share of tokens on which each latent fires.
-    pub density: Vec<f64>,
-    /// Each latent's strongest tokens, strongest first; fewer where it fires on fewer.
-    pub top: Vec<Vec<Firing>>,
     /// Language-model losses at each hook point, then for all at once.
     pub losses: Vec<PatchedLoss>,
-}
-
-/// One firing of a latent.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Firing {
-    /// The latent's value, in scaled units.
-    pub activation: f64,
-    /// Row of the token matrix.
-    pub sequence: i64,
-    /// Position in it.
-    pub position: i64,
 }
 
 /// Next-token losses (nats) with a hook point's activations left alone, replaced by their reconstruction, by zero, and by
@@ -72,13 +51,6 @@ impl PatchedLoss {
     }
 }
 
-impl Evaluation {
-    /// Share of latents that fired on none of the tokens.
-    pub fn dead_frac(&self) -> f64 {
-        self.density.iter().filter(|&&share| share == 0.0).count() as f64 / self.density.len() as f64
-    }
-}
-
 /// Measures `crosscoder` on `tokens`.
 ///
 /// # Shapes
@@ -86,68 +58,14 @@ impl Evaluation {
 pub fn evaluate(crosscoder: &Crosscoder, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Evaluation {
     let _no_grad = tch::no_grad_guard();
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
-    let n_hooks = reading.hooks.len() as i64;
-    let mut sums = FvuSums::new(seq, n_hooks, crosscoder.d_model);
-    let mut n_fired = Tensor::zeros([crosscoder.n_latents()], (Kind::Int64, model.wte.device()));
-    let mut l0: Vec<f64> = Vec::new();
-    let mut strongest = Strongest::default();
-    for start in (0..n_sequences).step_by(BATCH as usize) {
-        let part = tokens.narrow(0, start, BATCH.min(n_sequences - start));
+    let mut sums = FvuSums::new(seq, reading.hooks.len() as i64, crosscoder.d_model);
+    for part in tokens.split(BATCH, 0) {
         let acts = reading.acts(model, &part); // [batch, seq, hook, d_model]
-        let scaled = &acts * crosscoder.scale.view([1, 1, -1, 1]);
-        let latents = crosscoder.encode(&scaled.flatten(0, 1)).latents;
-        let recon = crosscoder.decode(&latents).view_as(&scaled) / crosscoder.scale.view([1, 1, -1, 1]);
+        let recon = crosscoder.reconstruct(&acts.flatten(0, 1)).view_as(&acts);
         sums.add(&acts, &recon);
-        let fires = latents.gt(0.0);
-        n_fired += fires.sum_dim_intlist(0, false, Kind::Int64);
-        l0.extend(Vec::<f64>::try_from(&fires.sum_dim_intlist(1, false, Kind::Double)).expect("one count a token"));
-        strongest.add(&latents, start * seq);
     }
-    let n_tokens = n_sequences * seq;
-    let density = Vec::<f64>::try_from(&(n_fired.to_kind(Kind::Double) / n_tokens as f64)).expect("one share a latent");
-    let mean = l0.iter().sum::<f64>() / n_tokens as f64;
-    Evaluation {
-        n_tokens,
-        fvu: sums.fvu(),
-        l0: (mean, percentile(&l0, 5.0), percentile(&l0, 95.0)),
-        density,
-        top: strongest.firings(seq),
-        losses: patched_losses(crosscoder, model, reading, &tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(n_sequences))),
-    }
-}
-
-/// The strongest tokens of each latent, batch by batch.
-#[derive(Default)]
-struct Strongest {
-    held: Option<(Tensor, Tensor)>,
-}
-
-impl Strongest {
-    /// # Shapes
-    /// `latents` [token, latent]
-    fn add(&mut self, latents: &Tensor, first_token: i64) {
-        let (values, places) = latents.topk(N_TOP, 0, true, true); // [top, latent]
-        let places = places + first_token;
-        self.held = Some(match self.held.take() {
-            None => (values, places),
-            Some((held_values, held_places)) => {
-                let (values, places) = (Tensor::cat(&[held_values, values], 0), Tensor::cat(&[held_places, places], 0));
-                let (values, order) = values.topk(N_TOP, 0, true, true);
-                (values, places.gather(0, &order, false))
-            }
-        });
-    }
-
-    fn firings(self, seq: i64) -> Vec<Vec<Firing>> {
-        let Some((values, places)) = self.held else { return Vec::new() };
-        let values = Vec::<Vec<f64>>::try_from(&values.tr().to_kind(Kind::Double)).expect("[latent, top]");
-        let places = Vec::<Vec<i64>>::try_from(&places.tr()).expect("[latent, top]");
-        let firing = |(activation, place): (f64, i64)| Firing { activation, sequence: place / seq, position: place % seq };
-        let of_latent = |(values, places): (Vec<f64>, Vec<i64>)| {
-            values.into_iter().zip(places).filter(|(value, _)| *value > 0.0).map(firing).collect()
-        };
-        values.into_iter().zip(places).map(of_latent).collect()
-    }
+    let for_losses = tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(n_sequences));
+    Evaluation { fvu: sums.fvu(), losses: patched_losses(crosscoder, model, reading, &for_losses) }
 }
 
 /// What replaces the activations at a hook point.

@@ -45,6 +45,12 @@ pub struct FitStep {
     pub lr: f64,
 }
 
+impl std::fmt::Display for FitStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {:>5}   loss {:.3} nats a token   learning rate {:.1e}", self.step, self.loss_nats, self.lr)
+    }
+}
+
 /// Lines of the log in a whole training.
 const N_LINES: i64 = 50;
 

@@ -3,6 +3,8 @@
 use crate::weights::Weights;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -78,27 +80,47 @@ impl Lora {
 /// Reads `adapter_config.json` as PEFT writes it.
 ///
 /// # Errors
-/// The file is missing, no JSON, or asks for something else than plain LoRA.
+/// The file is missing, no JSON, or asks for something else than plain LoRA: the setting is named.
 pub fn read_peft_config(path: &Path) -> Result<LoraConfig> {
-    #[derive(Deserialize)]
-    struct PeftConfig {
-        peft_type: String,
-        r: i64,
-        lora_alpha: f64,
-        #[serde(default)]
-        lora_dropout: f64,
-        target_modules: Vec<String>,
-        #[serde(default)]
-        bias: Option<String>,
-    }
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
     let config: PeftConfig = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
-    let bias = config.bias.unwrap_or_else(|| "none".into());
-    if config.peft_type != "LORA" || bias != "none" {
-        let reason = format!("peft_type {:?} with bias {bias:?}, expected \"LORA\" with bias \"none\"", config.peft_type);
-        return Err(Error::invalid(path, reason));
-    }
+    config.check(path)?;
     Ok(LoraConfig { rank: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout, targets: config.target_modules })
+}
+
+#[derive(Deserialize)]
+struct PeftConfig {
+    peft_type: String,
+    r: i64,
+    lora_alpha: f64,
+    #[serde(default)]
+    lora_dropout: f64,
+    target_modules: Vec<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+impl PeftConfig {
+    /// Refuses the settings that make the update something else than (α / r) · B A.
+    fn check(&self, path: &Path) -> Result<()> {
+        let refused = |name: &str, value: &dyn std::fmt::Display| {
+            Err(Error::invalid(path, format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)")))
+        };
+        if self.peft_type != "LORA" {
+            return refused("peft_type", &self.peft_type);
+        }
+        const VARIANTS: [&str; 7] = ["bias", "lora_bias", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern"];
+        let is_plain = |value: &Value| match value {
+            Value::Null | Value::Bool(false) => true,
+            Value::String(text) => text == "none",
+            Value::Object(fields) => fields.is_empty(),
+            _ => false,
+        };
+        match self.rest.iter().find(|(name, value)| VARIANTS.contains(&name.as_str()) && !is_plain(value)) {
+            Some((name, value)) => refused(name, value),
+            None => Ok(()),
+        }
+    }
 }
 
 /// The name that PEFT gives to one half of an adapter: `half` is `A` or `B`, `layer` the layer's name in the checkpoint.

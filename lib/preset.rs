@@ -5,10 +5,10 @@ use crate::gpt_neo::GptNeoConfig;
 use crate::lora::LoraConfig;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// All sizes of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preset {
     /// `smoke`, `tiny`, `small` or `paper`.
     pub name: String,
@@ -17,7 +17,6 @@ pub struct Preset {
     /// Share of the records that is kept out of every training.
     pub heldout_frac: f64,
     /// The language model's sizes.
-    #[serde(skip)]
     pub model: GptNeoConfig,
     /// Pretraining of the base model.
     pub pretrain: FitConfig,
@@ -65,8 +64,8 @@ impl Preset {
             name: "smoke".into(),
             n_records: 1500,
             model: GptNeoConfig::alternating(32, 4, 512),
-            pretrain: FitConfig { batch: 16, n_steps: 60, seq: 192, lr: 4e-3, warm_up_steps: 5 },
-            finetune: FitConfig { batch: 16, n_steps: 40, seq: 192, lr: 1e-2, warm_up_steps: 2 },
+            pretrain: FitConfig { batch: 16, n_steps: 150, seq: 192, lr: 1e-2, warm_up_steps: 5 },
+            finetune: FitConfig { batch: 16, n_steps: 120, seq: 128, lr: 1e-2, warm_up_steps: 2 },
             n_latents: 192,
             stage_s: TrainConfig { n_steps: 400, ..tiny.stage_s.clone() },
             later_stages: TrainConfig { n_steps: 150, ..tiny.later_stages.clone() },

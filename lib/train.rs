@@ -1,7 +1,7 @@
 //! Training crosscoders on a stream of activations.
 
 use crate::activations::ActivationStream;
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{self, Checkpoint};
 use crate::crosscoder::{Crosscoder, LossConfig, gradients};
 use crate::optim::{Adam, AdamConfig};
 use crate::recipe::Recipe;
@@ -10,7 +10,7 @@ use crate::stage::Stage;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tch::{Kind, Tensor};
 
 /// How a crosscoder is trained.
@@ -80,6 +80,13 @@ pub struct TrainStep {
     pub activations_per_s: f64,
 }
 
+impl std::fmt::Display for TrainStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TrainStep { step, loss_recon, l0_mean, dead_frac, lambda_s, .. } = self;
+        write!(f, "step {step:>6}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}", 100.0 * dead_frac)
+    }
+}
+
 /// Lines of the log in a whole training.
 const N_LINES: i64 = 50;
 
@@ -91,12 +98,14 @@ pub struct Trainee {
     pub crosscoder: Crosscoder,
     /// The log.
     pub log: Vec<TrainStep>,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
 }
 
 impl Trainee {
     /// A crosscoder that starts where `parent` is.
     pub fn new(stage: Stage, parent: &Crosscoder) -> Trainee {
-        Trainee { stage, crosscoder: parent.copy(), log: Vec::new() }
+        Trainee { stage, crosscoder: parent.copy(), log: Vec::new(), checkpoint_every: checkpoint::INTERVAL }
     }
 }
 
@@ -135,7 +144,7 @@ impl<'a> Course<'a> {
         let mut params = trainee.crosscoder.params();
         let mut adam = Adam::new(&params, AdamConfig::default());
         let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.stage));
-        let checkpoint = Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage));
+        let checkpoint = Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage)).every(trainee.checkpoint_every);
         trainee.log = checkpoint.resume(&mut params, &mut adam)?.unwrap_or_default();
         let sums = Sums::new(&trainee.crosscoder);
         Ok(Course { trainee, params, adam, checkpoint, sums })

@@ -7,13 +7,16 @@ target/kernel/N in the checkout that the notebook lies in:
     Cargo.toml      members cellsN and pins; the profiles of the checkout's Cargo.toml
     Cargo.lock      a copy of the checkout's: cells resolve to exactly its versions, without a network
     cellsN/         evcxr's folder; cellsN/target leads to the checkout's target folder
-    pins/           depends on stagediff, so that cargo keeps the lock when evcxr asks for no dependencies
+    pins/           names stagediff, so that cargo keeps the lock when evcxr asks for no dependencies
     config/         evcxr's settings
 
 N is 1, or the next number whose lock is free: several notebooks may be open at once.
 
     python kernel.py CONNECTION_FILE    becomes the kernel
-    python kernel.py --lay-out          only lays the workspace out, and prints its folder
+    python kernel.py --lay-out          only lays the workspace out, as after `:dep stagediff`, and prints cellsN
+
+With STAGEDIFF_KERNEL=light evcxr's own analysis sees no dependencies. That saves most of a minute a kernel; the price
+is that each variable of a cell needs its type written and that completion knows nothing of stagediff.
 """
 
 import fcntl
@@ -32,8 +35,12 @@ edition = "2024"
 [lib]
 crate-type = ["cdylib"]
 path = "src/lib.rs"
+
+[dependencies]
+stagediff = {{ path = "{root}" }}
 """
 
+# The platform that is never: in the lock, yet no work for evcxr's analysis.
 PINS_MANIFEST = """\
 [package]
 name = "pins"
@@ -92,7 +99,7 @@ def write(path, text):
 
 
 def lay_out(root, target, number):
-    """Writes the workspace of one kernel and returns its folder."""
+    """Writes the workspace of one kernel and returns the folder of its cells."""
     folder = root / f"target/kernel/{number}"
     cells = folder / f"cells{number}"
     manifest = (root / "Cargo.toml").read_text()
@@ -101,17 +108,30 @@ def lay_out(root, target, number):
     shutil.copyfile(root / "Cargo.lock", folder / "Cargo.lock")
     write(folder / "pins/Cargo.toml", PINS_MANIFEST.format(root=root))
     write(folder / "pins/src/lib.rs", "")
-    write(cells / "Cargo.toml", CELLS_MANIFEST)
     write(cells / "src/lib.rs", "")
+    write(cells / "Cargo.toml", CELLS_MANIFEST.format(root=root))
     link = cells / "target"
     if not link.is_symlink() or Path(os.readlink(link)) != target:
         link.unlink(missing_ok=True)
         link.symlink_to(target)
     write(folder / "config/evcxr.toml", "[evcxr]\noffline_mode = true\n")
-    # Errors of `?` as they say themselves, and the linker that the dependencies were built for.
+    # Errors of `?` in their own words, and the linker that the dependencies were built for.
     linker = "" if shutil.which("mold") else ":linker system\n"
     write(folder / "config/init.evcxr", ":efmt {}\n" + linker)
-    return folder
+    return cells
+
+
+def set_analysis(folder, light):
+    """Lets evcxr's analysis see the dependencies, or not.
+
+    It asks cargo from the workspace's folder and, told that rustc is missing, does without; evcxr's own builds
+    start in cellsN and name their rustc.
+    """
+    config = folder / ".cargo/config.toml"
+    if light:
+        write(config, '[build]\nrustc = "no-analysis-of-dependencies"\n')
+    else:
+        config.unlink(missing_ok=True)
 
 
 def find_rust():
@@ -128,13 +148,17 @@ def main():
     root = find_checkout()
     if root is not None:
         target = find_target(root)
-        number = claim_slot(target)
-        folder = lay_out(root, target, number)
+        cells = lay_out(root, target, claim_slot(target))
+        light = os.environ.get("STAGEDIFF_KERNEL") == "light"
         if sys.argv[1] == "--lay-out":
-            print(folder)
+            set_analysis(cells.parent, light=False)
+            print(cells)
             return
-        os.environ["EVCXR_TMPDIR"] = str(folder / f"cells{number}")
-        os.environ["EVCXR_CONFIG_DIR"] = str(folder / "config")
+        set_analysis(cells.parent, light)
+        os.environ["EVCXR_TMPDIR"] = str(cells)
+        os.environ["EVCXR_CONFIG_DIR"] = str(cells.parent / "config")
+    # evcxr greets on stdout, into whatever else is printed there; cells' output takes another way.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.execvp(evcxr, [evcxr, "--control_file", sys.argv[1]])
 
 

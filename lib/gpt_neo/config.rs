@@ -1,11 +1,12 @@
 //! Sizes of a GPT-Neo, in the form of Hugging Face's `config.json`.
 
 use crate::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 /// How far back a block's attention sees.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Reach {
     /// All earlier positions.
     Global,
@@ -14,7 +15,8 @@ pub enum Reach {
 }
 
 /// Sizes of the model. Field names in brackets are those of `config.json`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GptNeoConfig {
     /// Number of tokens in the vocabulary (`vocab_size`).
     pub n_vocab: i64,

@@ -41,7 +41,7 @@ impl Feature {
 
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{self:?}")
+        f.pad(&format!("{self:?}"))
     }
 }
 

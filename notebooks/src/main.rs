@@ -1,1 +1,54 @@
-fn main(){}
+//! The notebooks as one program: the same cells, compiled.
+//!
+//! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// A notebook's code.
+type Notebook = fn() -> Result<(), Box<dyn std::error::Error>>;
+
+include!(concat!(env!("OUT_DIR"), "/notebooks.rs"));
+
+fn main() -> ExitCode {
+    let names: Vec<String> = std::env::args().skip(1).collect();
+    match select(&names).and_then(|selected| selected.into_iter().try_for_each(run)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
+fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
+    let known = || NOTEBOOKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    match names {
+        [] => Err(format!("name notebooks, or say `all`: there are {}", known())),
+        [word] if word == "list" => {
+            NOTEBOOKS.iter().for_each(|(name, _)| println!("{name}"));
+            Ok(Vec::new())
+        }
+        [word] if word == "all" => {
+            let (overview, stages): (Vec<_>, Vec<_>) = NOTEBOOKS.iter().partition(|(name, _)| name.starts_with("00_"));
+            Ok([stages, overview].concat())
+        }
+        names => names
+            .iter()
+            .map(|wanted| {
+                let named = |name: &str| name == wanted || name.split('_').next() == Some(wanted);
+                let found = NOTEBOOKS.iter().find(|(name, _)| named(name));
+                found.copied().ok_or_else(|| format!("no notebook `{wanted}`: there are {}", known()))
+            })
+            .collect(),
+    }
+}
+
+fn run((name, notebook): (&'static str, Notebook)) -> Result<(), String> {
+    println!("\n── {name}");
+    let start = Instant::now();
+    notebook().map_err(|error| format!("{name}: {error}"))?;
+    println!("── {name}: {:.1} s", start.elapsed().as_secs_f64());
+    Ok(())
+}

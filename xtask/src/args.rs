@@ -151,7 +151,10 @@ mod tests {
 
     #[test]
     fn test_hands_its_arguments_on() {
-        assert_eq!(parsed("test nf4 -- --nocapture"), Ok(Command::Test(vec!["nf4".into(), "--".into(), "--nocapture".into()])));
+        assert_eq!(
+            parsed("test nf4 -- --nocapture"),
+            Ok(Command::Test(vec!["nf4".into(), "--".into(), "--nocapture".into()]))
+        );
     }
 
     #[test]

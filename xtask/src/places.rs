@@ -23,7 +23,8 @@ impl Places {
         let root = manifest.parent().ok_or("xtask lies in no folder")?.to_owned();
         let exe = env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
         // <target>/<host triple>/debug/xtask
-        let target = exe.ancestors().nth(3).ok_or("this program lies in no target folder; start it by `cargo xtask`")?;
+        let target =
+            exe.ancestors().nth(3).ok_or("this program lies in no target folder; start it by `cargo xtask`")?;
         let cache = env::var_os("STAGEDIFF_CACHE")
             .map(PathBuf::from)
             .or_else(|| Some(PathBuf::from(env::var_os("XDG_CACHE_HOME")?).join("stagediff")))

@@ -58,7 +58,8 @@ impl Steps {
         let program = command.get_program().to_string_lossy().into_owned();
         let log_path = self.logs.join(format!("{name}.log"));
         std::fs::create_dir_all(&self.logs).map_err(|error| format!("cannot make {}: {error}", self.logs.display()))?;
-        let mut log = File::create(&log_path).map_err(|error| format!("cannot write {}: {error}", log_path.display()))?;
+        let mut log =
+            File::create(&log_path).map_err(|error| format!("cannot write {}: {error}", log_path.display()))?;
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| format!("cannot start {program}: {error}"))?;
         let (sender, lines) = channel();
@@ -70,14 +71,17 @@ impl Steps {
             return Ok(());
         }
         let tail = Vec::from(last).join("\n");
-        Err(format!("{program} failed ({status}); the end of its output:\n\n{tail}\n\nall of it: {}", log_path.display()))
+        Err(format!(
+            "{program} failed ({status}); the end of its output:\n\n{tail}\n\nall of it: {}",
+            log_path.display()
+        ))
     }
 }
 
 /// Which part of a command's output a person sees.
 #[derive(Clone, Copy)]
 pub enum Show {
-    /// The lines that pip prints for each package.
+    /// The lines that pip prints for each large package.
     Packages,
     /// A count of crates from time to time, out of about so many.
     Crates(usize),
@@ -87,8 +91,8 @@ impl Show {
     fn shows(self, line: &str) -> bool {
         let starts = |words: &[&str]| words.iter().any(|word| line.trim_start().starts_with(word));
         match self {
-            Show::Packages => starts(&["Downloading", "Installing", "Successfully"]),
-            Show::Crates(_) => starts(&["Updating", "Downloaded ", "Finished", "Installed"]),
+            Show::Packages => starts(&["Downloading"]) && line.ends_with("MB)"),
+            Show::Crates(_) => starts(&["Updating", "Downloaded ", "Installed"]),
         }
     }
 }

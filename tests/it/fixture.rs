@@ -1,0 +1,135 @@
+//! Reference numbers of tests/fixtures and how results are held against them; folders that a test may write to.
+
+use serde_json::Value;
+use stagediff::weights::Weights;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tch::{Device, Kind, Tensor};
+
+/// A file or folder of tests/fixtures.
+pub fn path(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+/// The tensors of one file.
+pub fn tensors(name: &str) -> Tensors {
+    Tensors(Weights::read(path(name), Device::Cpu).unwrap())
+}
+
+/// Tensors by name.
+pub struct Tensors(Weights);
+
+impl Tensors {
+    pub fn get(&self, name: &str) -> Tensor {
+        self.0.tensors.get(name).unwrap_or_else(|| panic!("no tensor {name} in {:?}", self.0)).shallow_clone()
+    }
+
+    /// Tensors whose name begins with `prefix`, under the rest of their name.
+    pub fn below(&self, prefix: &str) -> Vec<(String, Tensor)> {
+        let named = self.0.tensors.iter();
+        named.filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.into(), tensor.shallow_clone()))).collect()
+    }
+}
+
+/// One JSON file.
+pub fn json(name: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path(name)).unwrap()).unwrap()
+}
+
+/// A list of numbers in JSON.
+pub fn numbers(value: &Value) -> Vec<f64> {
+    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+}
+
+/// Largest magnitude of a tensor.
+pub fn max_abs(tensor: &Tensor) -> f64 {
+    tensor.detach().to_kind(Kind::Double).abs().max().double_value(&[])
+}
+
+/// No element is further than `tolerance` from the expected one.
+#[track_caller]
+pub fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64) {
+    assert_eq!(found.size(), expected.size());
+    let error = max_abs(&(found.detach().to_kind(Kind::Double) - expected.to_kind(Kind::Double)));
+    assert!(error <= tolerance, "off by {error:e}, allowed {tolerance:e}");
+}
+
+/// No element is further from the expected one than `tolerance` times the largest expected magnitude of its slice (along
+/// the last dimension). A slice of zeros must be zero.
+#[track_caller]
+pub fn assert_close_by_slice(found: &Tensor, expected: &Tensor, tolerance: f64) {
+    assert_eq!(found.size(), expected.size());
+    let largest = |tensor: &Tensor| tensor.abs().amax([-1i64].as_slice(), false);
+    let (found, expected) = (found.detach().to_kind(Kind::Double), expected.to_kind(Kind::Double));
+    let excess = max_abs(&(largest(&(found - &expected)) - largest(&expected) * tolerance).clamp_min(0.0));
+    assert_eq!(excess, 0.0, "a slice is further off than {tolerance:e} of its largest");
+}
+
+/// Two numbers agree but for a fraction `tolerance` of the expected one.
+#[track_caller]
+pub fn assert_near(found: f64, expected: f64, tolerance: f64) {
+    assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} is not {expected} within {tolerance:e}");
+}
+
+/// Two tensors hold the same bits.
+#[track_caller]
+pub fn assert_same(found: &Tensor, expected: &Tensor) {
+    assert_eq!((found.size(), found.kind()), (expected.size(), expected.kind()));
+    assert!(found.equal(expected), "off by {:e}", max_abs(&(found - expected)));
+}
+
+/// Seeds libtorch's generator, which all tests share: whoever draws from it holds the guard until it has drawn.
+pub fn seeded(seed: i64) -> MutexGuard<'static, ()> {
+    static GENERATOR: Mutex<()> = Mutex::new(());
+    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
+    tch::manual_seed(seed);
+    guard
+}
+
+/// Standard normal values of a seed.
+pub fn normal(size: &[i64], seed: i64) -> Tensor {
+    let _generator = seeded(seed);
+    Tensor::randn(size, (Kind::Float, Device::Cpu))
+}
+
+/// An empty folder of one test, removed afterwards.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(test: &str) -> Folder {
+        let dir = std::env::temp_dir().join(format!("stagediff-it-{}-{test}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        Folder(dir)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn join(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// A file with this content.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, content).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The message of an error, which must hold each of `parts`.
+#[track_caller]
+pub fn assert_says<T>(result: stagediff::Result<T>, parts: &[&str]) {
+    let message = result.err().expect("an error").to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in: {message}");
+    }
+}

