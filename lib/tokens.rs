@@ -140,7 +140,8 @@ impl Rows {
         Rows::of(encoded.into_iter().map(|ids| ids.into_iter().map(|id| (id, true)).collect()), tokenizer, seq)
     }
 
-    /// Examples for fine-tuning: only the tokens after `Story:` count.
+    /// Examples for fine-tuning: only the tokens after `Story:` count. An example whose header alone fills the row is
+    /// left out.
     pub fn of_examples(examples: &[Example], tokenizer: &Tokenizer, seq: usize) -> Rows {
         let encoded = tokenizer.encode_all_with_starts(examples.iter().map(|example| example.text.as_str()).collect());
         let marked = encoded.into_iter().zip(examples).map(|(ids, example)| {
@@ -154,7 +155,10 @@ impl Rows {
         let mut cells = Vec::new();
         for mut row in texts {
             row.resize(seq, filler);
-            cells.extend(row);
+            let teaches = row.iter().skip(1).any(|(_, with_loss)| *with_loss); // the first token is never predicted
+            if teaches {
+                cells.extend(row);
+            }
         }
         let (tokens, with_loss): (Vec<i64>, Vec<bool>) = cells.into_iter().unzip();
         let size = [-1, seq as i64];

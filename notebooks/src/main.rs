@@ -52,3 +52,36 @@ fn run((name, notebook): (&'static str, Notebook)) -> Result<(), String> {
     println!("── {name}: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells as they stand in the notebook, without the kernel's own lines.
+    fn cells(name: &str) -> Vec<String> {
+        let path = format!("{}/{name}.ipynb", env!("CARGO_MANIFEST_DIR"));
+        let notebook: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let code = |cell: &serde_json::Value| -> String {
+            cell["source"].as_array().unwrap().iter().filter_map(|line| line.as_str()).filter(|line| !line.starts_with(":dep")).collect()
+        };
+        notebook["cells"].as_array().unwrap().iter().filter(|cell| cell["cell_type"] == "code").map(code).collect()
+    }
+
+    #[test]
+    fn the_binary_holds_the_notebooks_code() {
+        let compiled = include_str!(concat!(env!("OUT_DIR"), "/notebooks.rs"));
+        for (name, _) in NOTEBOOKS {
+            let mut rest = compiled.split(&format!("pub fn nb_{name}()")).nth(1).expect("a function of the notebook");
+            for cell in cells(name) {
+                let place = rest.find(cell.trim()).unwrap_or_else(|| panic!("{name}: not compiled, or out of order: {cell}"));
+                rest = &rest[place + cell.trim().len()..];
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_known_ones() {
+        let error = select(&["nonsense".into()]).unwrap_err();
+        assert!(error.contains("nonsense") && error.contains("05_crosscoder"), "{error}");
+    }
+}

@@ -108,14 +108,14 @@ fn jumprelu_gradients_are_the_closed_form() {
         (Vec::<Vec<f64>>::try_from(&pre_acts).unwrap(), Vec::<Vec<f64>>::try_from(&upstream).unwrap());
     let (d_pre_acts, d_log_threshold) =
         (Vec::<Vec<f64>>::try_from(&d_pre_acts).unwrap(), Vec::<f64>::try_from(&d_log_threshold).unwrap());
-    for latent in 0..6 {
-        let mut sum = 0.0;
+    for (latent, found) in d_log_threshold.iter().enumerate() {
+        let mut expected = 0.0;
         for (row, pre_acts) in pre_acts.iter().enumerate() {
             let (pre, up) = (pre_acts[latent], upstream[row][latent]);
             assert_eq!(d_pre_acts[row][latent], if pre > 0.8 { up } else { 0.0 });
-            sum -= if (pre - 0.8).abs() < 0.25 { up * 0.8 * 0.8 / 0.5 } else { 0.0 };
+            expected -= if (pre - 0.8).abs() < 0.25 { up * 0.8 * 0.8 / 0.5 } else { 0.0 };
         }
-        assert!((d_log_threshold[latent] - sum).abs() < 1e-12);
+        assert!((found - expected).abs() < 1e-12);
     }
 }
 

