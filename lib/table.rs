@@ -60,13 +60,35 @@ pub fn read(path: &Path) -> Result<DataFrame> {
     ParquetReader::new(file).finish().map_err(|e| Error::invalid(path, e.to_string()))
 }
 
+/// The column called `name`.
+///
+/// Looked up one by one and not through Polars' hashed schema, which a data frame keeps once it was asked for: each cell
+/// of a notebook has a hash seed of its own, so a schema kept in one cell finds nothing in the next.
+///
+/// # Errors
+/// There is no such column; those that there are are named.
+pub fn column<'a>(table: &'a DataFrame, name: &str) -> Result<&'a Series> {
+    let known = || table.columns().iter().map(|column| column.name().as_str()).collect::<Vec<_>>().join(", ");
+    let found = table.columns().iter().find(|column| column.name().as_str() == name);
+    found.ok_or_else(|| Error::setting("column", name, format!("expected one of {}", known())))
+}
+
+/// The columns of these names, in their order.
+///
+/// # Errors
+/// There is no such column.
+pub fn select(table: &DataFrame, names: &[&str]) -> Result<DataFrame> {
+    let columns = names.iter().map(|name| column(table, name).cloned()).collect::<Result<Vec<Series>>>()?;
+    Ok(DataFrame::new(table.height(), columns)?)
+}
+
 /// The numbers of a column; null becomes NaN.
 ///
 /// # Errors
 /// There is no such column, or it holds no numbers.
 pub fn numbers(table: &DataFrame, name: &str) -> Result<Vec<f64>> {
-    let column = table.column(name)?.cast(&polars::prelude::DataType::Float64)?;
-    Ok(column.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    let numbers = column(table, name)?.cast(&polars::prelude::DataType::Float64)?;
+    Ok(numbers.f64()?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
 }
 
 /// The texts of a column; null becomes empty.
@@ -74,7 +96,7 @@ pub fn numbers(table: &DataFrame, name: &str) -> Result<Vec<f64>> {
 /// # Errors
 /// There is no such column, or it holds no texts.
 pub fn texts(table: &DataFrame, name: &str) -> Result<Vec<String>> {
-    Ok(table.column(name)?.str()?.iter().map(|value| value.unwrap_or_default().to_string()).collect())
+    Ok(column(table, name)?.str()?.iter().map(|value| value.unwrap_or_default().to_string()).collect())
 }
 
 /// The truth values of a column; null becomes false.
@@ -82,7 +104,7 @@ pub fn texts(table: &DataFrame, name: &str) -> Result<Vec<String>> {
 /// # Errors
 /// There is no such column, or it holds no truth values.
 pub fn flags(table: &DataFrame, name: &str) -> Result<Vec<bool>> {
-    Ok(table.column(name)?.bool()?.iter().map(|value| value.unwrap_or_default()).collect())
+    Ok(column(table, name)?.bool()?.iter().map(|value| value.unwrap_or_default()).collect())
 }
 
 /// The rows in which the column `name` holds `text`.
