@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 /// Sequences at once.
 const BATCH: i64 = 16;
 /// Sequences on which the language model's losses are measured.
-const N_LOSS_SEQUENCES: i64 = 48;
+const N_LOSS_SEQUENCES: i64 = 32;
 
 /// How faithful a crosscoder is to its model.
 #[derive(Debug)]

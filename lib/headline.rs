@@ -102,8 +102,9 @@ fn finding(table: &DataFrame) -> Result<Vec<Headline>> {
         let elsewhere = (relevant.iter().sum::<f64>() - relevant[both]) / (active.iter().sum::<f64>() - active[both]);
         let at = |column: &str| -> Result<f64> { Ok(numbers(&table, column)?[both]) };
         let here = format!("{} ({} of {}) against {} elsewhere", percent(at("relevant_frac")?), relevant[both], active[both], percent(elsewhere));
-        let odds = format!("odds ratio {:.1} ({:.1} to {:.1})", at("odds_ratio")?, at("odds_low")?, at("odds_high")?);
-        rows.push(Headline::new(&format!("relevant share of active latents turned on both axes, {name}"), format!("{here}, {odds}"), published));
+        let odds = format!(", odds ratio {:.1} ({:.1} to {:.1})", at("odds_ratio")?, at("odds_low")?, at("odds_high")?);
+        let ours = if active[both] == 0.0 { format!("no latent there; {} elsewhere", percent(elsewhere)) } else { here + &odds };
+        rows.push(Headline::new(&format!("relevant share of active latents turned on both axes, {name}"), ours, published));
     }
     Ok(rows)
 }

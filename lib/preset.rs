@@ -77,8 +77,8 @@ impl Preset {
 
     /// The default: all stages in at most 12 minutes on two cores, from a base model that comes with the project.
     pub fn tiny() -> Preset {
-        let stage_s = TrainConfig { n_steps: 5000, lr: 1e-3, warm_up_frac: 0.1, lambda_s: 0.12, ..TrainConfig::published_s() };
-        let later_stages = TrainConfig { n_steps: 1500, lr: 3e-4, lambda_s: 0.12, ..TrainConfig::published_later() };
+        let stage_s = TrainConfig { n_steps: 4000, lr: 1e-3, warm_up_frac: 0.1, lambda_s: 0.25, ..TrainConfig::published_s() };
+        let later_stages = TrainConfig { n_steps: 1200, lr: 3e-4, lambda_s: 0.25, ..TrainConfig::published_later() };
         Preset {
             name: "tiny".into(),
             n_records: 30_000,
@@ -86,7 +86,7 @@ impl Preset {
             model: GptNeoConfig::alternating(128, 8, 2048),
             pretrain: FitConfig { batch: 16, n_steps: 3000, seq: 256, lr: 3e-3, warm_up_steps: 100 },
             lora: LoraConfig::all_linear(),
-            finetune: FitConfig { batch: 16, n_steps: 150, seq: 192, lr: 3e-3, warm_up_steps: 2 },
+            finetune: FitConfig { batch: 16, n_steps: 220, seq: 128, lr: 2e-3, warm_up_steps: 2 },
             seq: 128,
             n_latents: 1024,
             initial_firing_frac: 0.5,

@@ -118,7 +118,7 @@ pub struct Share {
     pub ci_low: f64,
     /// Its upper end.
     pub ci_high: f64,
-    /// Odds of being relevant, in this quadrant over elsewhere.
+    /// Odds of being relevant, in this quadrant over elsewhere; NaN where no latent of it is active.
     pub odds_ratio: f64,
     /// 95 % interval of the odds ratio (Woolf).
     pub odds_low: f64,
@@ -141,7 +141,9 @@ pub fn shares(quadrants: &[Quadrant], active: &[bool], relevant: &[bool]) -> Vec
         let hits_out = count(&outside, &|latent| active[latent] && relevant[latent]);
         let misses_out = count(&outside, &|latent| active[latent] && !relevant[latent]);
         let table = TwoByTwo { hits_in: n_relevant, misses_in: n_active - n_relevant, hits_out, misses_out };
-        let ((ci_low, ci_high), (odds_ratio, odds_low, odds_high)) = (wilson(n_relevant, n_active), table.odds_ratio());
+        let (ci_low, ci_high) = wilson(n_relevant, n_active);
+        let undefined = (f64::NAN, f64::NAN, f64::NAN);
+        let (odds_ratio, odds_low, odds_high) = if n_active == 0 { undefined } else { table.odds_ratio() };
         let n_latents = count(&inside, &|_| true);
         let relevant_frac = n_relevant as f64 / n_active as f64;
         Share { quadrant: here, n_latents, n_active, n_relevant, relevant_frac, ci_low, ci_high, odds_ratio, odds_low, odds_high, p_value: table.fisher_p() }
