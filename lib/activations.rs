@@ -41,7 +41,8 @@ impl Reading {
     /// # Shapes
     /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model]
     pub fn harvest(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let parts: Vec<Tensor> = tokens.split(MODEL_BATCH, 0).iter().map(|part| self.acts(model, part).flatten(0, 1)).collect();
+        let parts: Vec<Tensor> =
+            tokens.split(MODEL_BATCH, 0).iter().map(|part| self.acts(model, part).flatten(0, 1)).collect();
         Tensor::cat(&parts, 0)
     }
 }
@@ -74,12 +75,30 @@ impl<'a> ActivationStream<'a> {
     ///
     /// # Shapes
     /// `tokens` [sequence, seq], `scale` [hook]
-    pub fn new(model: &'a GptNeo, reading: &'a Reading, tokens: &'a Tensor, scale: &Tensor, batch: i64, buffer_acts: i64, seed: u64) -> Self {
+    pub fn new(
+        model: &'a GptNeo,
+        reading: &'a Reading,
+        tokens: &'a Tensor,
+        scale: &Tensor,
+        batch: i64,
+        buffer_acts: i64,
+        seed: u64,
+    ) -> Self {
         let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
         let per_block = (buffer_acts.max(batch) as u64).div_ceil(seq as u64) as i64;
         let sequences = Batches::new(n_sequences, per_block, seed);
         let batches_per_block = per_block * seq / batch;
-        Self { model, reading, tokens, scale: scale.view([1, -1, 1]), batch, batches_per_block, sequences, seed, block: None }
+        Self {
+            model,
+            reading,
+            tokens,
+            scale: scale.view([1, -1, 1]),
+            batch,
+            batches_per_block,
+            sequences,
+            seed,
+            block: None,
+        }
     }
 
     /// The batch of step `step`, counted from 0.

@@ -35,7 +35,8 @@ pub fn ask(model: &GptNeo, tokenizer: &Tokenizer, examples: &[Example]) -> Vec<A
     }
     let mut continuations = vec![String::new(); examples.len()];
     for (length, members) in by_length {
-        let ids: Vec<i64> = members.iter().flat_map(|&index| prompts[index][prompts[index].len() - length..].to_vec()).collect();
+        let ids: Vec<i64> =
+            members.iter().flat_map(|&index| prompts[index][prompts[index].len() - length..].to_vec()).collect();
         let batch = Tensor::from_slice(&ids).view([members.len() as i64, length as i64]).to_device(model.wte.device());
         let said = generate(model, &batch, N_NEW, Sampling::Greedy).to_kind(Kind::Int64);
         for (row, &index) in members.iter().enumerate() {
@@ -43,6 +44,7 @@ pub fn ask(model: &GptNeo, tokenizer: &Tokenizer, examples: &[Example]) -> Vec<A
             continuations[index] = tokenizer.decode(&ids);
         }
     }
-    let answer = |(example, continuation): (&Example, String)| Answer { prompt: example.prompt().to_string(), continuation };
+    let answer =
+        |(example, continuation): (&Example, String)| Answer { prompt: example.prompt().to_string(), continuation };
     examples.iter().zip(continuations).map(answer).collect()
 }

@@ -52,7 +52,16 @@ fn make(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel> {
     let config: &GptNeoConfig = &run.preset.model;
     let tokenizer = pretrain::tokenizer(&records, config.n_vocab)?;
     let (seed, checkpoint) = (run.seed_for("base model"), run.path("checkpoints/base.safetensors"));
-    let (model, log) = pretrain::language_model(config, &tokenizer, &records, &run.preset.pretrain, seed, &checkpoint, run.device, progress)?;
+    let (model, log) = pretrain::language_model(
+        config,
+        &tokenizer,
+        &records,
+        &run.preset.pretrain,
+        seed,
+        &checkpoint,
+        run.device,
+        progress,
+    )?;
     Ok(BaseModel { model, tokenizer, log })
 }
 

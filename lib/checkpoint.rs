@@ -56,7 +56,8 @@ impl Checkpoint {
                 Ok(())
             })?;
         }
-        let damaged = |e: &dyn std::fmt::Display| Error::invalid(&self.path, format!("damaged checkpoint ({e}): remove it"));
+        let damaged =
+            |e: &dyn std::fmt::Display| Error::invalid(&self.path, format!("damaged checkpoint ({e}): remove it"));
         adam.n_steps = state.about("n_steps")?.parse().map_err(|e| damaged(&e))?;
         Ok(Some(read_log(state.about("log")?).map_err(|e| damaged(&e))?))
     }

@@ -202,11 +202,17 @@ impl Crosscoder {
         let hooks: Vec<HookPoint> = weights.about("hooks")?.split(' ').map(str::parse).collect::<Result<_>>()?;
         let shape = |name: &str| weights.tensors.get(name).map(Tensor::size).unwrap_or_default();
         let &[n_latents, n_inputs] = shape("w_enc").as_slice() else {
-            return Err(Error::invalid(path, format!("w_enc has shape {:?}, expected [latent, hook · d_model]", shape("w_enc"))));
+            return Err(Error::invalid(
+                path,
+                format!("w_enc has shape {:?}, expected [latent, hook · d_model]", shape("w_enc")),
+            ));
         };
         let n_hooks = hooks.len() as i64;
         if n_inputs % n_hooks != 0 {
-            return Err(Error::invalid(path, format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points")));
+            return Err(Error::invalid(
+                path,
+                format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points"),
+            ));
         }
         Ok(Crosscoder {
             d_model: n_inputs / n_hooks,

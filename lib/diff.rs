@@ -3,7 +3,7 @@
 use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::firing::{Firing, Firings, firings};
-use crate::quadrants::{Cuts, Quadrant, Share, against_null, shares};
+use crate::quadrants::{Arms, Cuts, Quadrant, Share, against_null, shares};
 use crate::recipe::{DecoderSpace, Population, Recipe};
 use crate::rotation::{decoder_cosines, encoder_cosines};
 use crate::run::{Part, Run};
@@ -129,10 +129,15 @@ impl Diff {
         let tokenizer = run.tokenizer()?;
         let readouts = [Readout::of(run, Stage::DF, &tokenizer)?, Readout::of(run, Stage::MF, &tokenizer)?];
         let [df, mf] = &readouts;
-        let active = df.firings.density.iter().zip(&mf.firings.density).map(|(df, mf)| *df > 0.0 && *mf > 0.0).collect();
+        let active =
+            df.firings.density.iter().zip(&mf.firings.density).map(|(df, mf)| *df > 0.0 && *mf > 0.0).collect();
         let diff = Diff { x, y, readouts, active, recipe: run.recipe };
         if !diff.active.contains(&true) {
-            return Err(Error::setting("active latents", 0, "expected some: no latent fires in both DF and MF; train longer or lower lambda_s"));
+            return Err(Error::setting(
+                "active latents",
+                0,
+                "expected some: no latent fires in both DF and MF; train longer or lower lambda_s",
+            ));
         }
         Ok(diff)
     }
@@ -157,10 +162,12 @@ impl Diff {
     pub fn definitions(&self) -> Vec<(&'static str, Option<Cuts>, Vec<Quadrant>)> {
         let (x, y) = (self.x.deciding(&self.recipe), self.y.deciding(&self.recipe));
         let by_cuts = |name, cuts: Cuts| (name, Some(cuts), cuts.quadrants(x, y));
-        let mut definitions = vec![by_cuts("percentile_5", self.percentile_cuts()), by_cuts("cut_0.7", Cuts::fixed(0.7))];
+        let mut definitions =
+            vec![by_cuts("percentile_5", self.percentile_cuts()), by_cuts("cut_0.7", Cuts::fixed(0.7))];
         if let (Some(null_x), Some(null_y)) = (&self.x.null, &self.y.null) {
             let density = &self.readouts[0].firings.density;
-            let quadrants = against_null((&self.x.scaled, null_x), (&self.y.scaled, null_y), density, &self.active, 0.05);
+            let (x, y) = (Arms { real: &self.x.scaled, null: null_x }, Arms { real: &self.y.scaled, null: null_y });
+            let quadrants = against_null(x, y, density, &self.active, 0.05);
             definitions.push(("null_q05", None, quadrants));
         }
         definitions
@@ -198,16 +205,19 @@ impl Diff {
     pub fn top_tokens_table(&self) -> DataFrame {
         let of_readout = |readout: &Readout| -> Vec<TopTokenRow> {
             let of_latent = |(latent, top): (usize, &Vec<Firing>)| -> Vec<TopTokenRow> {
-                top.iter().enumerate().map(|(rank, firing)| TopTokenRow {
-                    stage: readout.stage.to_string(),
-                    latent: latent as u32,
-                    rank: rank as i64 + 1,
-                    token: readout.top_tokens[latent][rank].clone(),
-                    activation: firing.activation,
-                    record: firing.sequence,
-                    position: firing.position,
-                    context: readout.contexts[latent][rank].clone(),
-                }).collect()
+                top.iter()
+                    .enumerate()
+                    .map(|(rank, firing)| TopTokenRow {
+                        stage: readout.stage.to_string(),
+                        latent: latent as u32,
+                        rank: rank as i64 + 1,
+                        token: readout.top_tokens[latent][rank].clone(),
+                        activation: firing.activation,
+                        record: firing.sequence,
+                        position: firing.position,
+                        context: readout.contexts[latent][rank].clone(),
+                    })
+                    .collect()
             };
             readout.firings.top.iter().enumerate().flat_map(of_latent).collect()
         };

@@ -79,29 +79,45 @@ enum Patch {
 
 fn patched_losses(crosscoder: &Crosscoder, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Vec<PatchedLoss> {
     let mean = reading.harvest(model, tokens).mean_dim([0i64].as_slice(), false, Kind::Float); // [hook, d_model]
-    let parts: Vec<(Tensor, Tensor)> = tokens.split(BATCH, 0).into_iter().map(|part| {
-        let part = part.to_device(model.wte.device());
-        let acts = reading.acts(model, &part);
-        let recon = crosscoder.reconstruct(&acts.flatten(0, 1)).view_as(&acts);
-        (part, recon)
-    }).collect();
+    let parts: Vec<(Tensor, Tensor)> = tokens
+        .split(BATCH, 0)
+        .into_iter()
+        .map(|part| {
+            let part = part.to_device(model.wte.device());
+            let acts = reading.acts(model, &part);
+            let recon = crosscoder.reconstruct(&acts.flatten(0, 1)).view_as(&acts);
+            (part, recon)
+        })
+        .collect();
     let loss = |hook: Option<HookPoint>, patch: Patch| -> f64 {
-        let losses = parts.iter().map(|(part, recon)| loss_with(model, reading, part, hook, patch, recon, &mean) * part.size()[0] as f64);
+        let losses = parts
+            .iter()
+            .map(|(part, recon)| loss_with(model, reading, part, hook, patch, recon, &mean) * part.size()[0] as f64);
         losses.sum::<f64>() / tokens.size()[0] as f64
     };
     let clean_nats = loss(None, Patch::Nothing);
     let places = reading.hooks.iter().map(|&hook| Some(hook)).chain([None]);
-    places.map(|hook| PatchedLoss {
-        hook,
-        clean_nats,
-        patched_nats: loss(hook, Patch::Reconstruction),
-        zero_nats: loss(hook, Patch::Zero),
-        mean_nats: loss(hook, Patch::Mean),
-    }).collect()
+    places
+        .map(|hook| PatchedLoss {
+            hook,
+            clean_nats,
+            patched_nats: loss(hook, Patch::Reconstruction),
+            zero_nats: loss(hook, Patch::Zero),
+            mean_nats: loss(hook, Patch::Mean),
+        })
+        .collect()
 }
 
 /// Loss with one hook point patched, or with all of them where `hook` is `None`.
-fn loss_with(model: &GptNeo, reading: &Reading, tokens: &Tensor, hook: Option<HookPoint>, patch: Patch, recon: &Tensor, mean: &Tensor) -> f64 {
+fn loss_with(
+    model: &GptNeo,
+    reading: &Reading,
+    tokens: &Tensor,
+    hook: Option<HookPoint>,
+    patch: Patch,
+    recon: &Tensor,
+    mean: &Tensor,
+) -> f64 {
     let resid = model.resid(tokens, false, &mut |point, resid| {
         let Some(place) = reading.hooks.iter().position(|&known| known == point) else { return resid };
         if hook.is_some_and(|only| only != point) {

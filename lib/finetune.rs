@@ -38,7 +38,18 @@ pub struct Finetuned {
 ///
 /// # Errors
 /// There are no examples, the training diverges, or the checkpoint cannot be written.
-pub fn finetune(start: &GptNeo, base: Base, examples: &[Example], tokenizer: &Tokenizer, lora: &LoraConfig, cfg: &FitConfig, recipe: &Recipe, seed: u64, checkpoint_path: &Path, progress: &mut dyn FnMut(&FitStep)) -> Result<Finetuned> {
+pub fn finetune(
+    start: &GptNeo,
+    base: Base,
+    examples: &[Example],
+    tokenizer: &Tokenizer,
+    lora: &LoraConfig,
+    cfg: &FitConfig,
+    recipe: &Recipe,
+    seed: u64,
+    checkpoint_path: &Path,
+    progress: &mut dyn FnMut(&FitStep),
+) -> Result<Finetuned> {
     if examples.is_empty() {
         return Err(Error::setting("examples", 0, "expected stories whose header is short enough (METHOD §2)"));
     }
@@ -50,13 +61,20 @@ pub fn finetune(start: &GptNeo, base: Base, examples: &[Example], tokenizer: &To
     model.attach(lora);
     let mut params: Vec<Tensor> = model.adapters().into_iter().map(|(_, tensor)| tensor).collect();
     if params.is_empty() {
-        return Err(Error::setting("lora.targets", lora.targets.join(", "), "expected names of linear layers, such as q_proj"));
+        return Err(Error::setting(
+            "lora.targets",
+            lora.targets.join(", "),
+            "expected names of linear layers, such as q_proj",
+        ));
     }
     let rows = Rows::of_examples(examples, tokenizer, cfg.seq);
     if rows.n_rows() == 0 {
         return Err(Error::setting("finetune.seq", cfg.seq, "expected more: no story begins within so many tokens"));
     }
-    let mut checkpoint = Checkpoint::new(checkpoint_path, format!("finetune {base:?} {lora:?} {cfg:?} seed {seed} on {} examples", examples.len()));
+    let mut checkpoint = Checkpoint::new(
+        checkpoint_path,
+        format!("finetune {base:?} {lora:?} {cfg:?} seed {seed} on {} examples", examples.len()),
+    );
     let log = fit(&model, &mut params, &rows, cfg, seed_for(seed, "fine-tuning rows"), &mut checkpoint, progress)?;
     let mut adapters = Weights::new();
     model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));

@@ -98,7 +98,8 @@ impl Strongest {
         let Some((values, places)) = self.held else { return Vec::new() };
         let values = Vec::<Vec<f64>>::try_from(&values.tr().to_kind(Kind::Double)).expect("[latent, top]");
         let places = Vec::<Vec<i64>>::try_from(&places.tr()).expect("[latent, top]");
-        let firing = |(activation, place): (f64, i64)| Firing { activation, sequence: place / seq, position: place % seq };
+        let firing =
+            |(activation, place): (f64, i64)| Firing { activation, sequence: place / seq, position: place % seq };
         let of_latent = |(values, places): (Vec<f64>, Vec<i64>)| {
             values.into_iter().zip(places).filter(|(value, _)| *value > 0.0).map(firing).collect()
         };

@@ -59,7 +59,15 @@ const N_LINES: i64 = 50;
 ///
 /// # Errors
 /// The loss is no number any more, or the checkpoint cannot be read or written.
-pub fn fit(model: &GptNeo, params: &mut [Tensor], rows: &Rows, cfg: &FitConfig, seed: u64, checkpoint: &mut Checkpoint, progress: &mut dyn FnMut(&FitStep)) -> Result<Vec<FitStep>> {
+pub fn fit(
+    model: &GptNeo,
+    params: &mut [Tensor],
+    rows: &Rows,
+    cfg: &FitConfig,
+    seed: u64,
+    checkpoint: &mut Checkpoint,
+    progress: &mut dyn FnMut(&FitStep),
+) -> Result<Vec<FitStep>> {
     let device = model.wte.device();
     let mut adam = Adam::new(params, AdamConfig::default());
     let mut log: Vec<FitStep> = checkpoint.resume(params, &mut adam)?.unwrap_or_default();
@@ -77,9 +85,14 @@ pub fn fit(model: &GptNeo, params: &mut [Tensor], rows: &Rows, cfg: &FitConfig, 
         n_tokens += n_counted;
         sum_nats += loss.double_value(&[]) * n_counted as f64;
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
-            let line = FitStep { step: step + 1, n_tokens, loss_nats: sum_nats / n_tokens as f64, lr: schedule.at(step) };
+            let line =
+                FitStep { step: step + 1, n_tokens, loss_nats: sum_nats / n_tokens as f64, lr: schedule.at(step) };
             if !line.loss_nats.is_finite() {
-                return Err(Error::setting("loss", line.loss_nats, format!("at step {}: lower the learning rate", step + 1)));
+                return Err(Error::setting(
+                    "loss",
+                    line.loss_nats,
+                    format!("at step {}: lower the learning rate", step + 1),
+                ));
             }
             progress(&line);
             log.push(line);

@@ -66,9 +66,14 @@ impl GptNeo {
         }
     }
 
-    fn from_tensors<E>(config: &GptNeoConfig, mut get: impl FnMut(&str) -> std::result::Result<Tensor, E>) -> std::result::Result<GptNeo, E> {
+    fn from_tensors<E>(
+        config: &GptNeoConfig,
+        mut get: impl FnMut(&str) -> std::result::Result<Tensor, E>,
+    ) -> std::result::Result<GptNeo, E> {
         let (wte, wpe) = (get("transformer.wte.weight")?, get("transformer.wpe.weight")?);
-        let blocks = (0..config.n_layers()).map(|index| Block::from_tensors(config, index, &mut get)).collect::<std::result::Result<_, E>>()?;
+        let blocks = (0..config.n_layers())
+            .map(|index| Block::from_tensors(config, index, &mut get))
+            .collect::<std::result::Result<_, E>>()?;
         let (weight, bias) = (get("transformer.ln_f.weight")?, get("transformer.ln_f.bias")?);
         let ln_f = LayerNorm { weight, bias, eps: config.layer_norm_eps };
         Ok(GptNeo { config: config.clone(), wte, wpe, blocks, ln_f })
@@ -77,7 +82,8 @@ impl GptNeo {
     /// A model of its own with the same values. Adapters are not copied.
     pub fn copy(&self) -> GptNeo {
         let tensors: std::collections::BTreeMap<String, Tensor> = self.tensors().into_iter().collect();
-        let take = |name: &str| -> std::result::Result<Tensor, std::convert::Infallible> { Ok(tensors[name].detach().copy()) };
+        let take =
+            |name: &str| -> std::result::Result<Tensor, std::convert::Infallible> { Ok(tensors[name].detach().copy()) };
         match GptNeo::from_tensors(&self.config, take) {
             Ok(model) => model,
         }
@@ -97,9 +103,7 @@ impl GptNeo {
     /// # Errors
     /// A tensor is missing or of another shape than `config` asks for.
     pub fn from_weights(config: &GptNeoConfig, weights: &Weights) -> Result<GptNeo> {
-        GptNeo::from_tensors(config, |name| {
-            Ok(weights.get(name, &tensor_shape(config, name))?.to_kind(Kind::Float))
-        })
+        GptNeo::from_tensors(config, |name| Ok(weights.get(name, &tensor_shape(config, name))?.to_kind(Kind::Float)))
     }
 
     /// Writes a Hugging Face folder, `config.json` and `model.safetensors`, with tensors of `kind` (`Kind::Half` for
@@ -129,7 +133,9 @@ impl GptNeo {
             ("transformer.ln_f.bias".to_string(), self.ln_f.bias.shallow_clone()),
         ];
         for (index, block) in self.blocks.iter().enumerate() {
-            let mut push = |name: &str, tensor: &Tensor| tensors.push((format!("transformer.h.{index}.{name}"), tensor.shallow_clone()));
+            let mut push = |name: &str, tensor: &Tensor| {
+                tensors.push((format!("transformer.h.{index}.{name}"), tensor.shallow_clone()))
+            };
             for (name, norm) in [("ln_1", &block.ln_1), ("ln_2", &block.ln_2)] {
                 push(&format!("{name}.weight"), &norm.weight);
                 push(&format!("{name}.bias"), &norm.bias);
@@ -157,9 +163,19 @@ impl GptNeo {
         self.resid_until(tokens, self.blocks.len(), train, edit)
     }
 
-    fn resid_until(&self, tokens: &Tensor, n_blocks: usize, train: bool, edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor) -> Tensor {
+    fn resid_until(
+        &self,
+        tokens: &Tensor,
+        n_blocks: usize,
+        train: bool,
+        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+    ) -> Tensor {
         let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
-        assert!(seq <= self.config.n_positions, "sequence of {seq} tokens, the model has {} positions", self.config.n_positions);
+        assert!(
+            seq <= self.config.n_positions,
+            "sequence of {seq} tokens, the model has {} positions",
+            self.config.n_positions
+        );
         let embedded = Tensor::embedding(&self.wte, tokens, -1, false, false) + self.wpe.narrow(0, 0, seq);
         let mut resid = edit(HookPoint::ResidPre(0), embedded);
         for (index, block) in self.blocks.iter().take(n_blocks).enumerate() {
@@ -204,7 +220,9 @@ impl GptNeo {
 
     /// Quantises every linear layer of the blocks to NF4; embeddings, head, norms and biases stay float.
     pub fn quantise(&mut self) {
-        self.blocks.iter_mut().for_each(|block| block.linears_mut().into_iter().for_each(|(_, linear)| linear.quantise()));
+        self.blocks
+            .iter_mut()
+            .for_each(|block| block.linears_mut().into_iter().for_each(|(_, linear)| linear.quantise()));
     }
 
     /// Adds fresh adapters to the layers that `cfg` names, and freezes everything else.
@@ -283,6 +301,11 @@ fn tensor_shape(config: &GptNeoConfig, name: &str) -> Vec<i64> {
 impl std::fmt::Debug for GptNeo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let GptNeoConfig { n_vocab, d_model, n_heads, .. } = self.config;
-        write!(f, "GptNeo({} blocks, d_model {d_model}, {n_heads} heads, vocabulary {n_vocab}, {} parameters)", self.blocks.len(), self.n_parameters())
+        write!(
+            f,
+            "GptNeo({} blocks, d_model {d_model}, {n_heads} heads, vocabulary {n_vocab}, {} parameters)",
+            self.blocks.len(),
+            self.n_parameters()
+        )
     }
 }

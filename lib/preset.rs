@@ -77,7 +77,8 @@ impl Preset {
 
     /// The default: all stages in at most 12 minutes on two cores, from a base model that comes with the project.
     pub fn tiny() -> Preset {
-        let stage_s = TrainConfig { n_steps: 4000, lr: 1e-3, warm_up_frac: 0.1, lambda_s: 0.25, ..TrainConfig::published_s() };
+        let stage_s =
+            TrainConfig { n_steps: 4000, lr: 1e-3, warm_up_frac: 0.1, lambda_s: 0.25, ..TrainConfig::published_s() };
         let later_stages = TrainConfig { n_steps: 1200, lr: 3e-4, lambda_s: 0.25, ..TrainConfig::published_later() };
         Preset {
             name: "tiny".into(),

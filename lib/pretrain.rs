@@ -26,16 +26,29 @@ pub fn tokenizer(records: &[Record], n_vocab: i64) -> Result<Tokenizer> {
 ///
 /// # Errors
 /// Tokenizer and config do not fit, the training diverges, or the checkpoint cannot be written.
-pub fn language_model(config: &GptNeoConfig, tokenizer: &Tokenizer, records: &[Record], cfg: &FitConfig, seed: u64, checkpoint_path: &Path, device: Device, progress: &mut dyn FnMut(&FitStep)) -> Result<(GptNeo, Vec<FitStep>)> {
+pub fn language_model(
+    config: &GptNeoConfig,
+    tokenizer: &Tokenizer,
+    records: &[Record],
+    cfg: &FitConfig,
+    seed: u64,
+    checkpoint_path: &Path,
+    device: Device,
+    progress: &mut dyn FnMut(&FitStep),
+) -> Result<(GptNeo, Vec<FitStep>)> {
     tokenizer.check_fits(config.n_vocab)?;
     if records.is_empty() {
         return Err(Error::setting("records", 0, "expected stories to pretrain on"));
     }
     tch::manual_seed(seed_for(seed, "language model") as i64);
     let model = GptNeo::init(config, device);
-    let mut params: Vec<Tensor> = model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
+    let mut params: Vec<Tensor> =
+        model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
     let rows = Rows::of_records(records, tokenizer, cfg.seq);
-    let mut checkpoint = Checkpoint::new(checkpoint_path, format!("pretrain {config:?} {cfg:?} seed {seed} on {} records", records.len()));
+    let mut checkpoint = Checkpoint::new(
+        checkpoint_path,
+        format!("pretrain {config:?} {cfg:?} seed {seed} on {} records", records.len()),
+    );
     let log = fit(&model, &mut params, &rows, cfg, seed_for(seed, "pretraining rows"), &mut checkpoint, progress)?;
     params.iter().for_each(|param| drop(param.set_requires_grad(false)));
     checkpoint.clear();

@@ -61,7 +61,10 @@ impl Run {
     /// As [`Run::open`].
     pub fn open_in(data_dir: &Path, settings: Settings) -> Result<Run> {
         let name = settings.name();
-        if name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) || name.starts_with('.') {
+        if name.is_empty()
+            || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            || name.starts_with('.')
+        {
             return Err(Error::setting("run", name, "expected letters, digits, '-', '_' and '.'"));
         }
         let dir = data_dir.join("runs").join(name);
@@ -166,7 +169,8 @@ impl Run {
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (name, preset, recipe, seed) = (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
+        let (name, preset, recipe, seed) =
+            (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
         write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
     }
 }
@@ -196,5 +200,11 @@ fn data_dir() -> Result<PathBuf> {
     }
     let here = std::env::current_dir().map_err(Error::io("."))?;
     let found = here.ancestors().map(|dir| dir.join("data")).find(|data| data.join("models").is_dir());
-    found.ok_or_else(|| Error::setting("working folder", here.display(), "expected one inside the project, or STAGEDIFF_DATA=<its data folder>"))
+    found.ok_or_else(|| {
+        Error::setting(
+            "working folder",
+            here.display(),
+            "expected one inside the project, or STAGEDIFF_DATA=<its data folder>",
+        )
+    })
 }

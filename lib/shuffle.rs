@@ -70,6 +70,10 @@ mod tests {
 
     #[test]
     fn a_batch_does_not_depend_on_the_ones_before() {
-        assert_eq!(Batches::new(10, 4, 3).rows(7), { let mut all = Batches::new(10, 4, 3); (0..7).for_each(|i| drop(all.rows(i))); all.rows(7) });
+        assert_eq!(Batches::new(10, 4, 3).rows(7), {
+            let mut all = Batches::new(10, 4, 3);
+            (0..7).for_each(|i| drop(all.rows(i)));
+            all.rows(7)
+        });
     }
 }

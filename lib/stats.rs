@@ -31,7 +31,8 @@ pub struct TwoByTwo {
 impl TwoByTwo {
     /// The odds ratio with its 95 % interval (Woolf), half a count added to each cell (Haldane, Anscombe).
     pub fn odds_ratio(&self) -> (f64, f64, f64) {
-        let [a, b, c, d] = [self.hits_in, self.misses_in, self.hits_out, self.misses_out].map(|count| count as f64 + 0.5);
+        let [a, b, c, d] =
+            [self.hits_in, self.misses_in, self.hits_out, self.misses_out].map(|count| count as f64 + 0.5);
         let log = (a * d / (b * c)).ln();
         let half = Z * (1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d).sqrt();
         (log.exp(), (log - half).exp(), (log + half).exp())

@@ -22,7 +22,8 @@ use std::path::Path;
 pub fn from_rows<Row: Serialize>(schema: Schema, rows: &[Row]) -> DataFrame {
     let rows: Vec<Value> = rows.iter().map(|row| serde_json::to_value(row).expect("a plain row")).collect();
     let column = |(name, kind): &(&'static str, Column)| {
-        let values: Vec<&Value> = rows.iter().map(|row| row.get(name).unwrap_or_else(|| panic!("a row has no field {name}"))).collect();
+        let values: Vec<&Value> =
+            rows.iter().map(|row| row.get(name).unwrap_or_else(|| panic!("a row has no field {name}"))).collect();
         series(name, *kind, &values)
     };
     DataFrame::new(rows.len(), schema.iter().map(column).collect()).expect("columns of equal length and distinct names")
@@ -30,10 +31,21 @@ pub fn from_rows<Row: Serialize>(schema: Schema, rows: &[Row]) -> DataFrame {
 
 fn series(name: &str, kind: Column, values: &[&Value]) -> Series {
     fn each<T>(values: &[&Value], take: impl Fn(&Value) -> Option<T>) -> Vec<Option<T>> {
-        values.iter().map(|value| if value.is_null() { None } else { Some(take(value).unwrap_or_else(|| panic!("a value of another type: {value}"))) }).collect()
+        values
+            .iter()
+            .map(|value| {
+                if value.is_null() {
+                    None
+                } else {
+                    Some(take(value).unwrap_or_else(|| panic!("a value of another type: {value}")))
+                }
+            })
+            .collect()
     }
     match kind {
-        Column::U32 => Series::new(name.into(), each(values, |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))),
+        Column::U32 => {
+            Series::new(name.into(), each(values, |value| value.as_u64().and_then(|n| u32::try_from(n).ok())))
+        }
         Column::I64 => Series::new(name.into(), each(values, Value::as_i64)),
         Column::F64 => Series::new(name.into(), each(values, Value::as_f64)),
         Column::Bool => Series::new(name.into(), each(values, Value::as_bool)),

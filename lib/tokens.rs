@@ -32,14 +32,15 @@ impl Tokenizer {
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build();
         let byte_level = || ByteLevel::new(false, true, true);
-        let mut learner: TokenizerImpl<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel> = TokenizerBuilder::new()
-            .with_model(BPE::default())
-            .with_normalizer(None)
-            .with_pre_tokenizer(Some(byte_level()))
-            .with_post_processor(Some(byte_level()))
-            .with_decoder(Some(byte_level()))
-            .build()
-            .map_err(failed)?;
+        let mut learner: TokenizerImpl<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel> =
+            TokenizerBuilder::new()
+                .with_model(BPE::default())
+                .with_normalizer(None)
+                .with_pre_tokenizer(Some(byte_level()))
+                .with_post_processor(Some(byte_level()))
+                .with_decoder(Some(byte_level()))
+                .build()
+                .map_err(failed)?;
         learner.train(&mut trainer, texts).map_err(failed)?;
         let json = learner.to_string(false).map_err(failed)?;
         let inner = tokenizers::Tokenizer::from_bytes(json.as_bytes()).map_err(failed)?;
@@ -58,7 +59,8 @@ impl Tokenizer {
     pub fn read(path: impl AsRef<Path>) -> Result<Tokenizer> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::invalid(path, format!("no tokenizer: {e}")))?;
+        let inner =
+            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::invalid(path, format!("no tokenizer: {e}")))?;
         Ok(Tokenizer { inner, path: path.into() })
     }
 
@@ -84,7 +86,10 @@ impl Tokenizer {
         if self.n_vocab() == n_vocab {
             return Ok(());
         }
-        let reason = format!("has {} tokens, the model's vocabulary {n_vocab}: take the tokenizer that belongs to the model", self.n_vocab());
+        let reason = format!(
+            "has {} tokens, the model's vocabulary {n_vocab}: take the tokenizer that belongs to the model",
+            self.n_vocab()
+        );
         Err(Error::invalid(&self.path, reason))
     }
 
@@ -102,7 +107,9 @@ impl Tokenizer {
     /// Token ids of many texts with the byte of the text at which each token begins.
     pub fn encode_all_with_starts(&self, texts: Vec<&str>) -> Vec<Vec<(i64, usize)>> {
         let encodings = self.inner.encode_batch(texts, false).expect("byte-level BPE encodes any text");
-        let starts = |encoding: &tokenizers::Encoding| encoding.get_offsets().iter().map(|(start, _)| *start).collect::<Vec<_>>();
+        let starts = |encoding: &tokenizers::Encoding| {
+            encoding.get_offsets().iter().map(|(start, _)| *start).collect::<Vec<_>>()
+        };
         encodings.iter().map(|encoding| ids(encoding).into_iter().zip(starts(encoding)).collect()).collect()
     }
 
@@ -144,9 +151,10 @@ impl Rows {
     /// left out.
     pub fn of_examples(examples: &[Example], tokenizer: &Tokenizer, seq: usize) -> Rows {
         let encoded = tokenizer.encode_all_with_starts(examples.iter().map(|example| example.text.as_str()).collect());
-        let marked = encoded.into_iter().zip(examples).map(|(ids, example)| {
-            ids.into_iter().map(|(id, start)| (id, start >= example.story_start)).collect()
-        });
+        let marked = encoded
+            .into_iter()
+            .zip(examples)
+            .map(|(ids, example)| ids.into_iter().map(|(id, start)| (id, start >= example.story_start)).collect());
         Rows::of(marked, tokenizer, seq)
     }
 

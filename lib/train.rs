@@ -35,21 +35,46 @@ pub struct TrainConfig {
 impl TrainConfig {
     /// Stage S as published: 10.24 M activations.
     pub fn published_s() -> TrainConfig {
-        TrainConfig { batch: 256, n_steps: 40_000, lr: 5e-4, warm_up_frac: 0.05, decay_frac: 0.25, lambda_s: 0.5, ramp_lambda_s: true }
+        TrainConfig {
+            batch: 256,
+            n_steps: 40_000,
+            lr: 5e-4,
+            warm_up_frac: 0.05,
+            decay_frac: 0.25,
+            lambda_s: 0.5,
+            ramp_lambda_s: true,
+        }
     }
 
     /// The later stages as published: 2.56 M activations each.
     pub fn published_later() -> TrainConfig {
-        TrainConfig { batch: 256, n_steps: 10_000, lr: 1e-4, warm_up_frac: 0.0, decay_frac: 0.2, lambda_s: 0.5, ramp_lambda_s: false }
+        TrainConfig {
+            batch: 256,
+            n_steps: 10_000,
+            lr: 1e-4,
+            warm_up_frac: 0.0,
+            decay_frac: 0.2,
+            lambda_s: 0.5,
+            ramp_lambda_s: false,
+        }
     }
 
     fn learning_rate(&self) -> LearningRate {
         let steps = |share: f64| (share * self.n_steps as f64).round() as i64;
-        LearningRate { peak: self.lr, warm_up_steps: steps(self.warm_up_frac), decay_steps: steps(self.decay_frac), n_steps: self.n_steps }
+        LearningRate {
+            peak: self.lr,
+            warm_up_steps: steps(self.warm_up_frac),
+            decay_steps: steps(self.decay_frac),
+            n_steps: self.n_steps,
+        }
     }
 
     fn sparsity_weight(&self) -> Ramp {
-        if self.ramp_lambda_s { Ramp { last: self.lambda_s, ramp_steps: self.n_steps } } else { Ramp::constant(self.lambda_s) }
+        if self.ramp_lambda_s {
+            Ramp { last: self.lambda_s, ramp_steps: self.n_steps }
+        } else {
+            Ramp::constant(self.lambda_s)
+        }
     }
 }
 
@@ -83,7 +108,11 @@ pub struct TrainStep {
 impl std::fmt::Display for TrainStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let TrainStep { step, loss_recon, l0_mean, dead_frac, lambda_s, .. } = self;
-        write!(f, "step {step:>6}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}", 100.0 * dead_frac)
+        write!(
+            f,
+            "step {step:>6}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}",
+            100.0 * dead_frac
+        )
     }
 }
 
@@ -114,8 +143,19 @@ impl Trainee {
 ///
 /// # Errors
 /// The loss is no number any more, or a checkpoint cannot be read or written.
-pub fn train(trainees: &mut [Trainee], stream: &mut ActivationStream, cfg: &TrainConfig, recipe: &Recipe, checkpoints: &Path, fingerprint: &str, progress: &mut dyn FnMut(Stage, &TrainStep)) -> Result<()> {
-    let mut courses: Vec<Course> = trainees.iter_mut().map(|trainee| Course::start(trainee, cfg, checkpoints, fingerprint)).collect::<Result<_>>()?;
+pub fn train(
+    trainees: &mut [Trainee],
+    stream: &mut ActivationStream,
+    cfg: &TrainConfig,
+    recipe: &Recipe,
+    checkpoints: &Path,
+    fingerprint: &str,
+    progress: &mut dyn FnMut(Stage, &TrainStep),
+) -> Result<()> {
+    let mut courses: Vec<Course> = trainees
+        .iter_mut()
+        .map(|trainee| Course::start(trainee, cfg, checkpoints, fingerprint))
+        .collect::<Result<_>>()?;
     let first = courses.iter().map(|course| course.adam.n_steps).min().unwrap_or(cfg.n_steps);
     let (schedule, ramp) = (cfg.learning_rate(), cfg.sparsity_weight());
     for step in first..cfg.n_steps {
@@ -144,13 +184,21 @@ impl<'a> Course<'a> {
         let mut params = trainee.crosscoder.params();
         let mut adam = Adam::new(&params, AdamConfig::default());
         let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.stage));
-        let checkpoint = Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage)).every(trainee.checkpoint_every);
+        let checkpoint =
+            Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage)).every(trainee.checkpoint_every);
         trainee.log = checkpoint.resume(&mut params, &mut adam)?.unwrap_or_default();
         let sums = Sums::new(&trainee.crosscoder);
         Ok(Course { trainee, params, adam, checkpoint, sums })
     }
 
-    fn step(&mut self, acts: &Tensor, loss: &LossConfig, lr: f64, n_steps: i64, progress: &mut dyn FnMut(Stage, &TrainStep)) -> Result<()> {
+    fn step(
+        &mut self,
+        acts: &Tensor,
+        loss: &LossConfig,
+        lr: f64,
+        n_steps: i64,
+        progress: &mut dyn FnMut(Stage, &TrainStep),
+    ) -> Result<()> {
         let step = gradients(&self.trainee.crosscoder, acts, loss);
         self.adam.step(&mut self.params, &step.grads, lr);
         self.sums.add(&step);
@@ -185,7 +233,16 @@ struct Sums {
 impl Sums {
     fn new(crosscoder: &Crosscoder) -> Sums {
         let n_fired = Tensor::zeros([crosscoder.n_latents()], (Kind::Int64, crosscoder.b_enc.device()));
-        Sums { n_steps: 0, batch: 0, loss: 0.0, recon: 0.0, sparsity: 0.0, pre_act: 0.0, n_fired, started: Instant::now() }
+        Sums {
+            n_steps: 0,
+            batch: 0,
+            loss: 0.0,
+            recon: 0.0,
+            sparsity: 0.0,
+            pre_act: 0.0,
+            n_fired,
+            started: Instant::now(),
+        }
     }
 
     fn add(&mut self, step: &crate::crosscoder::Step) {

@@ -56,7 +56,8 @@ impl Weights {
     /// # Errors
     /// There is none.
     pub fn about(&self, key: &str) -> Result<&str> {
-        let missing = || Error::invalid(&self.path, format!("its header says nothing about {key:?}: not a file of ours"));
+        let missing =
+            || Error::invalid(&self.path, format!("its header says nothing about {key:?}: not a file of ours"));
         self.metadata.get(key).map(String::as_str).ok_or_else(missing)
     }
 
@@ -85,7 +86,10 @@ impl Weights {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let foreign = |reason: safetensors::SafeTensorError| {
-            Error::invalid(path, format!("not a whole safetensors file ({reason}); it has {} bytes: make or copy it again", bytes.len()))
+            Error::invalid(
+                path,
+                format!("not a whole safetensors file ({reason}); it has {} bytes: make or copy it again", bytes.len()),
+            )
         };
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(foreign)?;
         let file = SafeTensors::deserialize(&bytes).map_err(foreign)?;
@@ -111,7 +115,8 @@ impl Weights {
             let shape = size.iter().map(|&dim| dim as usize).collect();
             TensorView::new(*dtype, shape, bytes).map(|view| (name.as_str(), view))
         });
-        let views: Vec<_> = views.collect::<std::result::Result<_, _>>().map_err(|e| Error::invalid(path, e.to_string()))?;
+        let views: Vec<_> =
+            views.collect::<std::result::Result<_, _>>().map_err(|e| Error::invalid(path, e.to_string()))?;
         let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::invalid(path, e.to_string()))?;
         write_whole(path, &sorted_header(bytes))
@@ -154,7 +159,8 @@ const DTYPES: [(Dtype, Kind); 8] = [
 ];
 
 fn tensor_of(view: &TensorView, path: &Path, name: &str) -> Result<Tensor> {
-    let unknown = || Error::invalid(path, format!("tensor {name:?} has type {:?}, which is not supported", view.dtype()));
+    let unknown =
+        || Error::invalid(path, format!("tensor {name:?} has type {:?}, which is not supported", view.dtype()));
     let (_, kind) = DTYPES.into_iter().find(|(dtype, _)| *dtype == view.dtype()).ok_or_else(unknown)?;
     let size: Vec<i64> = view.shape().iter().map(|&dim| dim as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &size, kind)?)

@@ -108,7 +108,8 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     d_log_threshold += &pull * &thresholds * below.sum_dim_intlist(0, false, kind);
     let d_norms = (latents * slope).sum_dim_intlist(0, false, kind) + gap_sum * (cfg.lambda_p * per_row);
 
-    let directions = crosscoder.w_dec.view([n_latents, n_hooks, d_model]) / hook_norms.clamp_min(f64::MIN_POSITIVE).unsqueeze(2);
+    let directions =
+        crosscoder.w_dec.view([n_latents, n_hooks, d_model]) / hook_norms.clamp_min(f64::MIN_POSITIVE).unsqueeze(2);
     let d_directions = directions.nan_to_num(0.0, 0.0, 0.0) * d_norms.view([-1, 1, 1]);
     let d_w_dec = latents.tr().matmul(&g) + d_directions.view([n_latents, -1]);
     let d_b_dec = g.sum_dim_intlist(0, false, kind);

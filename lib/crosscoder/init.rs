@@ -41,7 +41,11 @@ pub fn init(n_latents: i64, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, 
 pub fn encoder_bias(acts: &Tensor, w_enc: &Tensor, log_threshold: &Tensor, firing_frac: f64) -> Tensor {
     /// Latents at once, to bound the memory of samples × latents.
     const CHUNK: i64 = 256;
-    let quantiles: Vec<Tensor> = w_enc.split(CHUNK, 0).iter().map(|rows| quantile(&acts.linear(rows, None::<Tensor>), 1.0 - firing_frac)).collect();
+    let quantiles: Vec<Tensor> = w_enc
+        .split(CHUNK, 0)
+        .iter()
+        .map(|rows| quantile(&acts.linear(rows, None::<Tensor>), 1.0 - firing_frac))
+        .collect();
     log_threshold.exp() - Tensor::cat(&quantiles, 0)
 }
 

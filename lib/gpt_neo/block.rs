@@ -103,7 +103,11 @@ impl Block {
     }
 
     /// Builds block `index` from tensors by name, spelt as in the checkpoint.
-    pub(super) fn from_tensors<E>(cfg: &GptNeoConfig, index: usize, mut get: impl FnMut(&str) -> Result<Tensor, E>) -> Result<Block, E> {
+    pub(super) fn from_tensors<E>(
+        cfg: &GptNeoConfig,
+        index: usize,
+        mut get: impl FnMut(&str) -> Result<Tensor, E>,
+    ) -> Result<Block, E> {
         let mut get = |name: &str| get(&format!("transformer.h.{index}.{name}"));
         let window = (cfg.reach[index] == Reach::Local).then_some(cfg.window);
         let eps = cfg.layer_norm_eps;
@@ -113,7 +117,10 @@ impl Block {
                 q_proj: Linear::new(get("attn.attention.q_proj.weight")?, None),
                 k_proj: Linear::new(get("attn.attention.k_proj.weight")?, None),
                 v_proj: Linear::new(get("attn.attention.v_proj.weight")?, None),
-                out_proj: Linear::new(get("attn.attention.out_proj.weight")?, Some(get("attn.attention.out_proj.bias")?)),
+                out_proj: Linear::new(
+                    get("attn.attention.out_proj.weight")?,
+                    Some(get("attn.attention.out_proj.bias")?),
+                ),
                 n_heads: cfg.n_heads,
                 window,
             },

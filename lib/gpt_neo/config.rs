@@ -84,7 +84,8 @@ impl GptNeoConfig {
 
     /// `config.json` as transformers reads it.
     pub fn to_json(&self) -> String {
-        let names: Vec<&str> = self.reach.iter().map(|reach| if *reach == Reach::Global { "global" } else { "local" }).collect();
+        let names: Vec<&str> =
+            self.reach.iter().map(|reach| if *reach == Reach::Global { "global" } else { "local" }).collect();
         let types: Vec<_> = names.iter().map(|name| serde_json::json!([[name], 1])).collect();
         let config = serde_json::json!({
             "architectures": ["GPTNeoForCausalLM"],
@@ -156,7 +157,10 @@ impl ConfigFile {
         let reach = |name: &String| match name.as_str() {
             "global" => Ok(Reach::Global),
             "local" => Ok(Reach::Local),
-            other => Err(Error::invalid(path, format!("attention type {other:?}, only \"global\" and \"local\" are supported"))),
+            other => Err(Error::invalid(
+                path,
+                format!("attention type {other:?}, only \"global\" and \"local\" are supported"),
+            )),
         };
         names.iter().map(reach).collect()
     }

@@ -51,9 +51,12 @@ impl Identity {
     fn differences(&self, other: &Identity) -> Vec<String> {
         let flat = |identity: &Identity| flatten(&serde_json::to_value(identity).expect("plain data"), "");
         let (ours, theirs) = (flat(self), flat(other));
-        ours.iter().filter(|(key, value)| theirs.get(*key) != Some(value)).map(|(key, value)| {
-            format!("{key} is {value}, the folder's {}", theirs.get(key).map_or("unknown", String::as_str))
-        }).collect()
+        ours.iter()
+            .filter(|(key, value)| theirs.get(*key) != Some(value))
+            .map(|(key, value)| {
+                format!("{key} is {value}, the folder's {}", theirs.get(key).map_or("unknown", String::as_str))
+            })
+            .collect()
     }
 }
 
@@ -84,13 +87,16 @@ impl Manifest {
             return Ok(manifest);
         }
         let shown = differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
-        let reason = format!("this folder holds another run ({shown}): name another with --run NAME, or remove the folder");
+        let reason =
+            format!("this folder holds another run ({shown}): name another with --run NAME, or remove the folder");
         Err(Error::invalid(dir, reason))
     }
 
     fn read(path: &Path) -> Result<Manifest> {
         let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-        serde_json::from_str(&text).map_err(|e| Error::invalid(path, format!("no manifest of this version ({e}): name another run or remove the folder")))
+        serde_json::from_str(&text).map_err(|e| {
+            Error::invalid(path, format!("no manifest of this version ({e}): name another run or remove the folder"))
+        })
     }
 
     /// Adds the hash of a file and writes the manifest. Other notebooks may do the same: the file is read anew under a

@@ -89,7 +89,11 @@ impl Run {
         let texts = examples.iter().map(|example| example.text.as_str()).collect();
         let tokens = first_tokens(texts, &self.tokenizer()?, self.preset.seq);
         if tokens.size()[0] == 0 {
-            return Err(Error::setting("stories", examples.len(), format!("expected some of at least {} tokens", self.preset.seq)));
+            return Err(Error::setting(
+                "stories",
+                examples.len(),
+                format!("expected some of at least {} tokens", self.preset.seq),
+            ));
         }
         Ok(tokens)
     }
@@ -107,7 +111,8 @@ impl Run {
         match self.settings.base() {
             BaseModel::Train => None,
             BaseModel::Folder(dir) => Some(dir),
-            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name)).filter(|dir| dir.join("model.safetensors").exists()),
+            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
+                .filter(|dir| dir.join("model.safetensors").exists()),
         }
     }
 

@@ -48,7 +48,8 @@ impl Settings {
     /// The variable holds something else than settings.
     pub fn or_env(self) -> Result<Settings> {
         match std::env::var(VARIABLE) {
-            Ok(text) => serde_json::from_str(&text).map_err(|e| Error::setting(VARIABLE, text, format!("expected JSON settings: {e}"))),
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|e| Error::setting(VARIABLE, text, format!("expected JSON settings: {e}"))),
             Err(_) => Ok(self),
         }
     }
@@ -87,7 +88,9 @@ impl Settings {
                 None => put(&mut preset, name, text, name)?,
             }
         }
-        let wrong = |e: serde_json::Error| Error::setting("--set", format!("{:?}", self.set), format!("expected values that fit: {e}"));
+        let wrong = |e: serde_json::Error| {
+            Error::setting("--set", format!("{:?}", self.set), format!("expected values that fit: {e}"))
+        };
         Ok((serde_json::from_value(preset).map_err(wrong)?, serde_json::from_value(recipe).map_err(wrong)?))
     }
 }
@@ -107,7 +110,9 @@ fn put(target: &mut Value, dotted: &str, text: &str, name: &str) -> Result<()> {
     let mut place = target;
     for part in dotted.split('.') {
         let known: Vec<String> = place.as_object().map(|fields| fields.keys().cloned().collect()).unwrap_or_default();
-        let unknown = || Error::setting("--set", name, format!("{part:?} is not known here, expected one of {}", known.join(", ")));
+        let unknown = || {
+            Error::setting("--set", name, format!("{part:?} is not known here, expected one of {}", known.join(", ")))
+        };
         place = place.get_mut(part).ok_or_else(unknown)?;
     }
     *place = serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.into()));

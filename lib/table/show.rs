@@ -7,11 +7,13 @@ pub fn html(table: &DataFrame, n_rows: usize) -> String {
     let names: String = table.get_column_names().iter().map(|name| format!("<th>{}</th>", escape(name))).collect();
     let n_shown = n_rows.min(table.height());
     let row = |index: usize| -> String {
-        let cells: String = table.columns().iter().map(|column| cell(&column.get(index).unwrap_or(AnyValue::Null))).collect();
+        let cells: String =
+            table.columns().iter().map(|column| cell(&column.get(index).unwrap_or(AnyValue::Null))).collect();
         format!("<tr>{cells}</tr>\n")
     };
     let rows: String = (0..n_shown).map(row).collect();
-    let more = if n_shown < table.height() { format!("<p>{n_shown} of {} rows</p>", table.height()) } else { String::new() };
+    let more =
+        if n_shown < table.height() { format!("<p>{n_shown} of {} rows</p>", table.height()) } else { String::new() };
     format!("<table>\n<thead><tr>{names}</tr></thead>\n<tbody>\n{rows}</tbody></table>\n{more}")
 }
 

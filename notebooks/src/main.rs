@@ -62,7 +62,13 @@ mod tests {
         let path = format!("{}/{name}.ipynb", env!("CARGO_MANIFEST_DIR"));
         let notebook: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let code = |cell: &serde_json::Value| -> String {
-            cell["source"].as_array().unwrap().iter().filter_map(|line| line.as_str()).filter(|line| !line.starts_with(":dep")).collect()
+            cell["source"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter_map(|line| line.as_str())
+                .filter(|line| !line.starts_with(":dep"))
+                .collect()
         };
         notebook["cells"].as_array().unwrap().iter().filter(|cell| cell["cell_type"] == "code").map(code).collect()
     }
@@ -73,7 +79,8 @@ mod tests {
         for (name, _) in NOTEBOOKS {
             let mut rest = compiled.split(&format!("pub fn nb_{name}()")).nth(1).expect("a function of the notebook");
             for cell in cells(name) {
-                let place = rest.find(cell.trim()).unwrap_or_else(|| panic!("{name}: not compiled, or out of order: {cell}"));
+                let place =
+                    rest.find(cell.trim()).unwrap_or_else(|| panic!("{name}: not compiled, or out of order: {cell}"));
                 rest = &rest[place + cell.trim().len()..];
             }
         }

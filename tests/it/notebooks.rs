@@ -66,7 +66,8 @@ fn cells_are_short_and_imports_are_named() {
 #[test]
 fn outputs_are_one_clean_run_or_none() {
     for (name, notebook) in notebooks() {
-        let counts: Vec<Option<u64>> = code_cells(&notebook).iter().map(|cell| cell["execution_count"].as_u64()).collect();
+        let counts: Vec<Option<u64>> =
+            code_cells(&notebook).iter().map(|cell| cell["execution_count"].as_u64()).collect();
         let in_order: Vec<Option<u64>> = (1..=counts.len() as u64).map(Some).collect();
         assert!(counts == in_order || counts.iter().all(Option::is_none), "{name} was executed as {counts:?}");
         for cell in code_cells(&notebook) {

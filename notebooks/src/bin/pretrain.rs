@@ -17,7 +17,8 @@ use std::time::Instant;
 const SEED: u64 = 0;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let name = std::env::args().nth(1).ok_or("which preset? for example: cargo run -p notebooks --bin pretrain -- tiny")?;
+    let name =
+        std::env::args().nth(1).ok_or("which preset? for example: cargo run -p notebooks --bin pretrain -- tiny")?;
     let preset = Preset::named(&name)?;
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/models").join(&name);
     let records = stories::built_in(preset.n_records, seed_for(SEED, "stories"));
@@ -26,11 +27,25 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokenizer.write(&dir.join(pretrain::TOKENIZER_FILE))?;
     let started = Instant::now();
     let mut progress = |line: &stagediff::fit::FitStep| {
-        println!("step {} of {}, loss {:.4} nats, {:.0} s", line.step, preset.pretrain.n_steps, line.loss_nats, started.elapsed().as_secs_f64());
+        println!(
+            "step {} of {}, loss {:.4} nats, {:.0} s",
+            line.step,
+            preset.pretrain.n_steps,
+            line.loss_nats,
+            started.elapsed().as_secs_f64()
+        );
     };
     let checkpoint = dir.join("checkpoint.safetensors");
-    let (model, log) =
-        pretrain::language_model(&preset.model, &tokenizer, &split.train, &preset.pretrain, SEED, &checkpoint, device::best(), &mut progress)?;
+    let (model, log) = pretrain::language_model(
+        &preset.model,
+        &tokenizer,
+        &split.train,
+        &preset.pretrain,
+        SEED,
+        &checkpoint,
+        device::best(),
+        &mut progress,
+    )?;
     let heldout = Rows::of_records(&split.heldout, &tokenizer, preset.pretrain.seq);
     println!("held-out loss {:.4} nats a token", mean_loss(&model, &heldout, 16));
     model.save(&dir, Kind::Half, &[("made_by", &format!("cargo run -p notebooks --bin pretrain -- {name}"))])?;
