@@ -14,13 +14,14 @@ pub fn show(places: &Places, settings: &Settings) -> Result<()> {
     if !rows.is_empty() {
         println!("\n{}", table(&rows));
     }
-    let pages = pages(&folder.join("notebooks"));
+    let pages = names(&folder.join("notebooks"), |name| name.ends_with(".html"));
+    let figures = names(&folder.join("figures"), |name| name.starts_with("00_") && name.ends_with(".svg"));
     if pages.is_empty() {
         println!("tables in {}", places.shown(&folder.join("tables")));
         return Ok(());
     }
     let index = folder.join("index.html");
-    places::write(&index, &page(settings.run(), &rows, &pages))?;
+    places::write(&index, &page(settings.run(), &rows, &figures, &pages))?;
     println!("findings and pages: {}", places.shown(&index));
     println!("executed notebooks: {}", places.shown(&folder.join("notebooks")));
     println!("tables:             {}", places.shown(&folder.join("tables")));
@@ -51,16 +52,16 @@ fn table(rows: &[Row]) -> String {
     text
 }
 
-/// The names of the pages in a folder, the overview first.
-fn pages(folder: &Path) -> Vec<String> {
+/// The names of the files of a folder that are wanted, in order.
+fn names(folder: &Path, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut names: Vec<String> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    names.retain(|name| name.ends_with(".html"));
+    names.retain(|name| wanted(name));
     names.sort();
     names
 }
 
-fn page(run: &str, rows: &[Row], pages: &[String]) -> String {
+fn page(run: &str, rows: &[Row], figures: &[String], pages: &[String]) -> String {
     let mut body = format!("<h1>stagediff · run {}</h1>\n", escaped(run));
     if !rows.is_empty() {
         body += "<table><tr><th></th><th>ours</th><th>published</th></tr>\n";
@@ -70,6 +71,9 @@ fn page(run: &str, rows: &[Row], pages: &[String]) -> String {
         }
         body += "</table>\n";
     }
+    for name in figures {
+        let _ = writeln!(body, "<p><img src=\"figures/{name}\" alt=\"{}\"></p>", name.trim_end_matches(".svg"));
+    }
     body += "<ul>\n";
     for name in pages {
         let words = name.trim_end_matches(".html").replace('_', " ");
@@ -78,7 +82,7 @@ fn page(run: &str, rows: &[Row], pages: &[String]) -> String {
     body += "</ul>\n";
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>stagediff · {run}</title>\n\
-         <style>body{{font:16px/1.5 sans-serif;max-width:52em;margin:3em auto;padding:0 1em}}\
+         <style>body{{font:16px/1.5 sans-serif;max-width:58em;margin:3em auto;padding:0 1em}}\
          td,th{{text-align:left;padding:.2em 1.5em .2em 0}}td:nth-child(2){{font-weight:bold}}</style></head>\n\
          <body>\n{body}</body>\n</html>\n"
     )
@@ -104,8 +108,9 @@ mod tests {
 
     #[test]
     fn the_page_links_and_escapes() {
-        let html = page("tiny", &rows(), &["00_overview.html".into()]);
+        let html = page("tiny", &rows(), &["00_rotation.svg".into()], &["00_overview.html".into()]);
         assert!(html.contains("<a href=\"notebooks/00_overview.html\">00 overview</a>"));
+        assert!(html.contains("<img src=\"figures/00_rotation.svg\""));
         assert!(html.contains("&lt;0.21"));
     }
 }
