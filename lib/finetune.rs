@@ -51,7 +51,7 @@ pub fn finetune(
     progress: &mut dyn FnMut(&FitStep),
 ) -> Result<Finetuned> {
     if examples.is_empty() {
-        return Err(Error::setting("examples", 0, "expected stories whose header is short enough (METHOD §2)"));
+        return Err(Error::setting("examples", 0, "expected stories whose header is short enough"));
     }
     let mut model = start.copy();
     if base == Base::Float {

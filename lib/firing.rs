@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 
 /// Sequences at once.
 const BATCH: i64 = 16;
-/// Tokens kept for each latent (METHOD §7, relevant).
+/// Tokens kept for each latent: relevance is judged on them.
 pub const N_TOP: i64 = 5;
 
 /// The firing of all latents of one crosscoder.

@@ -1,6 +1,6 @@
 //! The stages of the experiment: which model and which data each crosscoder saw, and what it started from.
 //!
-//! Every edge of the diagram changes exactly one of model and data (METHOD of the published post, figure 1):
+//! Every edge of the diagram changes exactly one of model and data (the published post, figure 1):
 //! S → D → DF and S → M → MF. D0 and M0 are null arms: D and M trained on with nothing changed.
 
 use serde::{Deserialize, Serialize};

@@ -14,7 +14,7 @@ use polars::prelude::DataFrame;
 use serde::Serialize;
 use tch::Tensor;
 
-/// Activations from which scale and initial biases are taken (METHOD §6).
+/// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
 
 /// Trains `stages`, which share model and data, on one stream, and writes their crosscoders. A stage whose file was

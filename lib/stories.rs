@@ -6,7 +6,7 @@
 //! assert_eq!((halves.train.len(), halves.heldout.len()), (18, 2));
 //! ```
 //!
-//! The format is that of `roneneldan/TinyStoriesInstruct` (Eldan & Li 2023), METHOD §2:
+//! The format is that of `roneneldan/TinyStoriesInstruct` (Eldan & Li 2023):
 //! ```text
 //! Features: Dialogue, Twist
 //! Words: quit, oak, gloomy

