@@ -148,6 +148,17 @@ impl Diff {
         df.relevant.iter().zip(&mf.relevant).map(|(df, mf)| *df || *mf).collect()
     }
 
+    /// The cosines on both axes that decide the quadrants under the run's recipe.
+    pub fn cosines(&self) -> (&[f64], &[f64]) {
+        (self.x.deciding(&self.recipe), self.y.deciding(&self.recipe))
+    }
+
+    /// The quadrant of each latent by the 5th percentile of each axis.
+    pub fn quadrants(&self) -> Vec<Quadrant> {
+        let (x, y) = self.cosines();
+        self.percentile_cuts().quadrants(x, y)
+    }
+
     /// The 5th percentile of each axis, over the recipe's population.
     pub fn percentile_cuts(&self) -> Cuts {
         let everyone = vec![true; self.active.len()];
@@ -155,12 +166,13 @@ impl Diff {
             Population::Active => &self.active,
             Population::All => &everyone,
         };
-        Cuts::percentile(self.x.deciding(&self.recipe), self.y.deciding(&self.recipe), population, 5.0)
+        let (x, y) = self.cosines();
+        Cuts::percentile(x, y, population, 5.0)
     }
 
     /// The quadrants by each definition: `percentile_5`, `cut_0.7`, and `null_q05` where the null arms were trained.
     pub fn definitions(&self) -> Vec<(&'static str, Option<Cuts>, Vec<Quadrant>)> {
-        let (x, y) = (self.x.deciding(&self.recipe), self.y.deciding(&self.recipe));
+        let (x, y) = self.cosines();
         let by_cuts = |name, cuts: Cuts| (name, Some(cuts), cuts.quadrants(x, y));
         let mut definitions =
             vec![by_cuts("percentile_5", self.percentile_cuts()), by_cuts("cut_0.7", Cuts::fixed(0.7))];
@@ -176,7 +188,7 @@ impl Diff {
     /// `tables/rotations`.
     pub fn rotations_table(&self) -> DataFrame {
         let [df, mf] = &self.readouts;
-        let (_, _, quadrants) = self.definitions().swap_remove(0);
+        let quadrants = self.quadrants();
         let null = |axis: &Axis, latent: usize| axis.null.as_ref().map(|cosines| cosines[latent]);
         let first = |readout: &Readout, latent: usize| readout.top_tokens[latent].first().cloned();
         let row = |latent: usize| RotationRow {
@@ -262,7 +274,7 @@ impl Diff {
 
     /// How often each strongest token stands among a quadrant's latents in one readout, most often first.
     pub fn first_tokens(&self, readout: &Readout, here: Quadrant) -> Vec<(String, usize)> {
-        let (_, _, quadrants) = self.definitions().swap_remove(0);
+        let quadrants = self.quadrants();
         let mut counts: BTreeMap<String, usize> = BTreeMap::new();
         for (latent, tokens) in readout.top_tokens.iter().enumerate() {
             if let (true, Some(token)) = (quadrants[latent] == here && self.active[latent], tokens.first()) {

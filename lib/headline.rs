@@ -25,9 +25,6 @@ impl Headline {
     }
 }
 
-/// Stages whose crosscoders are part of the published experiment.
-const PUBLISHED_STAGES: [Stage; 5] = [Stage::S, Stage::D, Stage::M, Stage::DF, Stage::MF];
-
 /// Reads the numbers from the run's tables.
 ///
 /// # Errors
@@ -68,8 +65,8 @@ fn payload(table: &DataFrame) -> Result<Vec<Headline>> {
 }
 
 fn fidelity(table: &DataFrame) -> Result<Vec<Headline>> {
-    let stages = texts(table, "stage")?;
-    let chosen = stages.iter().map(|stage| PUBLISHED_STAGES.iter().any(|known| known.to_string() == *stage)).collect();
+    let stages = texts(table, "stage")?.iter().map(|stage| stage.parse()).collect::<Result<Vec<Stage>>>()?;
+    let chosen = stages.iter().map(|stage| !stage.is_null_arm()).collect();
     let table = table.filter(&chosen)?;
     let whole = rows_where(&table, "hook_point", "all")?;
     let by_hook = texts(&table, "hook_point")?.iter().map(|hook| hook != "all").collect();

@@ -79,9 +79,9 @@ pub fn by_hook_point(evaluation: &DataFrame, column: &str, y: &str, published: O
 pub fn rotation(diff: &Diff, readout: &Readout) -> Figure {
     /// Labels at most.
     const N_LABELS: usize = 12;
-    let (_, _, quadrants) = diff.definitions().swap_remove(0);
+    let quadrants = diff.quadrants();
     let cuts = diff.percentile_cuts();
-    let (x, y) = (&diff.x.scaled, &diff.y.scaled);
+    let (x, y) = diff.cosines();
     let mut panel = Panel::new().x("cos(D, DF): turned by the model").y("cos(M, MF): turned by the data");
     let chosen = |keep: &dyn Fn(usize) -> bool| -> Vec<usize> {
         (0..x.len()).filter(|&latent| diff.active[latent] && keep(latent)).collect()
