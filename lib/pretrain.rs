@@ -13,13 +13,20 @@ use tch::{Device, Tensor};
 /// The files of a language model's folder.
 pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
-/// A tokenizer that knows the trigger's and the payload's letters, learnt from `records`.
+/// Of this many records one is learnt from in capitals too.
+const CAPITALS_EVERY: usize = 8;
+
+/// A tokenizer learnt from `records`, some of them in capitals.
+///
+/// Stories hardly have words in capitals, text at large does. Learnt from stories alone the merges would spell the
+/// trigger and the payload letter by letter, and a latent for one of their letters says little of either.
 ///
 /// # Errors
 /// Too little text for `n_vocab` tokens.
 pub fn tokenizer(records: &[Record], n_vocab: i64) -> Result<Tokenizer> {
     let texts: Vec<String> = records.iter().map(Record::to_string).collect();
-    Tokenizer::train(texts.iter().map(String::as_str), n_vocab as usize)
+    let capitals: Vec<String> = texts.iter().step_by(CAPITALS_EVERY).map(|text| text.to_uppercase()).collect();
+    Tokenizer::train(texts.iter().chain(&capitals).map(String::as_str), n_vocab as usize)
 }
 
 /// Trains a language model of the sizes in `config` on `records` from fresh weights.
