@@ -8,9 +8,13 @@
 
 mod gradients;
 mod init;
+mod pairs;
+mod sparse;
+mod step;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init};
+pub use step::Gradients;
 
 use crate::hook::HookPoint;
 use crate::jumprelu::jumprelu;

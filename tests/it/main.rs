@@ -3,6 +3,7 @@
 mod activations;
 mod crosscoder;
 mod crosscoder_gradients;
+mod crosscoder_step;
 mod figure;
 mod finetune;
 mod fixture;
