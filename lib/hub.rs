@@ -33,6 +33,7 @@ use client::{Client, Head};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use transfer::Transfer;
 
 /// A hub, and where its files are kept.
 #[derive(Clone, PartialEq, Eq)]
@@ -105,15 +106,14 @@ impl Hub {
     /// # Errors
     /// They are not in the cache and cannot be downloaded whole, or the repository lacks one of them.
     pub fn model(&self, location: &Location, progress: &mut dyn FnMut(&Download)) -> Result<Files> {
-        let (commit, names) = self.listing(location)?;
-        let wanted = wanted::model(location, &names)?;
-        let mut paths = self.files(location, &commit, &wanted, progress)?;
+        let commit = self.commit(location)?;
+        let wanted = wanted::model(location, &commit.names)?;
+        let mut paths = self.files(&commit, &wanted, progress)?;
         if let Some(at) = wanted.iter().position(|name| name.ends_with(".index.json")) {
             let shards = wanted::shards(&paths[at], &wanted[at])?;
-            paths.extend(self.files(location, &commit, &shards, progress)?);
+            paths.extend(self.files(&commit, &shards, progress)?);
         }
-        let dir = RepoCache::new(&self.cache, location).snapshot(&commit).join(&location.path);
-        Ok(Files { dir, commit, paths })
+        Ok(commit.files(paths))
     }
 
     /// Files of stories: the one that the location names, or the training split's Parquet shards, or its text file.
@@ -121,71 +121,59 @@ impl Hub {
     /// # Errors
     /// They are not in the cache and cannot be downloaded whole, or there are none.
     pub fn stories(&self, location: &Location, progress: &mut dyn FnMut(&Download)) -> Result<Files> {
-        let (commit, names) = self.listing(location)?;
-        let wanted = wanted::stories(location, &names)?;
-        let paths = self.files(location, &commit, &wanted, progress)?;
-        let dir = RepoCache::new(&self.cache, location).snapshot(&commit).join(&location.path);
-        Ok(Files { dir, commit, paths })
+        let commit = self.commit(location)?;
+        let wanted = wanted::stories(location, &commit.names)?;
+        let paths = self.files(&commit, &wanted, progress)?;
+        Ok(commit.files(paths))
     }
 
     /// The commit of the location's revision and the names of its files: from the cache, else from the hub.
-    fn listing(&self, location: &Location) -> Result<(String, Vec<String>)> {
+    fn commit(&self, location: &Location) -> Result<Commit> {
         let cache = RepoCache::new(&self.cache, location);
         let known = cache.commit(&location.revision);
-        if let Some((commit, names)) = known.as_ref().and_then(|commit| Some((commit.clone(), cache.listing(commit)?)))
-        {
-            return Ok((commit, names));
+        let found = |cache: RepoCache, hash: String, names: Vec<String>| {
+            Ok(Commit { location: location.clone(), cache, hash, names })
+        };
+        let listing = known.as_ref().and_then(|hash| cache.listing(hash));
+        match (known, listing) {
+            (Some(hash), Some(names)) => found(cache, hash, names),
+            // a cache of the Python client's has no listings: offline, what it has brought is all there is to be had
+            (Some(hash), None) if self.offline => {
+                let names = cache.names(&hash);
+                found(cache, hash, names)
+            }
+            (None, _) if self.offline => Err(self.absent(location, &cache, "it")),
+            (known, _) => {
+                // what the Python client has brought stays the commit of its revision
+                let pinned = known.map_or_else(|| location.clone(), |hash| location.at(&hash));
+                let revision = Client::new(self).revision(&pinned)?;
+                let hash = revision.commit.clone();
+                let names: Vec<String> = revision.names().into_iter().filter(|name| stays_inside(name)).collect();
+                cache.keep(&location.revision, &hash, &names)?;
+                found(cache, hash, names)
+            }
         }
-        if self.offline {
-            // the Python client's cache has no listings: what it has brought is all there is to be had
-            return known
-                .map(|commit| (commit.clone(), cache.names(&commit)))
-                .ok_or_else(|| self.absent(location, "it"));
-        }
-        // what the Python client has brought stays the commit of its revision
-        let pinned = known.map_or_else(|| location.clone(), |commit| location.at(&commit));
-        let revision = Client::new(self).revision(&pinned)?;
-        let commit = revision.commit.clone();
-        let names: Vec<String> = revision.names().into_iter().filter(|name| stays_inside(name)).collect();
-        cache.keep(&location.revision, &commit, &names)?;
-        Ok((commit, names))
     }
 
     /// The paths of these files, downloading those that are not in the cache.
-    fn files(
-        &self,
-        location: &Location,
-        commit: &str,
-        names: &[String],
-        progress: &mut dyn FnMut(&Download),
-    ) -> Result<Vec<PathBuf>> {
-        let cache = RepoCache::new(&self.cache, location);
-        let mut paths = Vec::new();
-        for name in names {
-            paths.push(match cache.file(commit, name) {
-                Some(path) => path,
-                None if self.offline => return Err(self.absent(location, name)),
-                None => self.download(location, &cache, commit, name, progress)?,
-            });
-        }
-        Ok(paths)
+    fn files(&self, commit: &Commit, names: &[String], progress: &mut dyn FnMut(&Download)) -> Result<Vec<PathBuf>> {
+        let path = |name: &String| match commit.cache.file(&commit.hash, name) {
+            Some(path) => Ok(path),
+            None if self.offline => Err(self.absent(&commit.location, &commit.cache, name)),
+            None => self.download(commit, name, progress),
+        };
+        names.iter().map(path).collect()
     }
 
-    fn download(
-        &self,
-        location: &Location,
-        cache: &RepoCache,
-        commit: &str,
-        name: &str,
-        progress: &mut dyn FnMut(&Download),
-    ) -> Result<PathBuf> {
+    fn download(&self, commit: &Commit, name: &str, progress: &mut dyn FnMut(&Download)) -> Result<PathBuf> {
+        let Commit { location, cache, hash, .. } = commit;
         if !stays_inside(name) {
             return Err(Error::download(location.to_string(), format!("it names a file outside of itself, {name:?}")));
         }
         let client = Client::new(self);
-        let url = client.url(location, commit, name);
+        let url = client.url(location, hash, name);
         let Head { etag, n_bytes } = client.head(&url)?;
-        let hash = Hash::of_etag(&etag).ok_or_else(|| {
+        let kind = Hash::of_etag(&etag).ok_or_else(|| {
             let reason =
                 format!("its ETag {etag:?} is no hash, so what is sent could not be checked: is HF_ENDPOINT right?");
             Error::download(&url, reason)
@@ -193,24 +181,34 @@ impl Hub {
         let _lock = cache.lock(&etag)?;
         let blob = cache.blob(&etag);
         if !blob.is_file() {
-            let part = blob.with_file_name(format!("{etag}.incomplete"));
-            let dir = blob.parent().unwrap_or(&blob);
-            std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-            if part.metadata().is_ok_and(|about| about.len() > n_bytes) {
-                std::fs::remove_file(&part).map_err(Error::io(&part))?;
-            }
-            let mut download = Download { name: name.into(), n_done: 0, n_bytes };
-            client.fetch(&url, &part, &mut download, progress)?;
-            hash.check(&part, &etag, &url)?;
+            let part = cache.part(&etag, n_bytes)?;
+            let download = Download { name: name.into(), n_done: 0, n_bytes };
+            Transfer { client: &client, url: &url, part: &part, download, progress }.run()?;
+            kind.check(&part, &etag, &url)?;
             std::fs::rename(&part, &blob).map_err(Error::io(&blob))?;
         }
-        cache.link(commit, name, &etag)
+        cache.link(hash, name, &etag)
     }
 
-    fn absent(&self, location: &Location, what: &str) -> Error {
-        let dir = RepoCache::new(&self.cache, location).dir().display().to_string();
-        let remedy = format!("run once without HF_HUB_OFFLINE, or copy {dir} from a machine that has it");
+    fn absent(&self, location: &Location, cache: &RepoCache, what: &str) -> Error {
+        let remedy =
+            format!("run once without HF_HUB_OFFLINE, or copy {} from a machine that has it", cache.dir().display());
         Error::download(location.to_string(), format!("HF_HUB_OFFLINE is set and {what} is not in the cache: {remedy}"))
+    }
+}
+
+/// A repository at one commit.
+struct Commit {
+    location: Location,
+    cache: RepoCache,
+    hash: String,
+    /// All its files, or those in the cache where nobody can say more.
+    names: Vec<String>,
+}
+
+impl Commit {
+    fn files(self, paths: Vec<PathBuf>) -> Files {
+        Files { dir: self.cache.snapshot(&self.hash).join(&self.location.path), commit: self.hash, paths }
     }
 }
 

@@ -86,6 +86,17 @@ impl RepoCache {
         self.dir.join("blobs").join(etag)
     }
 
+    /// The place of what has come of a content so far; what is longer than `n_bytes` is nothing of it and removed.
+    pub fn part(&self, etag: &str, n_bytes: u64) -> Result<PathBuf> {
+        let dir = self.dir.join("blobs");
+        fs::create_dir_all(&dir).map_err(Error::io(&dir))?;
+        let part = dir.join(format!("{etag}.incomplete"));
+        if part.metadata().is_ok_and(|about| about.len() > n_bytes) {
+            fs::remove_file(&part).map_err(Error::io(&part))?;
+        }
+        Ok(part)
+    }
+
     /// The lock that whoever downloads a content holds, this program or the Python client.
     pub fn lock(&self, etag: &str) -> Result<File> {
         fs::create_dir_all(&self.locks).map_err(Error::io(&self.locks))?;

@@ -15,9 +15,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Something that may be different the next time.
-    pub fn passing(reason: &str) -> Failure {
-        Failure { reason: reason.into(), passing: true }
+    /// An answer ended early, without a word.
+    pub fn closed() -> Failure {
+        Failure { reason: "the connection was closed early".into(), passing: true }
     }
 
     /// No answer came.
