@@ -53,7 +53,7 @@ pub struct Hub {
 /// Files of one commit, in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
-    /// The folder of the location: with the files of a model as [`GptNeo::load`](crate::gpt_neo::GptNeo::load) takes it.
+    /// The location's place in the cache: of a model the folder that [`GptNeo::load`](crate::gpt_neo::GptNeo::load) takes.
     pub dir: PathBuf,
     /// The commit.
     pub commit: String,
@@ -208,7 +208,9 @@ struct Commit {
 
 impl Commit {
     fn files(self, paths: Vec<PathBuf>) -> Files {
-        Files { dir: self.cache.snapshot(&self.hash).join(&self.location.path), commit: self.hash, paths }
+        let snapshot = self.cache.snapshot(&self.hash);
+        let dir = if self.location.path.is_empty() { snapshot } else { snapshot.join(&self.location.path) };
+        Files { dir, commit: self.hash, paths }
     }
 }
 

@@ -45,7 +45,8 @@ impl fmt::Display for Form {
 ///   [`Field::Other`](super::Field::Other). A field without a value is dropped.
 /// - A last record without an end mark is kept if it has a story and its last line ends a sentence; else the file was
 ///   cut there and the record is dropped.
-/// - Records without a story are dropped while they are at most one in a hundred.
+/// - Records without a story are dropped while they are at most one in a hundred. So are transformed texts without a story,
+///   and those whose `is_training` contradicts them.
 ///
 /// Records of plain stories come without a header; [`super::sample`] and [`super::read`] derive one.
 pub struct Reader {
@@ -81,7 +82,7 @@ impl Reader {
         let is_lines = ahead.iter().any(|row| row.text.trim() == END_OF_TEXT);
         let rows = ahead.into_iter().map(Ok).chain(rows);
         if is_transformed {
-            let records = Box::new(transformed::records(path.into(), rows));
+            let records = Box::new(transformed::Records::of(path.into(), rows));
             return Ok(Reader { form: Form::Transformed, records });
         }
         let lines = rows.flat_map(move |row| match row {

