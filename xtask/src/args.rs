@@ -11,13 +11,15 @@ cargo xtask run [options]       set up, then execute every notebook; leaves tabl
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
+cargo xtask fetch hf:OWNER/NAME ...
+                                set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
 
 what is computed (run, lab)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
-  --stories PATH                     stories from a file instead of the built-in ones
+  --stories PATH                     stories from a file, a folder or hf:OWNER/NAME instead of the built-in ones
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train
 
 which notebooks, and how (run)
@@ -34,6 +36,7 @@ pub enum Command {
     Run(Request),
     Test(Vec<String>),
     Lab(Settings, Vec<String>),
+    Fetch(Vec<String>),
 }
 
 /// What `run` is asked for.
@@ -59,6 +62,10 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             None => Ok(Command::Setup),
         },
         "test" => Ok(Command::Test(words.collect())),
+        "fetch" => match words.collect::<Vec<String>>() {
+            places if places.is_empty() => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
+            places => Ok(Command::Fetch(places)),
+        },
         "run" => {
             let (request, rest) = parse_options(words)?;
             match rest.first() {
@@ -143,6 +150,7 @@ mod tests {
             ("run --only", "`--only` needs a value"),
             ("setup now", "`now`"),
             ("lab --binary", "--binary"),
+            ("fetch", "hf:OWNER/NAME"),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");
