@@ -18,6 +18,10 @@ use tch::{Device, Kind, Tensor};
 const CONFIG_FILE: &str = "cfg.json";
 const WEIGHTS_FILE: &str = "sae_weights.safetensors";
 
+/// The version of SAELens whose form this is. It takes a config that names none for one from before, and drops the
+/// metadata.
+const VERSION: &str = "6.0.0";
+
 /// Writes a folder; `about` goes into the config's metadata.
 ///
 /// # Errors
@@ -40,6 +44,7 @@ pub fn save(crosscoder: &Crosscoder, dir: &Path, about: &BTreeMap<String, String
         "normalize_activations": "none",
         "reshape_activations": "none",
         "metadata": {
+            "sae_lens_version": VERSION,
             "hook_name": crosscoder.hooks[0],
             "crosscoder_hook_names": crosscoder.hooks,
             "crosscoder_d_model": crosscoder.d_model,

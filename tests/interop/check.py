@@ -68,7 +68,9 @@ def check_crosscoder():
     close("crosscoder: latents", latents, NUMBERS["latents"], 1e-5)
     recon = NUMBERS["recon"].flatten(1)
     close("crosscoder: reconstruction", sae.decode(latents), recon, 1e-5 * recon.abs().max().item())
-    equal("crosscoder: hook points", len(sae.cfg.metadata["crosscoder_hook_names"]), NUMBERS["acts"].shape[1])
+    metadata = sae.cfg.metadata
+    equal("crosscoder: hook points", len(metadata["crosscoder_hook_names"]), NUMBERS["acts"].shape[1])
+    close("crosscoder: scale", torch.tensor(metadata["crosscoder_scale"]), NUMBERS["scale"], 0)
 
 
 def check_tokenizer():

@@ -66,6 +66,7 @@ fn write_crosscoder(folder: &Folder, numbers: &mut Weights) {
     let scaled = &acts * crosscoder.scale.view([1, -1, 1]);
     numbers.insert("latents", &crosscoder.encode(&scaled).latents);
     numbers.insert("recon", &crosscoder.reconstruct(&acts));
+    numbers.insert("scale", &crosscoder.scale);
     numbers.insert("acts", &acts);
 }
 
