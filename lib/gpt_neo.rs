@@ -28,7 +28,7 @@ use crate::hook::HookPoint;
 use crate::lora::{self, LoraConfig};
 use crate::weights::{self, Weights};
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -277,15 +277,20 @@ impl GptNeo {
     pub fn load_adapter(&mut self, dir: &Path) -> Result<()> {
         let (cfg, weights) = lora::read_peft(dir, self.wte.device())?;
         let mut loras = Vec::new();
+        let mut foreign: BTreeSet<&String> = weights.tensors.keys().collect();
         for (index, block) in self.blocks.iter().enumerate() {
             for (name, linear) in block.linears() {
-                let size = linear.weight.size2().expect("a matrix");
-                loras.push(lora::from_peft(&weights, &format!("transformer.h.{index}.{name}"), size, &cfg)?);
+                let (layer, size) = (format!("transformer.h.{index}.{name}"), linear.weight.size2().expect("a matrix"));
+                loras.push(lora::from_peft(&weights, &layer, size, &cfg)?);
+                foreign.retain(|name| ["A", "B"].iter().all(|half| **name != lora::peft_name(&layer, half)));
             }
         }
-        let n_taken = 2 * loras.iter().flatten().count();
-        if n_taken != weights.tensors.len() {
-            let reason = format!("has {} tensors, this model takes {n_taken} of them", weights.tensors.len());
+        if let Some(name) = foreign.first() {
+            let n_taken = weights.tensors.len() - foreign.len();
+            let reason = format!(
+                "has {} tensors, this model takes {n_taken} of them and has no place for {name}",
+                weights.tensors.len()
+            );
             return Err(Error::invalid(weights.path(), reason));
         }
         let linears = self.blocks.iter_mut().flat_map(Block::linears_mut);

@@ -27,11 +27,11 @@ pub(super) fn read(dir: &Path, device: Device) -> Result<Weights> {
 /// A tensor's name with the prefix; nothing for what is no parameter: the causal mask, which older versions of
 /// transformers stored, and the head, which is tied to the token embedding.
 fn spelt(name: &str) -> Option<String> {
+    const WITHOUT_PREFIX: [&str; 4] = ["wte.", "wpe.", "h.", "ln_f."];
     let is_mask = name.ends_with(".attn.attention.bias") || name.ends_with(".attn.attention.masked_bias");
-    match name {
-        _ if is_mask => None,
-        "lm_head.weight" => None,
-        _ if name.starts_with("transformer.") => Some(name.into()),
-        _ => Some(format!("transformer.{name}")),
+    if is_mask || name == "lm_head.weight" {
+        return None;
     }
+    let is_bare = WITHOUT_PREFIX.iter().any(|start| name.starts_with(start));
+    Some(if is_bare { format!("transformer.{name}") } else { name.into() })
 }

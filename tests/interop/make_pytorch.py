@@ -52,9 +52,13 @@ def main():
     save_file({name: tensor.detach().contiguous().clone() for name, tensor in state.items()}, OUT / "kinds.safetensors")
     plain = {"epoch": 3, "lr": 1e-3, "name": "ünï", "history": [1.5, None, (True, {"a": 2**40})]}
     torch.save({"weight": grid, **plain}, OUT / "mixed.pt")
+    torch.save({"weight": grid, **plain}, OUT / "protocol_4.pt", pickle_protocol=4)
+    module = torch.nn.Linear(8, 6, bias=False)
+    module.weight.data.copy_(grid)
+    torch.save(module.state_dict(), OUT / "state_dict.pt")  # an OrderedDict with attributes
 
     torch.save({"weight": grid, "extra": AsksForOsSystem()}, OUT / "os_system.pt")
-    torch.save(torch.nn.Linear(2, 2), OUT / "module.pt")
+    torch.save(module, OUT / "module.pt")
     torch.save({"weight": grid.to_sparse()}, OUT / "sparse.pt")
     torch.save({"weight": grid}, OUT / "before_1_6.pt", _use_new_zipfile_serialization=False)
     compress(OUT / "mixed.pt", OUT / "compressed.pt")

@@ -33,10 +33,13 @@ fn tensors_of_one_storage_are_tensors_of_their_own() {
 }
 
 #[test]
-fn plain_values_beside_tensors_are_passed_over() {
-    let weights = read("mixed.pt").unwrap();
-    assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["weight"]);
-    assert_eq!(weights.tensors["weight"].size(), [6, 8]);
+fn attributes_and_plain_values_beside_tensors_are_passed_over() {
+    let expected = &read("kinds.safetensors").unwrap().tensors["plain"];
+    for file in ["mixed.pt", "protocol_4.pt", "state_dict.pt"] {
+        let weights = read(file).unwrap();
+        assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["weight"], "{file}");
+        assert_same(&weights.tensors["weight"], expected);
+    }
 }
 
 #[test]

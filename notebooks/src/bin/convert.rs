@@ -173,6 +173,7 @@ fn read(from: &Path, hooks: Option<Vec<HookPoint>>) -> Result<(Crosscoder, BTree
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stagediff::tch::Tensor;
 
     fn parsed(line: &str) -> Result<Request> {
         parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
@@ -186,6 +187,41 @@ mod tests {
         let crosscoder = Request::Crosscoder { from: "a".into(), to: "b".into(), form: Form::SaeLens, hooks };
         let line = "crosscoder a b --to sae-lens --hooks blocks.0.hook_resid_pre,blocks.1.hook_resid_post";
         assert_eq!(parsed(line).unwrap(), crosscoder);
+    }
+
+    #[test]
+    fn a_crosscoder_goes_through_every_form_and_keeps_its_stage() {
+        let folder = std::env::temp_dir().join(format!("stagediff-convert-{}", std::process::id()));
+        let path = |name: &str| folder.join(name);
+        let opts = (Kind::Float, Device::Cpu);
+        let draw = |size: &[i64]| Tensor::rand(size, opts);
+        let crosscoder = Crosscoder {
+            hooks: HookPoint::residual_stream(2),
+            d_model: 4,
+            w_enc: draw(&[6, 12]),
+            b_enc: draw(&[6]),
+            w_dec: draw(&[6, 12]),
+            b_dec: draw(&[12]),
+            log_threshold: draw(&[6]),
+            scale: draw(&[3]) + 0.5,
+        };
+        crosscoder.save(&path("ours"), &[("stage", "MF".into()), ("log", "long".into())]).unwrap();
+        let steps = [
+            ("ours", "sae", Form::SaeLens),
+            ("sae", "theirs", Form::ModelDiffing),
+            ("theirs", "back", Form::Stagediff),
+        ];
+        for (from, to, form) in steps {
+            convert(Request::Crosscoder { from: path(from), to: path(to), form, hooks: None }).unwrap();
+        }
+        let back = Crosscoder::load(&path("back"), &[("stage", "MF".into())], Device::Cpu).unwrap();
+        assert_eq!(back.hooks, crosscoder.hooks);
+        for (found, known) in back.params().iter().zip(crosscoder.params()) {
+            assert!((found - known).abs().max().double_value(&[]) < 1e-6);
+        }
+        let again = Request::Crosscoder { from: path("ours"), to: path("back"), form: Form::Stagediff, hooks: None };
+        assert!(convert(again).unwrap_err().to_string().contains("is there already"));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
