@@ -8,7 +8,9 @@
 
 mod gradients;
 mod init;
+pub mod model_diffing;
 mod pairs;
+pub mod sae_lens;
 mod sparse;
 mod step;
 

