@@ -22,6 +22,7 @@ pub mod error;
 pub mod evaluate;
 pub mod figure;
 pub mod finetune;
+pub mod finetunes;
 pub mod firing;
 pub mod fit;
 pub mod gpt_neo;

@@ -2,7 +2,6 @@
 
 use crate::Result;
 use crate::activations::{Reading, scale};
-use crate::diff::heldout;
 use crate::evaluate::{Evaluation, PatchedLoss, evaluate};
 use crate::firing::{Firings, firings};
 use crate::hook::HookPoint;
@@ -98,15 +97,15 @@ pub fn activations_table(acts: &Tensor, reading: &Reading) -> DataFrame {
     table::from_rows(contract::ACTIVATIONS, &reading.hooks.iter().enumerate().map(row).collect::<Vec<_>>())
 }
 
-/// `tables/evaluation`: every stage measured on held-out sequences of its own model and data.
+/// `tables/evaluation`: every stage measured on what the recipe says ([`Run::measured_on`]).
 ///
 /// # Errors
 /// A stage has not been trained.
 pub fn evaluation_table(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage)) -> Result<DataFrame> {
     let mut rows = Vec::new();
     for &stage in stages {
-        let (model, crosscoder, tokens) = (run.model(stage.model())?, run.crosscoder(stage)?, heldout(run, stage)?);
-        let reading = Reading::all_layers(model.config.n_layers());
+        let ((model, tokens), crosscoder) = (run.measured_on(stage)?, run.crosscoder(stage)?);
+        let reading = run.reading(&model)?;
         let firings = firings(&crosscoder, &model, &reading, &tokens);
         let evaluation = evaluate(&crosscoder, &model, &reading, &tokens);
         rows.extend(

