@@ -11,8 +11,8 @@ cargo xtask run [options]       set up, then execute every notebook; leaves tabl
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
-cargo xtask convert ...         set up, then convert models, adapters and crosscoders from and to other libraries' forms
-                                (`cargo xtask convert help` says how)
+cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
+                                alone (`cargo xtask convert help` says how)
 
 what is computed (run, lab)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
