@@ -13,8 +13,8 @@ cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask fetch hf:OWNER/NAME ...
                                 set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
-cargo xtask convert ...         set up, then convert models, adapters and crosscoders from and to other libraries' forms
-                                (`cargo xtask convert help` says how)
+cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
+                                alone (`cargo xtask convert help` says how)
 
 what is computed (run, lab)
   --preset tiny|small|smoke|paper    how large everything is (tiny)

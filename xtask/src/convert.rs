@@ -2,14 +2,14 @@
 
 use crate::Result;
 use crate::places::cargo;
-use crate::setup::setup;
+use crate::setup;
 
-/// Sets up and hands the arguments to the program that converts; paths are seen from where the command was given.
+/// Sets up the library and hands the arguments to the program that converts; paths are seen from where the command was given.
 ///
 /// # Errors
 /// What setup says, or that the conversion failed.
 pub fn convert(arguments: &[String]) -> Result<()> {
-    let machine = setup()?;
+    let machine = setup::library()?;
     let mut command = machine.places.command(cargo(), &machine.libtorch);
     command.args(["run", "--quiet", "--package", "notebooks", "--bin", "convert", "--manifest-path"]);
     command.arg(machine.places.root.join("Cargo.toml")).arg("--").args(arguments);
