@@ -57,9 +57,11 @@ pub mod stage;
 pub mod stages;
 pub mod stats;
 pub mod stories;
+pub mod sweep;
 pub mod table;
 pub mod tokens;
 pub mod train;
+pub mod variants;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -114,7 +114,7 @@ impl Preset {
             name: "small".into(),
             n_records: 60_000,
             model: GptNeoConfig::alternating(192, 12, 3072),
-            pretrain: FitConfig { batch: 16, n_steps: 3000, seq: 256, lr: 2e-3, warm_up_steps: 100 },
+            pretrain: FitConfig { n_steps: 1500, ..tiny.pretrain.clone() },
             n_latents: 1536,
             stage_s: TrainConfig { n_steps: 12_000, ..tiny.stage_s.clone() },
             later_stages: TrainConfig { n_steps: 4000, ..tiny.later_stages.clone() },

@@ -131,6 +131,7 @@ fn finished(run: &Run, stages: &[Stage], fingerprint: &str) -> Result<Option<Log
         let log = read_log(weights.about("log")?).map_err(|e| Error::invalid(&path, e.to_string()))?;
         logs.push((stage, log));
     }
+    stages.iter().try_for_each(|stage| run.record(&crosscoder_file(*stage)))?;
     Ok(Some(logs))
 }
 

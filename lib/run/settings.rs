@@ -3,7 +3,7 @@
 use crate::preset::Preset;
 use crate::recipe::Recipe;
 use crate::{Error, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ use std::path::PathBuf;
 pub const VARIABLE: &str = "STAGEDIFF_SETTINGS";
 
 /// The choices of a run. Everything else follows from them.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// `smoke`, `tiny`, `small` or `paper`.

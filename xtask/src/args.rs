@@ -11,12 +11,14 @@ cargo xtask run [options]       set up, then execute every notebook; leaves tabl
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
+cargo xtask sweep [options] -- SEEDS [VARIANT...]
+                                set up, then run the series for each variant of recipe and crosscoder at so many seeds
 cargo xtask fetch hf:OWNER/NAME ...
                                 set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
 cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
                                 alone (`cargo xtask convert help` says how)
 
-what is computed (run, lab)
+what is computed (run, lab, sweep)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
@@ -40,6 +42,7 @@ pub enum Command {
     Lab(Settings, Vec<String>),
     Fetch(Vec<String>),
     Convert(Vec<String>),
+    Sweep(Settings, Vec<String>),
 }
 
 /// What `run` is asked for.
@@ -77,13 +80,14 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
                 None => Ok(Command::Run(request)),
             }
         }
-        "lab" => {
+        "lab" | "sweep" => {
             let (request, rest) = parse_options(words)?;
             let plain = Request { settings: request.settings.clone(), ..Request::default() };
             if request != plain {
-                return Err("`lab` takes no --only, --from, --binary or --in-place".into());
+                return Err(format!("`{command}` takes no --only, --from, --binary or --in-place"));
             }
-            Ok(Command::Lab(request.settings, rest))
+            let take = if command == "lab" { Command::Lab } else { Command::Sweep };
+            Ok(take(request.settings, rest))
         }
         other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
     }

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`, `sweep`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
@@ -18,6 +18,7 @@ mod progress;
 mod run;
 mod settings;
 mod setup;
+mod sweep;
 mod test;
 
 use args::Command;
@@ -47,6 +48,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Test(rest) => test::test(&rest),
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
         Command::Fetch(words) => fetch::fetch(&words),
+        Command::Sweep(settings, rest) => sweep::sweep(&settings, &rest),
         Command::Convert(rest) => convert::convert(&rest),
     }
 }
