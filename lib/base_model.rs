@@ -2,7 +2,8 @@
 
 use crate::fit::FitStep;
 use crate::gpt_neo::{GptNeo, GptNeoConfig};
-use crate::pretrain::{self, TOKENIZER_FILE};
+use crate::pretrain;
+use crate::pretrained;
 use crate::run::{Part, Run};
 use crate::table::{self, contract};
 use crate::tokens::Tokenizer;
@@ -36,9 +37,7 @@ pub fn obtain(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel
 }
 
 fn read(dir: &std::path::Path, run: &Run) -> Result<BaseModel> {
-    let model = GptNeo::load(dir, run.device)?;
-    let tokenizer = Tokenizer::read(dir.join(TOKENIZER_FILE))?;
-    tokenizer.check_fits(model.config.n_vocab)?;
+    let (model, tokenizer) = pretrained::load(dir, run.device)?;
     let log_path = dir.join("pretraining.json");
     let log = match std::fs::read_to_string(&log_path) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| Error::invalid(&log_path, e.to_string()))?,

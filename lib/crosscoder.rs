@@ -8,6 +8,8 @@
 
 mod gradients;
 mod init;
+pub mod model_diffing;
+pub mod sae_lens;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{init, tied};

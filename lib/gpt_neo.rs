@@ -1,7 +1,7 @@
 //! GPT-Neo, the language model of the experiment, with hook points on its residual stream.
 //!
 //! Pre-LN blocks, attention without 1/√d_head, global and local in turn, tied head. Tensor names are those of Hugging
-//! Face checkpoints, so `model.safetensors` of a published GPT-Neo loads as it is.
+//! Face checkpoints, so the folder of a published GPT-Neo loads as it is.
 //!
 //! ```no_run
 //! # fn main() -> stagediff::Result<()> {
@@ -18,6 +18,7 @@
 mod block;
 mod config;
 mod generate;
+mod published;
 
 pub use block::{Attention, Block, LayerNorm, Mlp};
 pub use config::{GptNeoConfig, Reach};
@@ -27,6 +28,7 @@ use crate::hook::HookPoint;
 use crate::lora::{self, LoraConfig};
 use crate::weights::{self, Weights};
 use crate::{Error, Result};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
@@ -81,7 +83,7 @@ impl GptNeo {
 
     /// A model of its own with the same values. Adapters are not copied.
     pub fn copy(&self) -> GptNeo {
-        let tensors: std::collections::BTreeMap<String, Tensor> = self.tensors().into_iter().collect();
+        let tensors: BTreeMap<String, Tensor> = self.tensors().into_iter().collect();
         let take =
             |name: &str| -> std::result::Result<Tensor, std::convert::Infallible> { Ok(tensors[name].detach().copy()) };
         match GptNeo::from_tensors(&self.config, take) {
@@ -89,13 +91,25 @@ impl GptNeo {
         }
     }
 
-    /// Loads a Hugging Face folder: `config.json` and `model.safetensors`. Weights are held in float32.
+    /// Loads a Hugging Face folder as published: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one
+    /// file or in shards. Weights are held in float32.
     ///
     /// # Errors
-    /// A file is missing, or a tensor is missing or of another shape than the config asks for.
+    /// A file is missing or damaged, the config asks for something that is not implemented, or a tensor is missing, of
+    /// another shape than the config asks for, or not of this model.
     pub fn load(dir: &Path, device: Device) -> Result<GptNeo> {
         let config = GptNeoConfig::read(&dir.join("config.json"))?;
-        GptNeo::from_weights(&config, &Weights::read(dir.join("model.safetensors"), device)?)
+        let weights = published::read(dir, device)?;
+        let model = GptNeo::from_weights(&config, &weights)?;
+        let taken: BTreeMap<String, Tensor> = model.tensors().into_iter().collect();
+        match weights.tensors.keys().find(|name| !taken.contains_key(*name)) {
+            None => Ok(model),
+            Some(name) => {
+                let reason =
+                    format!("has tensor {name:?}, which a GPT-Neo of {} blocks does not have", config.n_layers());
+                Err(Error::invalid(weights.path(), reason))
+            }
+        }
     }
 
     /// Takes the model out of named tensors.
@@ -107,7 +121,7 @@ impl GptNeo {
     }
 
     /// Writes a Hugging Face folder, `config.json` and `model.safetensors`, with tensors of `kind` (`Kind::Half` for
-    /// half the size).
+    /// half the size). [`crate::pretrained::save`] adds the tokenizer.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -120,7 +134,7 @@ impl GptNeo {
         for (name, tensor) in self.tensors() {
             weights.insert(name, &tensor.detach().to_kind(kind));
         }
-        weights::write_whole(&dir.join("config.json"), self.config.to_json().as_bytes())?;
+        weights::write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
         weights.write(dir.join("model.safetensors"))
     }
 
@@ -255,24 +269,32 @@ impl GptNeo {
         tensors
     }
 
-    /// Adds the adapters of a PEFT folder: `adapter_config.json` and `adapter_model.safetensors`.
+    /// Adds the adapters of a PEFT folder: `adapter_config.json` and `adapter_model.safetensors`. A folder that does not
+    /// fit leaves the model as it was.
     ///
     /// # Errors
     /// A file is missing, or a tensor does not fit, or the file holds adapters for layers that are not there.
     pub fn load_adapter(&mut self, dir: &Path) -> Result<()> {
-        let cfg = lora::read_peft_config(&dir.join("adapter_config.json"))?;
-        let weights = Weights::read(dir.join("adapter_model.safetensors"), self.wte.device())?;
-        for (index, block) in self.blocks.iter_mut().enumerate() {
-            for (name, linear) in block.linears_mut() {
-                let size = linear.weight.size2().expect("a matrix");
-                linear.lora = lora::from_peft(&weights, &format!("transformer.h.{index}.{name}"), size, &cfg)?;
+        let (cfg, weights) = lora::read_peft(dir, self.wte.device())?;
+        let mut loras = Vec::new();
+        let mut foreign: BTreeSet<&String> = weights.tensors.keys().collect();
+        for (index, block) in self.blocks.iter().enumerate() {
+            for (name, linear) in block.linears() {
+                let (layer, size) = (format!("transformer.h.{index}.{name}"), linear.weight.size2().expect("a matrix"));
+                loras.push(lora::from_peft(&weights, &layer, size, &cfg)?);
+                foreign.retain(|name| ["A", "B"].iter().all(|half| **name != lora::peft_name(&layer, half)));
             }
         }
-        let n_taken = self.adapters().len();
-        if n_taken != weights.tensors.len() {
-            let reason = format!("has {} tensors, this model takes {n_taken} of them", weights.tensors.len());
+        if let Some(name) = foreign.first() {
+            let n_taken = weights.tensors.len() - foreign.len();
+            let reason = format!(
+                "has {} tensors, this model takes {n_taken} of them and has no place for {name}",
+                weights.tensors.len()
+            );
             return Err(Error::invalid(weights.path(), reason));
         }
+        let linears = self.blocks.iter_mut().flat_map(Block::linears_mut);
+        linears.zip(loras).for_each(|((_, linear), lora)| linear.lora = lora);
         Ok(())
     }
 }

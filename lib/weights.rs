@@ -1,11 +1,16 @@
 //! Named tensors in safetensors files, with a metadata header that says what they are.
 //!
 //! Files are written beside their place and renamed, so a file is either whole or absent. A reader names the file, the
-//! tensor and the shapes when something does not fit.
+//! tensor and the shapes when something does not fit. PyTorch's own files are read too.
+
+mod pickle;
+mod pytorch;
+mod shards;
 
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
 
@@ -78,12 +83,21 @@ impl Weights {
         &self.path
     }
 
-    /// Reads a file onto `device`.
+    /// Reads a file onto `device`: PyTorch's own if it is called `.bin`, `.pt` or `.pth`, the shards of an index if it is
+    /// called `.json`, else safetensors. Nothing in a file is executed.
     ///
     /// # Errors
-    /// The file is missing, cut short, or no safetensors file.
+    /// The file is missing, cut short, or holds something else than tensors: what is refused is named.
     pub fn read(path: impl AsRef<Path>, device: Device) -> Result<Weights> {
         let path = path.as_ref();
+        match path.extension().and_then(OsStr::to_str) {
+            Some("bin" | "pt" | "pth") => pytorch::read(path, device),
+            Some("json") => shards::read(path, device),
+            _ => Weights::read_safetensors(path, device),
+        }
+    }
+
+    fn read_safetensors(path: &Path, device: Device) -> Result<Weights> {
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let foreign = |reason: safetensors::SafeTensorError| {
             Error::invalid(

@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use tch::Kind;
 
 /// How far back a block's attention sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +83,11 @@ impl GptNeoConfig {
         })
     }
 
-    /// `config.json` as transformers reads it.
-    pub fn to_json(&self) -> String {
+    /// `config.json` as transformers reads it, for weights of `kind`.
+    ///
+    /// The ids of special tokens are null: they are the tokenizer's and stand in `generation_config.json`. Left out they
+    /// would default to those of GPT-2.
+    pub fn to_json(&self, kind: Kind) -> String {
         let names: Vec<&str> =
             self.reach.iter().map(|reach| if *reach == Reach::Global { "global" } else { "local" }).collect();
         let types: Vec<_> = names.iter().map(|name| serde_json::json!([[name], 1])).collect();
@@ -104,8 +108,22 @@ impl GptNeoConfig {
             "attention_dropout": 0.0,
             "embed_dropout": 0.0,
             "resid_dropout": 0.0,
+            "tie_word_embeddings": true,
+            "torch_dtype": dtype_name(kind),
+            "bos_token_id": null,
+            "eos_token_id": null,
         });
         format!("{config:#}\n")
+    }
+}
+
+/// PyTorch's name of a type of floats.
+fn dtype_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Half => "float16",
+        Kind::BFloat16 => "bfloat16",
+        Kind::Double => "float64",
+        _ => "float32",
     }
 }
 
@@ -123,6 +141,7 @@ struct ConfigFile {
     layer_norm_epsilon: f64,
     attention_layers: Option<Vec<String>>,
     attention_types: Option<Vec<(Vec<String>, usize)>>,
+    tie_word_embeddings: Option<bool>,
 }
 
 impl ConfigFile {
@@ -136,7 +155,25 @@ impl ConfigFile {
         if self.activation_function != "gelu_new" {
             return unsupported("activation_function", &self.activation_function, "gelu_new");
         }
-        if self.num_heads < 1 || self.hidden_size % self.num_heads != 0 {
+        if self.tie_word_embeddings == Some(false) {
+            return Err(Error::invalid(path, "tie_word_embeddings is false, only a tied head is supported"));
+        }
+        self.check_sizes(path)
+    }
+
+    fn check_sizes(&self, path: &Path) -> Result<()> {
+        let sizes = [
+            ("vocab_size", self.vocab_size),
+            ("max_position_embeddings", self.max_position_embeddings),
+            ("hidden_size", self.hidden_size),
+            ("num_heads", self.num_heads),
+            ("intermediate_size", self.intermediate_size.unwrap_or(1)),
+            ("window_size", self.window_size),
+        ];
+        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size < 1) {
+            return Err(Error::invalid(path, format!("{field} is {size}, expected at least 1")));
+        }
+        if self.hidden_size % self.num_heads != 0 {
             let reason = format!("hidden_size {} is no multiple of num_heads {}", self.hidden_size, self.num_heads);
             return Err(Error::invalid(path, reason));
         }
@@ -144,24 +181,35 @@ impl ConfigFile {
     }
 
     fn reach(&self, path: &Path) -> Result<Vec<Reach>> {
+        let layers = self.attention_layers.as_ref().map(|names| reach_of(names.iter(), path)).transpose()?;
         let repeated = |types: &Vec<(Vec<String>, usize)>| {
-            let repeated = types.iter().flat_map(|(names, times)| std::iter::repeat_n(names, *times));
-            repeated.flatten().cloned().collect::<Vec<String>>()
+            let names = types.iter().flat_map(|(names, times)| std::iter::repeat_n(names, *times)).flatten();
+            reach_of(names, path)
         };
-        let names = self.attention_layers.clone().or_else(|| self.attention_types.as_ref().map(repeated));
-        let names = names.ok_or_else(|| Error::invalid(path, "has neither attention_layers nor attention_types"))?;
-        if names.len() != self.num_layers {
-            let reason = format!("names {} attention layers, num_layers is {}", names.len(), self.num_layers);
+        let reach = match (layers, self.attention_types.as_ref().map(repeated).transpose()?) {
+            (Some(layers), Some(types)) if layers != types => {
+                let reason = format!("attention_layers says {layers:?}, attention_types {types:?}");
+                return Err(Error::invalid(path, reason));
+            }
+            (Some(reach), _) | (None, Some(reach)) => reach,
+            (None, None) => return Err(Error::invalid(path, "has neither attention_layers nor attention_types")),
+        };
+        if reach.len() != self.num_layers {
+            let reason = format!("names {} attention layers, num_layers is {}", reach.len(), self.num_layers);
             return Err(Error::invalid(path, reason));
         }
-        let reach = |name: &String| match name.as_str() {
-            "global" => Ok(Reach::Global),
-            "local" => Ok(Reach::Local),
-            other => Err(Error::invalid(
-                path,
-                format!("attention type {other:?}, only \"global\" and \"local\" are supported"),
-            )),
-        };
-        names.iter().map(reach).collect()
+        Ok(reach)
     }
+}
+
+fn reach_of<'a>(names: impl Iterator<Item = &'a String>, path: &Path) -> Result<Vec<Reach>> {
+    let reach = |name: &String| match name.as_str() {
+        "global" => Ok(Reach::Global),
+        "local" => Ok(Reach::Local),
+        other => {
+            let reason = format!("attention type {other:?}, only \"global\" and \"local\" are supported");
+            Err(Error::invalid(path, reason))
+        }
+    };
+    names.map(reach).collect()
 }

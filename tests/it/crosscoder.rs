@@ -10,7 +10,7 @@ use stagediff::weights::Weights;
 use tch::{Device, Kind, Tensor};
 
 /// The crosscoder whose parameters stand in a file under names with this prefix.
-fn crosscoder(tensors: &Tensors, prefix: &str, scale: Tensor) -> Crosscoder {
+pub fn crosscoder(tensors: &Tensors, prefix: &str, scale: Tensor) -> Crosscoder {
     parity::crosscoder::crosscoder(|name| tensors.get(&format!("{prefix}{name}")), Some(scale))
 }
 

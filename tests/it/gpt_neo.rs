@@ -158,7 +158,79 @@ fn a_truncated_and_a_foreign_file_are_refused() {
         );
     }
     std::fs::remove_file(&path).unwrap();
-    assert_says(GptNeo::load(folder.path(), Device::Cpu), &["cannot access", "model.safetensors"]);
+    assert_says(
+        GptNeo::load(folder.path(), Device::Cpu),
+        &["holds no weights", "model.safetensors", "pytorch_model.bin"],
+    );
+}
+
+#[track_caller]
+fn assert_same_model(found: &GptNeo, expected: &GptNeo) {
+    assert_eq!(found.config, expected.config);
+    for ((name, tensor), (other, known)) in found.tensors().iter().zip(&expected.tensors()) {
+        assert_eq!(name, other);
+        assert_same(tensor, known);
+    }
+}
+
+#[test]
+fn names_without_the_prefix_are_the_same_names() {
+    let folder = edited("gpt_neo_prefix", |weights| {
+        let named = std::mem::take(&mut weights.tensors).into_iter();
+        weights.tensors = named.map(|(name, tensor)| (name.replacen("transformer.", "", 1), tensor)).collect();
+    });
+    assert_same_model(&GptNeo::load(folder.path(), Device::Cpu).unwrap(), &reference_model());
+}
+
+#[test]
+fn a_tensor_that_the_config_has_no_place_for_is_named() {
+    let name = "transformer.h.4.ln_1.bias";
+    let extra = Tensor::zeros([32], (Kind::Float, Device::Cpu));
+    let folder = edited("gpt_neo_extra", |weights| weights.insert(name, &extra));
+    assert_says(GptNeo::load(folder.path(), Device::Cpu), &["model.safetensors", name, "4 blocks"]);
+}
+
+/// The fixture's weights in two shards of a form, and the index with an edit.
+fn sharded(test: &str, suffix: &str, edit: impl FnOnce(&mut serde_json::Value)) -> Folder {
+    let folder = edited(test, |_| ());
+    let whole = Weights::read(folder.join("model.safetensors"), Device::Cpu).unwrap();
+    std::fs::remove_file(folder.join("model.safetensors")).unwrap();
+    let (mut map, mut shards) = (serde_json::Map::new(), [Weights::new(), Weights::new()]);
+    for (place, (name, tensor)) in whole.tensors.iter().enumerate() {
+        map.insert(name.clone(), format!("model-0000{}-of-00002.{suffix}", place % 2 + 1).into());
+        shards[place % 2].insert(name, tensor);
+    }
+    for (place, shard) in shards.iter().enumerate() {
+        shard.write(folder.join(&format!("model-0000{}-of-00002.{suffix}", place + 1))).unwrap();
+    }
+    let mut index = serde_json::json!({ "metadata": { "total_size": 0 }, "weight_map": map });
+    edit(&mut index);
+    folder.file(&format!("model.{suffix}.index.json"), index.to_string());
+    folder
+}
+
+#[test]
+fn shards_are_the_same_model() {
+    let folder = sharded("gpt_neo_shards", "safetensors", |_| ());
+    assert_same_model(&GptNeo::load(folder.path(), Device::Cpu).unwrap(), &reference_model());
+    let missing = folder.join("model-00002-of-00002.safetensors");
+    std::fs::remove_file(missing).unwrap();
+    assert_says(GptNeo::load(folder.path(), Device::Cpu), &["cannot access", "model-00002-of-00002.safetensors"]);
+}
+
+#[test]
+fn shards_that_are_not_what_the_index_says_are_refused() {
+    let name = "transformer.wte.weight";
+    let elsewhere = sharded("gpt_neo_shard_swapped", "safetensors", |index| {
+        let named = index["weight_map"][name].as_str().unwrap();
+        let other = named.replace("00001-of", "0000X-of").replace("00002-of", "00001-of").replace("0000X", "00002");
+        index["weight_map"][name] = other.into();
+    });
+    assert_says(GptNeo::load(elsewhere.path(), Device::Cpu), &[name, "index.json says it has"]);
+    let outside = sharded("gpt_neo_shard_outside", "safetensors", |index| {
+        index["weight_map"][name] = "../model.safetensors".into();
+    });
+    assert_says(GptNeo::load(outside.path(), Device::Cpu), &["../model.safetensors", "beside the index"]);
 }
 
 #[test]
@@ -174,7 +246,11 @@ fn a_config_of_another_architecture_is_refused_by_field() {
     refused("activation_function", "relu".into(), &["activation_function", "relu", "gelu_new"]);
     refused("num_heads", 5.into(), &["hidden_size 32", "num_heads 5"]);
     refused("num_layers", 6.into(), &["4 attention layers", "num_layers is 6"]);
-    refused("attention_layers", serde_json::json!(["global", "local", "global", "sparse"]), &["sparse"]);
+    refused("attention_layers", serde_json::json!(["global", "local", "global", "sparse"]), &["type \"sparse\""]);
+    refused("attention_types", serde_json::json!([[["global", "sliding"], 2]]), &["type \"sliding\""]);
+    refused("attention_types", serde_json::json!([[["local"], 4]]), &["attention_layers says", "attention_types"]);
+    refused("tie_word_embeddings", false.into(), &["tie_word_embeddings is false"]);
+    refused("window_size", 0.into(), &["window_size is 0"]);
     refused("hidden_size", "wide".into(), &["wide"]);
     assert_says(GptNeoConfig::read(&folder.file("config.json", "{")), &["config.json"]);
     assert_says(GptNeoConfig::read(&folder.join("no.json")), &["cannot access", "no.json"]);
@@ -187,6 +263,36 @@ fn layers_given_by_types_are_the_same_layers() {
     config.as_object_mut().unwrap().remove("attention_layers");
     let path = folder.file("config.json", config.to_string());
     assert_eq!(GptNeoConfig::read(&path).unwrap(), reference_model().config);
+}
+
+/// Configs as published, without the fields that decide nothing.
+#[test]
+fn published_configs_are_read() {
+    let folder = Folder::new("gpt_neo_published");
+    let read = |d_model: i64, n_layers: usize, n_heads: i64| {
+        let config = serde_json::json!({
+            "activation_function": "gelu_new",
+            "attention_layers": (["global", "local"].repeat(n_layers / 2)),
+            "attention_types": [[["global", "local"], n_layers / 2]],
+            "bos_token_id": 50256,
+            "gradient_checkpointing": false,
+            "hidden_size": d_model,
+            "intermediate_size": null,
+            "layer_norm_epsilon": 1e-5,
+            "max_position_embeddings": 2048,
+            "model_type": "gpt_neo",
+            "num_heads": n_heads,
+            "num_layers": n_layers,
+            "summary_use_proj": true,
+            "torch_dtype": "float32",
+            "vocab_size": 50257,
+            "window_size": 256,
+        });
+        GptNeoConfig::read(&folder.file("config.json", config.to_string())).unwrap()
+    };
+    assert_eq!(read(768, 4, 16), GptNeoConfig::tinystories_33m());
+    assert_eq!((read(64, 8, 16).d_mlp, read(64, 8, 16).n_layers()), (256, 8)); // TinyStories-1M
+    assert_eq!((read(768, 12, 12).d_mlp, read(768, 12, 12).reach[11]), (3072, Reach::Local)); // gpt-neo-125M
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
 use crate::gpt_neo::{expected, reference_model};
 use serde_json::Value;
 use stagediff::gpt_neo::GptNeo;
-use stagediff::lora::{LoraConfig, read_peft_config};
+use stagediff::lora::{LoraConfig, read_peft_config, save_peft};
 use stagediff::weights::Weights;
 use tch::{Device, Kind, Tensor};
 
@@ -94,6 +94,9 @@ fn anything_but_plain_lora_is_refused_by_name() {
         ("fan_in_fan_out", true.into()),
         ("rank_pattern", serde_json::json!({ "q_proj": 4 })),
         ("alpha_pattern", serde_json::json!({ "q_proj": 4 })),
+        ("modules_to_save", serde_json::json!(["wte"])),
+        ("init_lora_weights", "pissa".into()),
+        ("r", 0.into()),
     ];
     for (name, value) in settings {
         let folder = edited(&format!("lora_{name}"), |config| config[name] = value, |_| ());
@@ -127,6 +130,35 @@ fn adapters_that_do_not_fit_are_refused_and_named() {
     ];
     for (test, edit, said) in cases {
         let folder = edited(test, |_| (), edit);
-        assert_says(reference_model().load_adapter(folder.path()), said);
+        let mut model = reference_model();
+        assert_says(model.load_adapter(folder.path()), said);
+        assert!(model.adapters().is_empty(), "{test}: the model is as it was");
     }
+}
+
+#[test]
+fn an_adapter_that_does_not_fit_leaves_the_earlier_one() {
+    let (mut model, ids) = (adapted(), expected().get("ids"));
+    let before = model.logits(&ids, false);
+    let last = "base_model.model.transformer.h.3.attn.attention.v_proj.lora_B.weight";
+    let folder = edited("lora_last", |_| (), |weights| drop(weights.tensors.remove(last)));
+    assert_says(model.load_adapter(folder.path()), &[last]);
+    assert_same(&model.logits(&ids, false), &before);
+}
+
+#[test]
+fn a_saved_adapter_is_the_same_adapter() {
+    let (model, folder) = (adapted(), Folder::new("lora_saved"));
+    let cfg = read_peft_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let mut adapters = Weights::new();
+    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
+    save_peft(folder.path(), &adapters, &cfg, "base").unwrap();
+    assert_eq!(read_peft_config(&folder.join("adapter_config.json")).unwrap(), cfg);
+    let mut again = reference_model();
+    again.load_adapter(folder.path()).unwrap();
+    let ids = expected().get("ids");
+    assert_same(&again.logits(&ids, false), &model.logits(&ids, false));
+    let (written, theirs) = ("adapter_model.safetensors", fixture::path("lora/adapter_model.safetensors"));
+    let names = |path| Weights::read(path, Device::Cpu).unwrap().tensors.into_keys().collect::<Vec<_>>();
+    assert_eq!(names(folder.join(written)), names(theirs));
 }

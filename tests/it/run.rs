@@ -1,7 +1,7 @@
 //! A run's folder: what is refused, what is named, and that earlier results stay as they are.
 
 use crate::crosscoder;
-use crate::fixture::{Folder, assert_says};
+use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
 use serde_json::json;
 use stagediff::polars::prelude::DataFrame;
@@ -9,6 +9,7 @@ use stagediff::run::{Part, Run, Settings, crosscoder_file};
 use stagediff::stage::{Data, Model, Stage};
 use stagediff::table::{self, contract};
 use stagediff::tokens::Tokenizer;
+use stagediff::weights::Weights;
 use stagediff::{Result, pretrain, stages, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -250,4 +251,25 @@ fn stages_of_different_streams_are_not_trained_together() {
     let run = open(&folder, smoke()).unwrap();
     let trained = stages::train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
     assert_says(trained, &["[D, M]", "one model and one data set"]);
+}
+
+#[test]
+fn adapters_lie_beside_their_model_in_the_form_of_peft() {
+    let folder = Folder::new("run_adapter");
+    let run = open(&folder, smoke()).unwrap();
+    let mut model = reference_model();
+    {
+        let _generator = fixture::seeded(0);
+        model.attach(&run.preset.lora);
+    }
+    let mut adapters = Weights::new();
+    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
+    run.save_adapter("ft1", &adapters, "base").unwrap();
+    let mut again = reference_model();
+    again.load_adapter(&run.path("weights/ft1_adapter")).unwrap();
+    for ((name, found), (_, known)) in again.adapters().iter().zip(model.adapters()) {
+        assert!(found.equal(&known), "{name}");
+    }
+    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
+    assert!(manifest.contains("weights/ft1_adapter/adapter_model.safetensors"));
 }

@@ -11,6 +11,8 @@ cargo xtask run [options]       set up, then execute every notebook; leaves tabl
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
+cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
+                                alone (`cargo xtask convert help` says how)
 
 what is computed (run, lab)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
@@ -34,6 +36,7 @@ pub enum Command {
     Run(Request),
     Test(Vec<String>),
     Lab(Settings, Vec<String>),
+    Convert(Vec<String>),
 }
 
 /// What `run` is asked for.
@@ -59,6 +62,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             None => Ok(Command::Setup),
         },
         "test" => Ok(Command::Test(words.collect())),
+        "convert" => Ok(Command::Convert(words.collect())),
         "run" => {
             let (request, rest) = parse_options(words)?;
             match rest.first() {
@@ -150,7 +154,8 @@ mod tests {
     }
 
     #[test]
-    fn test_hands_its_arguments_on() {
+    fn test_and_convert_hand_their_arguments_on() {
+        assert_eq!(parsed("convert model a b"), Ok(Command::Convert(["model", "a", "b"].map(String::from).into())));
         assert_eq!(
             parsed("test nf4 -- --nocapture"),
             Ok(Command::Test(vec!["nf4".into(), "--".into(), "--nocapture".into()]))

@@ -1,9 +1,10 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `convert`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
 mod args;
 mod checkout;
+mod convert;
 mod evcxr;
 mod findings;
 mod kernel;
@@ -44,5 +45,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
+        Command::Convert(rest) => convert::convert(&rest),
     }
 }

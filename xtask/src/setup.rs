@@ -34,3 +34,16 @@ pub fn setup() -> Result<Machine> {
     }
     Ok(Machine { places, libtorch })
 }
+
+/// Sets up what the library alone needs: libtorch, without JupyterLab and the kernel.
+///
+/// # Errors
+/// As [`setup`].
+pub fn library() -> Result<Machine> {
+    let places = Places::find()?;
+    let mut steps = Steps::new(places.cache.join("logs"));
+    let python = machine::check(&places)?;
+    checkout::claim_target(&places)?;
+    let libtorch = libtorch::install(&places, &python, &mut steps)?;
+    Ok(Machine { places, libtorch })
+}

@@ -1,10 +1,11 @@
 //! Makes a base model of a preset from the built-in stories: `cargo run -p notebooks --bin pretrain -- tiny`.
-//! Writes data/models/<preset>/{tokenizer.json, config.json, model.safetensors, pretraining.json}.
+//! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
 
 use stagediff::device;
 use stagediff::fit::mean_loss;
 use stagediff::preset::Preset;
 use stagediff::pretrain;
+use stagediff::pretrained;
 use stagediff::shuffle::seed_for;
 use stagediff::stories;
 use stagediff::tch::Kind;
@@ -24,7 +25,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let records = stories::built_in(preset.n_records, seed_for(SEED, "stories"));
     let split = stories::split(records, preset.heldout_frac, seed_for(SEED, "split"));
     let tokenizer = pretrain::tokenizer(&split.train, preset.model.n_vocab)?;
-    tokenizer.write(&dir.join(pretrain::TOKENIZER_FILE))?;
     let started = Instant::now();
     let mut progress = |line: &stagediff::fit::FitStep| {
         println!(
@@ -48,7 +48,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     )?;
     let heldout = Rows::of_records(&split.heldout, &tokenizer, preset.pretrain.seq);
     println!("held-out loss {:.4} nats a token", mean_loss(&model, &heldout, 16));
-    model.save(&dir, Kind::Half, &[("made_by", &format!("cargo run -p notebooks --bin pretrain -- {name}"))])?;
+    let made_by = format!("cargo run -p notebooks --bin pretrain -- {name}");
+    pretrained::save(&dir, &model, &tokenizer, Kind::Half, &[("made_by", &made_by)])?;
     write_whole(&dir.join("pretraining.json"), serde_json::to_string_pretty(&log)?.as_bytes())?;
     Ok(())
 }

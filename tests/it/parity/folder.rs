@@ -11,8 +11,6 @@ use tch::{Device, Tensor};
 
 /// What says something about the folder and is no case.
 const NO_CASES: [&str; 5] = ["gen", "__pycache__", "README.md", "MANIFEST.json", "spec.json"];
-/// Files that the library does not read yet: PyTorch's pickles.
-const NOT_READ: [&str; 2] = ["pytorch_model.bin", "pytorch_model_legacy.bin"];
 
 thread_local! {
     /// Files read on this thread, and tensors as `file: tensor`, while [`read_by`] runs.
@@ -147,7 +145,7 @@ fn files(dir: &Path) -> Vec<String> {
     let mut files = Vec::new();
     for entry in entries.map(Result::unwrap) {
         let name = entry.file_name().into_string().unwrap();
-        if NO_CASES.contains(&name.as_str()) || NOT_READ.contains(&name.as_str()) || name.starts_with('.') {
+        if NO_CASES.contains(&name.as_str()) || name.starts_with('.') {
             continue;
         }
         if entry.path().is_dir() {

@@ -2,6 +2,7 @@
 
 use super::case::Case;
 use super::folder::{self, Tensors};
+use crate::fixture::Folder;
 use stagediff::activations::Reading;
 use stagediff::fit::{mean_loss, next_token_loss, next_token_loss_of};
 use stagediff::gpt_neo::{GptNeo, Reach, Sampling, generate};
@@ -11,6 +12,7 @@ use tch::{Device, Tensor};
 
 pub const TESTS: &[fn()] = &[
     the_checkpoint_is_taken_up_bit_for_bit,
+    pickled_checkpoints_are_the_same_model,
     logits_are_those_of_transformers,
     the_residual_stream_is_that_of_transformers,
     the_centred_residual_stream_is_that_of_transformer_lens,
@@ -67,6 +69,23 @@ fn the_checkpoint_is_taken_up_bit_for_bit() {
         case.absolute(name, tensor, &file.get(name));
     }
     case.check();
+}
+
+/// `pytorch_model.bin` and `pytorch_model_legacy.bin`: PyTorch's pickles, the second one with masks and the tied head.
+#[test]
+fn pickled_checkpoints_are_the_same_model() {
+    let (model, config) = (model(), std::fs::read(folder::path("gpt_neo/config.json")).unwrap());
+    for file in ["pytorch_model.bin", "pytorch_model_legacy.bin"] {
+        let copy = Folder::new(&format!("parity_{file}_{}", folder::is_noting()));
+        copy.file("config.json", &config);
+        copy.file("pytorch_model.bin", std::fs::read(folder::path(&format!("gpt_neo/{file}"))).unwrap());
+        let pickled = GptNeo::load(copy.path(), Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+        let mut case = Case::exact(format!("gpt_neo/{file}"));
+        for ((name, tensor), (other, known)) in pickled.tensors().iter().zip(&model.tensors()) {
+            case.equal("name of a tensor", name, other).absolute(name, tensor, known);
+        }
+        case.check();
+    }
 }
 
 /// `logits`, `logits_one_token`, `logits_full_last3`.

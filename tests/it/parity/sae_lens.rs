@@ -1,38 +1,22 @@
-//! sae_lens/: a folded crosscoder as SAELens opens it.
+//! sae_lens/: a crosscoder as SAELens opens it.
 
 use super::case::Case;
 use super::crosscoder::crosscoder as crosscoder_of;
 use super::folder;
-use stagediff::crosscoder::Crosscoder;
-use tch::{Device, Kind, Tensor};
+use crate::fixture::Folder;
+use serde_json::Value;
+use stagediff::crosscoder::{Crosscoder, sae_lens};
+use stagediff::weights::Weights;
+use tch::Device;
 
-pub const TESTS: &[fn()] =
-    &[latents_and_reconstructions_are_those_of_sae_lens, a_folded_crosscoder_is_the_exported_one];
+pub const TESTS: &[fn()] = &[latents_and_reconstructions_are_those_of_sae_lens, what_is_written_is_the_export];
 
-/// The export as a crosscoder: hooks lie one after the other in d_in, the threshold is θ and not its logarithm.
+/// The export, for activations that are not scaled.
 fn exported() -> Crosscoder {
-    let (cfg, weights) =
-        (folder::json("sae_lens/export/cfg.json"), folder::tensors("sae_lens/export/sae_weights.safetensors"));
-    let about = &cfg["metadata"];
-    let names = about["crosscoder_hook_names"].as_array().expect("names of the hook points");
-    let hooks = names.iter().map(|name| name.as_str().unwrap().parse().unwrap()).collect::<Vec<_>>();
-    let d_model = about["crosscoder_d_model"].as_i64().expect("crosscoder_d_model");
-    assert_eq!(cfg["architecture"], "jumprelu");
-    assert_eq!(cfg["apply_b_dec_to_input"], false, "left out, it defaults to true");
-    let crosscoder = Crosscoder {
-        scale: Tensor::ones([hooks.len() as i64], (Kind::Float, Device::Cpu)),
-        hooks,
-        d_model,
-        w_enc: weights.get("W_enc").tr().contiguous(),
-        b_enc: weights.get("b_enc"),
-        w_dec: weights.get("W_dec"),
-        b_dec: weights.get("b_dec"),
-        log_threshold: weights.get("threshold").log(),
-    };
-    let n_inputs = crosscoder.hooks.len() as i64 * d_model;
-    let sizes = (cfg["d_in"].as_i64(), cfg["d_sae"].as_i64());
-    assert_eq!(sizes, (Some(n_inputs), Some(crosscoder.n_latents())), "d_in and d_sae");
-    crosscoder
+    let config = folder::path("sae_lens/export/cfg.json");
+    let (crosscoder, _) =
+        sae_lens::load(config.parent().unwrap(), Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+    crosscoder.fold()
 }
 
 /// `export/cfg.json`, `export/sae_weights.safetensors`, `expected.safetensors`; `largest_latent`, `largest_abs_decode`.
@@ -52,17 +36,34 @@ fn latents_and_reconstructions_are_those_of_sae_lens() {
         .check();
 }
 
-/// `export/sae_weights.safetensors` is what folding the crosscoder of crosscoder/fold.safetensors gives.
+/// The crosscoder of crosscoder/fold.safetensors, written for SAELens, is `export/cfg.json` and
+/// `export/sae_weights.safetensors`.
 #[test]
-fn a_folded_crosscoder_is_the_exported_one() {
+fn what_is_written_is_the_export() {
     let fold = folder::tensors("crosscoder/fold.safetensors");
     let unfolded = crosscoder_of(|name| fold.get(&format!("unfolded.{name}")), Some(fold.get("scale")));
-    let (folded, exported) = (unfolded.fold(), exported());
-    Case::new("sae_lens/export of the folded crosscoder, of the tensor's largest", 1e-6)
-        .relative("W_enc", &folded.w_enc, &exported.w_enc)
-        .relative("b_enc", &folded.b_enc, &exported.b_enc)
-        .relative("W_dec", &folded.w_dec, &exported.w_dec)
-        .relative("b_dec", &folded.b_dec, &exported.b_dec)
-        .relative("threshold", &folded.thresholds(), &exported.thresholds())
-        .check();
+    let written = Folder::new(&format!("parity_sae_lens_{}", folder::is_noting()));
+    sae_lens::save(&unfolded, written.path(), &Default::default()).unwrap();
+
+    let (found, known) = (
+        Weights::read(written.join("sae_weights.safetensors"), Device::Cpu).unwrap().tensors,
+        folder::tensors("sae_lens/export/sae_weights.safetensors"),
+    );
+    let mut weights = Case::new("sae_lens/export/sae_weights written by us, of the tensor's largest", 1e-6);
+    weights.equal("names of the tensors", found.keys().map(String::as_str).collect(), known.names());
+    for (name, tensor) in &found {
+        weights.relative(name, tensor, &known.get(name));
+    }
+    weights.check();
+
+    let found: Value = serde_json::from_slice(&std::fs::read(written.join("cfg.json")).unwrap()).unwrap();
+    let known = folder::json("sae_lens/export/cfg.json");
+    let mut config = Case::exact("sae_lens/export/cfg.json written by us");
+    for (field, value) in known.as_object().expect("fields").iter().filter(|(field, _)| *field != "metadata") {
+        config.equal(field, &found[field], value);
+    }
+    for (field, value) in folder::fields(&known, "metadata") {
+        config.equal(field, &found["metadata"][field], value);
+    }
+    config.check();
 }

@@ -1,0 +1,37 @@
+//! Weights in several files, with an index that says which tensor lies where (`model.safetensors.index.json`).
+
+use super::Weights;
+use crate::{Error, Result};
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use tch::Device;
+
+#[derive(Deserialize)]
+struct Index {
+    /// The file of each tensor, beside the index.
+    weight_map: BTreeMap<String, String>,
+}
+
+/// Reads the tensors that an index names onto `device`.
+///
+/// # Errors
+/// A shard is missing or damaged, or does not hold a tensor that the index says it holds.
+pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let index: Index = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
+    let mut weights = Weights { path: path.into(), ..Weights::default() };
+    for file in index.weight_map.values().collect::<BTreeSet<_>>() {
+        if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
+            return Err(Error::invalid(path, format!("names the shard {file:?}, expected a file beside the index")));
+        }
+        let mut shard = Weights::read(path.with_file_name(file), device)?;
+        for (name, _) in index.weight_map.iter().filter(|(_, holder)| *holder == file) {
+            let tensor = shard.tensors.remove(name).ok_or_else(|| {
+                Error::invalid(&shard.path, format!("has no tensor {name:?}, which {} says it has", path.display()))
+            })?;
+            weights.tensors.insert(name.clone(), tensor);
+        }
+    }
+    Ok(weights)
+}

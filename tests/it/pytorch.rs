@@ -1,0 +1,78 @@
+//! PyTorch's own files: tests/interop/make_pytorch.py made them with torch.save.
+
+use crate::fixture::{Folder, assert_same, assert_says};
+use stagediff::weights::Weights;
+use std::path::PathBuf;
+use tch::Device;
+
+fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/interop/pytorch").join(name)
+}
+
+fn read(name: &str) -> stagediff::Result<Weights> {
+    Weights::read(path(name), Device::Cpu)
+}
+
+#[test]
+fn every_kind_stride_and_offset_is_read() {
+    let (found, expected) = (read("kinds.pt").unwrap(), read("kinds.safetensors").unwrap());
+    assert_eq!(found.tensors.len(), 16);
+    assert!(found.tensors.keys().eq(expected.tensors.keys()));
+    for (name, tensor) in &found.tensors {
+        assert_same(tensor, &expected.tensors[name]);
+        assert!(tensor.is_contiguous(), "{name}");
+    }
+}
+
+#[test]
+fn tensors_of_one_storage_are_tensors_of_their_own() {
+    let mut weights = read("kinds.pt").unwrap();
+    let bottom = weights.tensors["bottom"].copy();
+    let _ = weights.tensors.get_mut("top").unwrap().zero_();
+    assert_same(&weights.tensors["bottom"], &bottom);
+}
+
+#[test]
+fn attributes_and_plain_values_beside_tensors_are_passed_over() {
+    let expected = &read("kinds.safetensors").unwrap().tensors["plain"];
+    for file in ["mixed.pt", "protocol_4.pt", "state_dict.pt"] {
+        let weights = read(file).unwrap();
+        assert_eq!(weights.tensors.keys().collect::<Vec<_>>(), ["weight"], "{file}");
+        assert_same(&weights.tensors["weight"], expected);
+    }
+}
+
+#[test]
+fn what_is_no_tensor_is_refused_by_name_and_not_executed() {
+    for (file, name) in [
+        ("os_system.pt", "posix.system"),
+        ("module.pt", "torch.nn.modules.linear.Linear"),
+        ("sparse.pt", "torch._utils._rebuild_sparse_tensor"),
+    ] {
+        assert_says(read(file), &[file, name, "nothing is executed"]);
+    }
+    assert!(!PathBuf::from("executed").exists());
+    assert_says(read("before_1_6.pt"), &["before_1_6.pt", "older PyTorch"]);
+    assert_says(read("compressed.pt"), &["compressed.pt", "is compressed"]);
+    assert_says(read("none.pt"), &["cannot access", "none.pt"]);
+}
+
+#[test]
+fn a_file_cut_short_anywhere_or_altered_in_a_storage_is_refused() {
+    let (folder, whole) = (Folder::new("pytorch_damaged"), std::fs::read(path("kinds.pt")).unwrap());
+    for end in (0..whole.len()).step_by(61) {
+        let cut = folder.file("cut.pt", &whole[..end]);
+        assert_says(Weights::read(&cut, Device::Cpu), &["cut.pt"]);
+    }
+    let cut = folder.file("cut.pt", &whole[..whole.len() / 2]);
+    let size = format!("it has {} bytes", whole.len() / 2);
+    assert_says(Weights::read(&cut, Device::Cpu), &["not a whole PyTorch file", &size]);
+
+    let weights = read("kinds.pt").unwrap();
+    let first = f32::try_from(weights.tensors["plain"].get(0).get(0)).unwrap().to_le_bytes();
+    let place = whole.windows(4).position(|bytes| bytes == first).expect("the first value of the first storage");
+    let mut altered = whole;
+    altered[place] ^= 1;
+    let altered = folder.file("altered.pt", altered);
+    assert_says(Weights::read(&altered, Device::Cpu), &["altered.pt", "checksum"]);
+}

