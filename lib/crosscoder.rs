@@ -10,7 +10,7 @@ mod gradients;
 mod init;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
-pub use init::{init, tied};
+pub use init::{encoder_bias, init, tied};
 
 use crate::hook::HookPoint;
 use crate::jumprelu::jumprelu;
