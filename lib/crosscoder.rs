@@ -12,7 +12,7 @@ pub mod model_diffing;
 pub mod sae_lens;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
-pub use init::{init, tied};
+pub use init::{encoder_bias, init, tied};
 
 use crate::hook::HookPoint;
 use crate::jumprelu::jumprelu;

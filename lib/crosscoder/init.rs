@@ -49,7 +49,7 @@ pub fn tied(w_dec: &Tensor, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, 
 ///
 /// # Shapes
 /// `acts` [sample, input], `w_enc` [latent, input], `log_threshold` [latent] → [latent]
-fn encoder_bias(acts: &Tensor, w_enc: &Tensor, log_threshold: &Tensor, firing_frac: f64) -> Tensor {
+pub fn encoder_bias(acts: &Tensor, w_enc: &Tensor, log_threshold: &Tensor, firing_frac: f64) -> Tensor {
     /// Latents at once, to bound the memory of samples × latents.
     const CHUNK: i64 = 256;
     let quantiles: Vec<Tensor> = w_enc
