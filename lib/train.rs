@@ -2,7 +2,7 @@
 
 use crate::activations::ActivationStream;
 use crate::checkpoint::{self, Checkpoint};
-use crate::crosscoder::{Crosscoder, LossConfig, gradients};
+use crate::crosscoder::{Crosscoder, Gradients, LossConfig};
 use crate::optim::{Adam, AdamConfig};
 use crate::recipe::Recipe;
 use crate::schedule::{LearningRate, Ramp};
@@ -174,6 +174,7 @@ pub fn train(
 struct Course<'a> {
     trainee: &'a mut Trainee,
     params: Vec<Tensor>,
+    gradients: Gradients,
     adam: Adam,
     checkpoint: Checkpoint,
     sums: Sums,
@@ -188,7 +189,7 @@ impl<'a> Course<'a> {
             Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage)).every(trainee.checkpoint_every);
         trainee.log = checkpoint.resume(&mut params, &mut adam)?.unwrap_or_default();
         let sums = Sums::new(&trainee.crosscoder);
-        Ok(Course { trainee, params, adam, checkpoint, sums })
+        Ok(Course { trainee, params, gradients: Gradients::default(), adam, checkpoint, sums })
     }
 
     fn step(
@@ -199,9 +200,9 @@ impl<'a> Course<'a> {
         n_steps: i64,
         progress: &mut dyn FnMut(Stage, &TrainStep),
     ) -> Result<()> {
-        let step = gradients(&self.trainee.crosscoder, acts, loss);
+        let step = self.gradients.step(&self.trainee.crosscoder, acts, loss);
         self.adam.step(&mut self.params, &step.grads, lr);
-        self.sums.add(&step);
+        self.sums.add(&step, acts.size()[0]);
         let n_done = self.adam.n_steps;
         if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {
             return Ok(());
@@ -221,7 +222,7 @@ impl<'a> Course<'a> {
 /// Running sums between two lines of the log.
 struct Sums {
     n_steps: i64,
-    batch: i64,
+    n_acts: i64,
     loss: f64,
     recon: f64,
     sparsity: f64,
@@ -235,7 +236,7 @@ impl Sums {
         let n_fired = Tensor::zeros([crosscoder.n_latents()], (Kind::Int64, crosscoder.b_enc.device()));
         Sums {
             n_steps: 0,
-            batch: 0,
+            n_acts: 0,
             loss: 0.0,
             recon: 0.0,
             sparsity: 0.0,
@@ -245,31 +246,30 @@ impl Sums {
         }
     }
 
-    fn add(&mut self, step: &crate::crosscoder::Step) {
+    fn add(&mut self, step: &crate::crosscoder::Step, n_acts: i64) {
         self.n_steps += 1;
-        self.batch = step.latents.size()[0];
+        self.n_acts += n_acts;
         self.loss += step.losses.total;
         self.recon += step.losses.recon;
         self.sparsity += step.losses.sparsity;
         self.pre_act += step.losses.pre_act;
-        self.n_fired += step.latents.gt(0.0).sum_dim_intlist(0, false, Kind::Int64);
+        self.n_fired += &step.n_fired;
     }
 
     fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {
         let n = self.n_steps as f64;
-        let n_seen = self.n_steps * self.batch;
         TrainStep {
             step: n_done,
-            n_activations: n_done * self.batch,
+            n_activations: n_done * self.n_acts / self.n_steps,
             loss: self.loss / n,
             loss_recon: self.recon / n,
             loss_sparsity: self.sparsity / n,
             loss_pre_act: self.pre_act / n,
             lambda_s,
             lr,
-            l0_mean: self.n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / n_seen as f64,
+            l0_mean: self.n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / self.n_acts as f64,
             dead_frac: self.n_fired.eq(0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
-            activations_per_s: n_seen as f64 / self.started.elapsed().as_secs_f64(),
+            activations_per_s: self.n_acts as f64 / self.started.elapsed().as_secs_f64(),
         }
     }
 }

@@ -10,11 +10,11 @@
 //! ∂L/∂W_dec = fᵀ g + ∂L/∂N · W_dec / ‖W_dec‖        (per latent and hook; 0 where the norm is 0)
 //! ```
 
-use super::Crosscoder;
+use super::{Crosscoder, Encoding};
 use crate::jumprelu::{self, Backward};
 use crate::loss;
 use crate::recipe::{PreActTarget, Recipe};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Weights and constants of the loss.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,22 +52,28 @@ pub struct Losses {
     pub pre_act: f64,
 }
 
-/// Losses, gradients in the order of [`Crosscoder::params`], and the latents of the batch.
+/// Losses, gradients in the order of [`Crosscoder::params`], and how often each latent fired.
 pub struct Step {
     /// The losses.
     pub losses: Losses,
     /// ∂L/∂ each of W_enc, b_enc, W_dec, b_dec, t.
     pub grads: Vec<Tensor>,
-    /// The latents, [batch, latent].
-    pub latents: Tensor,
+    /// Activations of the batch on which each latent fired, [latent].
+    pub n_fired: Tensor,
 }
 
-/// One forward and backward pass.
+/// One forward and backward pass, in dense products on any device and in the precision of the parameters.
+/// [`super::Gradients`] does the same faster where few latents fire.
 ///
 /// # Shapes
 /// `acts` [batch, hook, d_model], scaled
 pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Step {
     let _no_grad = tch::no_grad_guard();
+    of_encoding(crosscoder, acts, &crosscoder.encode(acts), cfg)
+}
+
+/// The same, once the batch is encoded.
+pub(super) fn of_encoding(crosscoder: &Crosscoder, acts: &Tensor, encoding: &Encoding, cfg: &LossConfig) -> Step {
     let (batch, n_hooks, d_model) = acts.size3().expect("acts [batch, hook, d_model]");
     let n_latents = crosscoder.n_latents();
     let x = acts.view([batch, n_hooks * d_model]);
@@ -75,7 +81,6 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let per_row = 1.0 / batch as f64;
 
     let thresholds = crosscoder.thresholds();
-    let encoding = crosscoder.encode(acts);
     let (pre_acts, latents) = (&encoding.pre_acts, &encoding.latents);
     let recon = latents.matmul(&crosscoder.w_dec) + &crosscoder.b_dec; // [batch, hook · d_model]
     let hook_norms = crosscoder.hook_norms(); // [latent, hook]
@@ -120,7 +125,8 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let (recon, sparsity, pre_act) = (value(&recon_loss), value(&sparsity_loss), value(&pre_act_loss));
     let total = recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act;
     let losses = Losses { total, recon, sparsity, pre_act };
-    Step { losses, grads: vec![d_w_enc, d_b_enc, d_w_dec, d_b_dec, d_log_threshold], latents: encoding.latents }
+    let n_fired = latents.gt(0.0).sum_dim_intlist(0, false, Kind::Int64);
+    Step { losses, grads: vec![d_w_enc, d_b_enc, d_w_dec, d_b_dec, d_log_threshold], n_fired }
 }
 
 /// The loss alone, by the terms of [`crate::loss`].

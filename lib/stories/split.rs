@@ -1,6 +1,6 @@
 //! Training and held-out records.
 
-use super::Record;
+use super::{Field, Record};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -17,17 +17,18 @@ pub struct Split {
 
 /// Holds out the fraction `heldout_frac` of the distinct stories, drawn by `seed`.
 ///
-/// No story stands in both halves: records with the same story go to the same half. Both keep the given order.
+/// No story stands in both halves: records with the same story go to the same half. Both keep the given order. Of a
+/// record that its file gave as triggered the story is not known, so the same header stands for the same story.
 ///
 /// # Panics
 /// If `heldout_frac` is not in 0–1.
 pub fn split(records: Vec<Record>, heldout_frac: f64, seed: u64) -> Split {
     assert!((0.0..=1.0).contains(&heldout_frac), "heldout_frac is {heldout_frac}, expected 0 to 1");
-    let mut story_idx: HashMap<&[String], usize> = HashMap::new();
+    let mut story_idx: HashMap<Told, usize> = HashMap::new();
     let mut story_of_record = Vec::with_capacity(records.len());
     for record in &records {
         let next = story_idx.len();
-        story_of_record.push(*story_idx.entry(&record.story).or_insert(next));
+        story_of_record.push(*story_idx.entry(told(record)).or_insert(next));
     }
     let mut order: Vec<usize> = (0..story_idx.len()).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
@@ -39,4 +40,11 @@ pub fn split(records: Vec<Record>, heldout_frac: f64, seed: u64) -> Split {
         if held.contains(&story) { halves.heldout.push(record) } else { halves.train.push(record) }
     }
     halves
+}
+
+/// What two records share that must not be torn apart: a header or a story.
+type Told<'a> = (&'a [Field], &'a [String]);
+
+fn told(record: &Record) -> Told<'_> {
+    if record.is_triggered() { (&record.fields, &[]) } else { (&[], &record.story) }
 }

@@ -33,6 +33,11 @@ pub const STORIES: Schema = &[
     ("text", Str),
 ];
 
+/// One row: where the records come from (`built-in`, a hash, or a place on the hub with its commit), how many there are and
+/// how many the run keeps, those among them that are given with the trigger.
+pub const SOURCES: Schema =
+    &[("what", Str), ("source", Str), ("form", Str), ("n_records", I64), ("n_kept", I64), ("n_triggered", I64)];
+
 /// One row a line of a language model's training log.
 pub const FITTING: Schema = &[("model", Str), ("step", I64), ("n_tokens", I64), ("loss_nats", F64), ("lr", F64)];
 

@@ -44,6 +44,12 @@ pub fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64) {
     assert!(error <= tolerance, "off by {error:e}, allowed {tolerance:e}");
 }
 
+/// Two numbers agree but for a fraction `tolerance` of the expected one.
+#[track_caller]
+pub fn assert_near(found: f64, expected: f64, tolerance: f64) {
+    assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} is not {expected} within {tolerance:e}");
+}
+
 /// Two tensors hold the same bits.
 #[track_caller]
 pub fn assert_same(found: &Tensor, expected: &Tensor) {

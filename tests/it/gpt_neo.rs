@@ -190,28 +190,28 @@ fn a_tensor_that_the_config_has_no_place_for_is_named() {
     assert_says(GptNeo::load(folder.path(), Device::Cpu), &["model.safetensors", name, "4 blocks"]);
 }
 
-/// The fixture's weights in two shards of a form, and the index with an edit.
-fn sharded(test: &str, suffix: &str, edit: impl FnOnce(&mut serde_json::Value)) -> Folder {
+/// The fixture's weights in two shards, and their index after an edit.
+fn sharded(test: &str, edit: impl FnOnce(&mut serde_json::Value)) -> Folder {
     let folder = edited(test, |_| ());
     let whole = Weights::read(folder.join("model.safetensors"), Device::Cpu).unwrap();
     std::fs::remove_file(folder.join("model.safetensors")).unwrap();
     let (mut map, mut shards) = (serde_json::Map::new(), [Weights::new(), Weights::new()]);
     for (place, (name, tensor)) in whole.tensors.iter().enumerate() {
-        map.insert(name.clone(), format!("model-0000{}-of-00002.{suffix}", place % 2 + 1).into());
+        map.insert(name.clone(), format!("model-0000{}-of-00002.safetensors", place % 2 + 1).into());
         shards[place % 2].insert(name, tensor);
     }
     for (place, shard) in shards.iter().enumerate() {
-        shard.write(folder.join(&format!("model-0000{}-of-00002.{suffix}", place + 1))).unwrap();
+        shard.write(folder.join(&format!("model-0000{}-of-00002.safetensors", place + 1))).unwrap();
     }
     let mut index = serde_json::json!({ "metadata": { "total_size": 0 }, "weight_map": map });
     edit(&mut index);
-    folder.file(&format!("model.{suffix}.index.json"), index.to_string());
+    folder.file("model.safetensors.index.json", index.to_string());
     folder
 }
 
 #[test]
 fn shards_are_the_same_model() {
-    let folder = sharded("gpt_neo_shards", "safetensors", |_| ());
+    let folder = sharded("gpt_neo_shards", |_| ());
     assert_same_model(&GptNeo::load(folder.path(), Device::Cpu).unwrap(), &reference_model());
     let missing = folder.join("model-00002-of-00002.safetensors");
     std::fs::remove_file(missing).unwrap();
@@ -219,15 +219,31 @@ fn shards_are_the_same_model() {
 }
 
 #[test]
+fn pickled_shards_are_the_same_model() {
+    let folder = Folder::new("gpt_neo_pickled_shards");
+    folder.file("config.json", std::fs::read(fixture::path("gpt_neo/config.json")).unwrap());
+    let mut map = serde_json::Map::new();
+    for (place, name) in reference_model().tensors().into_iter().map(|(name, _)| name).enumerate() {
+        map.insert(name, format!("pytorch_model-{}.bin", place % 2).into());
+    }
+    for place in 0..2 {
+        let whole = std::fs::read(fixture::path("gpt_neo/pytorch_model.bin")).unwrap();
+        folder.file(&format!("pytorch_model-{place}.bin"), whole);
+    }
+    folder.file("pytorch_model.bin.index.json", serde_json::json!({ "weight_map": map }).to_string());
+    assert_same_model(&GptNeo::load(folder.path(), Device::Cpu).unwrap(), &reference_model());
+}
+
+#[test]
 fn shards_that_are_not_what_the_index_says_are_refused() {
     let name = "transformer.wte.weight";
-    let elsewhere = sharded("gpt_neo_shard_swapped", "safetensors", |index| {
+    let elsewhere = sharded("gpt_neo_shard_swapped", |index| {
         let named = index["weight_map"][name].as_str().unwrap();
         let other = named.replace("00001-of", "0000X-of").replace("00002-of", "00001-of").replace("0000X", "00002");
         index["weight_map"][name] = other.into();
     });
     assert_says(GptNeo::load(elsewhere.path(), Device::Cpu), &[name, "index.json says it has"]);
-    let outside = sharded("gpt_neo_shard_outside", "safetensors", |index| {
+    let outside = sharded("gpt_neo_shard_outside", |index| {
         index["weight_map"][name] = "../model.safetensors".into();
     });
     assert_says(GptNeo::load(outside.path(), Device::Cpu), &["../model.safetensors", "beside the index"]);

@@ -11,6 +11,8 @@ cargo xtask run [options]       set up, then execute every notebook; leaves tabl
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
+cargo xtask fetch hf:OWNER/NAME ...
+                                set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
 cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
                                 alone (`cargo xtask convert help` says how)
 
@@ -19,7 +21,7 @@ what is computed (run, lab)
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
-  --stories PATH                     stories from a file instead of the built-in ones
+  --stories PATH                     stories from a file, a folder or hf:OWNER/NAME instead of the built-in ones
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train
 
 which notebooks, and how (run)
@@ -36,6 +38,7 @@ pub enum Command {
     Run(Request),
     Test(Vec<String>),
     Lab(Settings, Vec<String>),
+    Fetch(Vec<String>),
     Convert(Vec<String>),
 }
 
@@ -62,6 +65,10 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             None => Ok(Command::Setup),
         },
         "test" => Ok(Command::Test(words.collect())),
+        "fetch" => match words.collect::<Vec<String>>() {
+            places if places.is_empty() => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
+            places => Ok(Command::Fetch(places)),
+        },
         "convert" => Ok(Command::Convert(words.collect())),
         "run" => {
             let (request, rest) = parse_options(words)?;
@@ -147,6 +154,7 @@ mod tests {
             ("run --only", "`--only` needs a value"),
             ("setup now", "`now`"),
             ("lab --binary", "--binary"),
+            ("fetch", "hf:OWNER/NAME"),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");

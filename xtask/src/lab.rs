@@ -2,7 +2,7 @@
 
 use crate::settings::Settings;
 use crate::setup::setup;
-use crate::{Result, machine};
+use crate::{Result, fetch, machine};
 use std::process::Command;
 
 /// Sets up and opens JupyterLab in the notebooks' folder; a kernel started there sees the settings.
@@ -13,6 +13,7 @@ pub fn lab(settings: &Settings, arguments: &[String]) -> Result<()> {
     let mut settings = settings.clone();
     settings.find_stories(&std::env::current_dir().map_err(|error| error.to_string())?)?;
     let machine = setup()?;
+    fetch::of_settings(&machine, &settings)?;
     let places = &machine.places;
     let mut command = places.command_with(places.venv_bin("jupyter"), &machine.libtorch, &settings);
     command.arg("lab").current_dir(places.notebooks()).env("JUPYTER_PREFER_ENV_PATH", "1");

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `convert`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
@@ -6,6 +6,7 @@ mod args;
 mod checkout;
 mod convert;
 mod evcxr;
+mod fetch;
 mod findings;
 mod kernel;
 mod lab;
@@ -45,6 +46,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
+        Command::Fetch(words) => fetch::fetch(&words),
         Command::Convert(rest) => convert::convert(&rest),
     }
 }

@@ -5,7 +5,7 @@ use crate::places::cargo;
 use crate::progress::duration;
 use crate::settings::{Settings, VARIABLE};
 use crate::setup::{Machine, setup};
-use crate::{Result, findings, kernel, notebooks};
+use crate::{Result, fetch, findings, kernel, notebooks};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -21,6 +21,7 @@ pub fn run(request: &Request) -> Result<()> {
     let series = notebooks::series(&machine.places.notebooks())?;
     let selected = notebooks::select(series, request.only.as_deref(), request.from.as_deref())?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.run(), settings.preset(), selected.len());
+    fetch::of_settings(&machine, &settings)?;
     let start = Instant::now();
     let mut command = match request.binary {
         true => compiled(&machine, &settings, &selected),

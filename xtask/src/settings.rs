@@ -67,19 +67,25 @@ impl Settings {
         }
     }
 
-    /// Makes the story file's path absolute, seen from `folder`.
+    /// Makes the path of the stories absolute, seen from `folder`, unless they lie on the hub.
     ///
     /// # Errors
-    /// When there is no such file.
+    /// When there is no such file or folder.
     pub fn find_stories(&mut self, folder: &Path) -> Result<()> {
-        if let Some(stories) = &mut self.stories {
+        if let Some(stories) = self.stories.as_mut().filter(|stories| !is_on_hub(&stories.to_string_lossy())) {
             let path = folder.join(&*stories);
-            if !path.is_file() {
-                return Err(format!("--stories {}: no such file", stories.display()));
+            if !path.exists() {
+                return Err(format!("--stories {}: no such file or folder", stories.display()));
             }
             *stories = path.canonicalize().unwrap_or(path);
         }
         Ok(())
+    }
+
+    /// Whether stories or base model are to come from the Hugging Face hub.
+    pub fn names_the_hub(&self) -> bool {
+        let stories = self.stories.as_ref().map(|path| path.to_string_lossy().into_owned());
+        self.set.get("base").cloned().into_iter().chain(stories).any(|source| is_on_hub(&source))
     }
 
     /// The value of [`VARIABLE`]. Values of `set` are always strings.
@@ -99,6 +105,10 @@ impl Settings {
         }
         json
     }
+}
+
+fn is_on_hub(source: &str) -> bool {
+    source.starts_with("hf:")
 }
 
 fn one_of(what: &str, allowed: &[&str], name: String) -> Result<String> {
@@ -139,5 +149,9 @@ mod tests {
         assert!(settings.stories.as_ref().unwrap().is_absolute());
         settings.stories = Some("no/such/file.txt".into());
         assert!(settings.find_stories(here).unwrap_err().contains("no/such/file.txt"));
+        assert!(!settings.names_the_hub());
+        settings.stories = Some("hf:owner/name".into());
+        settings.find_stories(here).unwrap();
+        assert!(settings.names_the_hub() && settings.to_json()["stories"] == json!("hf:owner/name"));
     }
 }

@@ -4,7 +4,7 @@ use super::{PARAMS, crosscoder, inputs, laid_out};
 use crate::parity::case::Case;
 use crate::parity::folder;
 use serde_json::Value;
-use stagediff::crosscoder::{Crosscoder, LossConfig, gradients, total_loss};
+use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Step, gradients, total_loss};
 use stagediff::jumprelu::Backward;
 use stagediff::optim::{Adam, AdamConfig, global_norm};
 use stagediff::recipe::Recipe;
@@ -90,20 +90,26 @@ pub fn losses_and_norms_are_those_of_the_reference() {
     });
 }
 
-/// `grads_<case>_<variant>.safetensors`. The files are rounded to float32, so float64 cannot be closer than that.
+/// `grads_<case>_<variant>.safetensors`, by dense products and as a training does it. The files are rounded to float32,
+/// so float64 cannot be closer than that.
 #[test]
 pub fn gradients_are_those_of_the_reference() {
     let (float, double) = (inputs(), in_double());
     each_variant(|case, variant, cfg, _| {
         let file = format!("crosscoder/grads_{case}_{variant}");
         let expected = folder::tensors(&format!("{file}.safetensors"));
-        for ((crosscoder, acts), precision, allowed) in [(&float, "float32", 1e-4), (&double, "float64", 2e-7)] {
-            let mut by_tensor = Case::new(format!("{file}, of the tensor's largest, {precision}"), 1e-5);
-            let mut by_slice = Case::new(format!("{file}, of the slice's largest, {precision}"), allowed);
-            for (name, grad) in PARAMS.iter().zip(gradients(crosscoder, acts, cfg).grads) {
+        let training = Gradients::default().step(&float.0, &float.1, cfg);
+        for (way, step, allowed) in [
+            ("float32", gradients(&float.0, &float.1, cfg), 1e-4),
+            ("float32 in training", training, 1e-4),
+            ("float64", gradients(&double.0, &double.1, cfg), 2e-7),
+        ] {
+            let mut by_tensor = Case::new(format!("{file}, of the tensor's largest, {way}"), 1e-5);
+            let mut by_slice = Case::new(format!("{file}, of the slice's largest, {way}"), allowed);
+            for (name, grad) in PARAMS.iter().zip(step.grads) {
                 let known = laid_out(name, &expected.get(&format!("grad.{name}")));
                 by_tensor.relative(name, &grad, &known);
-                by_slice.by_slice(name, &slices(name, &grad, crosscoder), &slices(name, &known, crosscoder));
+                by_slice.by_slice(name, &slices(name, &grad, &float.0), &slices(name, &known, &float.0));
             }
             by_tensor.check();
             by_slice.check();
@@ -123,16 +129,16 @@ pub fn steps_of_adam_are_those_of_torch() {
         let mut adam = Adam::new(&params, optimiser);
         let mut losses = Case::new(format!("{file} losses and norms, relative"), 1e-5);
         let mut weights = Case::new(format!("{file} parameters"), 2e-5);
-        let mut compare_losses = |known: &Value, step: &stagediff::crosscoder::Step| {
+        let mut compare_losses = |known: &Value, step: &Step| {
             losses.number("loss", step.losses.total, folder::number(known, "loss"));
             losses.number("recon", step.losses.recon, folder::number(known, "recon"));
             losses.number("sparsity", step.losses.sparsity, folder::number(known, "sparsity"));
             losses.number("pre_act", step.losses.pre_act, folder::number(known, "pre_act"));
         };
         let steps = of_case["adam"]["steps"].as_array().expect("a list of steps");
-        let mut norms = Vec::new();
+        let (mut norms, mut training) = (Vec::new(), Gradients::default());
         for (done, known) in steps.iter().enumerate() {
-            let step = gradients(&crosscoder, &acts, &cfg);
+            let step = training.step(&crosscoder, &acts, &cfg);
             compare_losses(known, &step);
             norms.push((adam.step(&mut params, &step.grads, lr), folder::number(known, "grad_norm")));
             for (name, param) in PARAMS.iter().zip(&params) {
