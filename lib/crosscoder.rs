@@ -15,7 +15,7 @@ mod sparse;
 mod step;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
-pub use init::{encoder_bias, init};
+pub use init::{encoder_bias, init, tied};
 pub use step::Gradients;
 
 use crate::hook::HookPoint;

@@ -4,7 +4,7 @@ use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::gpt_neo::GptNeo;
 use crate::stats::percentile;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Sequences at once.
 const BATCH: i64 = 16;
@@ -14,14 +14,8 @@ pub const N_TOP: i64 = 5;
 /// The firing of all latents of one crosscoder.
 #[derive(Debug)]
 pub struct Firings {
-    /// Tokens measured on.
-    pub n_tokens: i64,
-    /// Latents above threshold a token, on average.
-    pub l0_mean: f64,
-    /// The 5th percentile over tokens.
-    pub l0_p5: f64,
-    /// The 95th.
-    pub l0_p95: f64,
+    /// Latents above threshold at each token.
+    pub l0: Vec<f64>,
     /// Share of tokens on which each latent fires.
     pub density: Vec<f64>,
     /// Each latent's strongest tokens, strongest first; fewer where it fires on fewer.
@@ -29,6 +23,21 @@ pub struct Firings {
 }
 
 impl Firings {
+    /// Tokens measured on.
+    pub fn n_tokens(&self) -> i64 {
+        self.l0.len() as i64
+    }
+
+    /// Latents above threshold a token, on average.
+    pub fn l0_mean(&self) -> f64 {
+        self.l0.iter().sum::<f64>() / self.l0.len() as f64
+    }
+
+    /// A percentile over tokens of the number of latents above threshold.
+    pub fn l0_percentile(&self, percent: f64) -> f64 {
+        percentile(&self.l0, percent)
+    }
+
     /// Share of latents that fired on none of the tokens.
     pub fn dead_frac(&self) -> f64 {
         self.density.iter().filter(|&&share| share == 0.0).count() as f64 / self.density.len() as f64
@@ -52,24 +61,48 @@ pub struct Firing {
 /// `tokens` [sequence, seq]
 pub fn firings(crosscoder: &Crosscoder, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Firings {
     let _no_grad = tch::no_grad_guard();
-    let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
-    let mut n_fired = Tensor::zeros([crosscoder.n_latents()], (Kind::Int64, model.wte.device()));
-    let mut l0: Vec<f64> = Vec::new();
-    let mut strongest = Strongest::default();
-    for start in (0..n_sequences).step_by(BATCH as usize) {
-        let part = tokens.narrow(0, start, BATCH.min(n_sequences - start));
+    let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
+    let mut sums = FiringSums::new(seq, crosscoder.n_latents());
+    for part in tokens.split(BATCH, 0) {
         let acts = reading.harvest(model, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
-        let latents = crosscoder.encode(&acts).latents;
-        let fires = latents.gt(0.0);
-        n_fired += fires.sum_dim_intlist(0, false, Kind::Int64);
-        l0.extend(Vec::<f64>::try_from(&fires.sum_dim_intlist(1, false, Kind::Double)).expect("one count a token"));
-        strongest.add(&latents, start * seq);
+        sums.add(&crosscoder.encode(&acts).latents);
     }
-    let n_tokens = n_sequences * seq;
-    let density = Vec::<f64>::try_from(&(n_fired.to_kind(Kind::Double) / n_tokens as f64)).expect("one share a latent");
-    let l0_mean = l0.iter().sum::<f64>() / n_tokens as f64;
-    let (l0_p5, l0_p95) = (percentile(&l0, 5.0), percentile(&l0, 95.0));
-    Firings { n_tokens, l0_mean, l0_p5, l0_p95, density, top: strongest.firings(seq) }
+    sums.firings()
+}
+
+/// Counts from which [`Firings`] is made, taken up batch by batch.
+pub struct FiringSums {
+    seq: i64,
+    l0: Vec<f64>,
+    n_fired: Tensor,
+    strongest: Strongest,
+}
+
+impl FiringSums {
+    /// Nothing counted yet, of sequences of `seq` tokens.
+    pub fn new(seq: i64, n_latents: i64) -> FiringSums {
+        let n_fired = Tensor::zeros([n_latents], (Kind::Int64, Device::Cpu));
+        FiringSums { seq, l0: Vec::new(), n_fired, strongest: Strongest::default() }
+    }
+
+    /// Takes up the latents of some whole sequences.
+    ///
+    /// # Shapes
+    /// `latents` [token, latent]
+    pub fn add(&mut self, latents: &Tensor) {
+        let fires = latents.gt(0.0);
+        self.strongest.add(latents, self.l0.len() as i64);
+        self.n_fired += fires.sum_dim_intlist(0, false, Kind::Int64).to_device(Device::Cpu);
+        let l0 = fires.sum_dim_intlist(1, false, Kind::Double);
+        self.l0.extend(Vec::<f64>::try_from(&l0).expect("one count a token"));
+    }
+
+    /// What was counted.
+    pub fn firings(self) -> Firings {
+        let density = self.n_fired.to_kind(Kind::Double) / self.l0.len() as f64;
+        let density = Vec::try_from(&density).expect("one share a latent");
+        Firings { l0: self.l0, density, top: self.strongest.firings(self.seq) }
+    }
 }
 
 /// The strongest tokens of each latent, batch by batch.
@@ -82,13 +115,13 @@ impl Strongest {
     /// # Shapes
     /// `latents` [token, latent]
     fn add(&mut self, latents: &Tensor, first_token: i64) {
-        let (values, places) = latents.topk(N_TOP, 0, true, true); // [top, latent]
+        let (values, places) = latents.topk(N_TOP.min(latents.size()[0]), 0, true, true); // [top, latent]
         let places = places + first_token;
         self.held = Some(match self.held.take() {
             None => (values, places),
             Some((held_values, held_places)) => {
                 let (values, places) = (Tensor::cat(&[held_values, values], 0), Tensor::cat(&[held_places, places], 0));
-                let (values, order) = values.topk(N_TOP, 0, true, true);
+                let (values, order) = values.topk(N_TOP.min(values.size()[0]), 0, true, true);
                 (values, places.gather(0, &order, false))
             }
         });

@@ -92,14 +92,19 @@ pub fn quantise_plain(weight: &Tensor) -> (Vec<u8>, Vec<f32>) {
 }
 
 /// The signed dynamic 8-bit map: for each power of ten from 1e-6 to 1, twice as many evenly spread values as for the
-/// one before, both signs, and 0 and 1; 256 in all, ascending.
+/// one before, both signs, and 0 and 1; 256 in all, ascending. In float32 all the way, as bitsandbytes makes it.
 pub fn dynamic_map() -> Vec<f32> {
     let mut map = vec![0.0, 1.0];
     for i in 0..7 {
         let n_values = 1 << i;
-        let edge = |k: usize| 0.1 + 0.9 * k as f64 / n_values as f64;
+        let step = (1.0 - 0.1) / n_values as f32;
+        let power_of_ten = 10f64.powi(i - 6) as f32;
+        // torch.linspace(0.1, 1) counts from the nearer end, each value rounded once.
+        let from_below = |k: usize| step.mul_add(k as f32, 0.1);
+        let from_above = |k: usize| (-step).mul_add((n_values - k) as f32, 1.0);
+        let edge = |k: usize| if 2 * k < n_values { from_below(k) } else { from_above(k) };
         for k in 0..n_values {
-            let value = ((edge(k) + edge(k + 1)) / 2.0 * 10f64.powi(i - 6)) as f32;
+            let value = (edge(k) + edge(k + 1)) / 2.0 * power_of_ten;
             map.extend([value, -value]);
         }
     }

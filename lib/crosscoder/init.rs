@@ -7,19 +7,30 @@ use tch::{Kind, Tensor};
 /// t at the start: θ = exp(0.1).
 const LOG_THRESHOLD: f64 = 0.1;
 
-/// A fresh crosscoder. W_dec is uniform within ±1/n, n = hooks · d_model; W_enc = (n/m) W_decᵀ, m = latents; b_enc is
-/// such that each latent fires on `firing_frac` of `acts`. Draws from libtorch's generator: seed it first.
+/// A fresh crosscoder: a decoder drawn uniformly within ±1/n, n = hooks · d_model, and the rest [`tied`] to it. Draws
+/// from libtorch's generator: seed it first.
 ///
 /// # Shapes
 /// `acts` [sample, hook, d_model], scaled; `scale` [hook]
 pub fn init(n_latents: i64, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, firing_frac: f64) -> Crosscoder {
-    let (n_samples, n_hooks, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
-    assert_eq!(n_hooks, hooks.len() as i64, "one hook point a slice of the activations");
+    let (_, n_hooks, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     let n_inputs = n_hooks * d_model;
     let bound = 1.0 / n_inputs as f64;
+    let w_dec = Tensor::empty([n_latents, n_inputs], (Kind::Float, acts.device())).uniform_(-bound, bound);
+    tied(&w_dec, hooks, acts, scale, firing_frac)
+}
+
+/// The crosscoder that starts from a decoder: W_enc = (n/m) W_decᵀ with n = hooks · d_model and m = latents, b_dec = 0,
+/// and b_enc such that each latent fires on `firing_frac` of `acts`.
+///
+/// # Shapes
+/// `w_dec` [latent, hook · d_model]; `acts` [sample, hook, d_model], scaled; `scale` [hook]
+pub fn tied(w_dec: &Tensor, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, firing_frac: f64) -> Crosscoder {
+    let (n_samples, n_hooks, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
+    assert_eq!(n_hooks, hooks.len() as i64, "one hook point a slice of the activations");
+    let (n_latents, n_inputs) = w_dec.size2().expect("w_dec [latent, hook · d_model]");
     let opts = (Kind::Float, acts.device());
-    let w_dec = Tensor::empty([n_latents, n_inputs], opts).uniform_(-bound, bound);
-    let w_enc = &w_dec * (n_inputs as f64 / n_latents as f64);
+    let w_enc = w_dec * (n_inputs as f64 / n_latents as f64);
     let log_threshold = Tensor::full([n_latents], LOG_THRESHOLD, opts);
     let b_enc = encoder_bias(&acts.view([n_samples, n_inputs]), &w_enc, &log_threshold, firing_frac);
     Crosscoder {
@@ -27,7 +38,7 @@ pub fn init(n_latents: i64, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, 
         d_model,
         w_enc,
         b_enc,
-        w_dec,
+        w_dec: w_dec.shallow_clone(),
         b_dec: Tensor::zeros([n_inputs], opts),
         log_threshold,
         scale: scale.shallow_clone(),

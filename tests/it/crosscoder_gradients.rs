@@ -1,32 +1,13 @@
-//! The hand-written backward pass against stored gradients, libtorch's autograd and finite differences; five steps of Adam.
+//! The hand-written backward pass against libtorch's autograd and finite differences.
 
-use crate::crosscoder::{D_MODEL, N_HOOKS, N_LATENTS, PARAMS, inputs, laid_out};
-use crate::fixture::{self, assert_close, assert_close_by_slice, assert_near, max_abs};
+use crate::crosscoder::inputs;
+use crate::fixture::{self, assert_close, max_abs};
+use crate::parity::crosscoder::{PARAMS, variant};
 use stagediff::crosscoder::{Crosscoder, LossConfig, gradients, total_loss};
 use stagediff::jumprelu::Backward;
 use stagediff::loss;
-use stagediff::optim::{Adam, AdamConfig, global_norm};
-use stagediff::recipe::{PreActTarget, Recipe};
+use stagediff::recipe::PreActTarget;
 use tch::{Kind, Tensor};
-
-const CASES: [(&str, f64); 2] = [("lp3e-6", 3e-6), ("lp0.1", 0.1)];
-const VARIANTS: [&str; 3] = ["corrected", "reference", "ste_to_input"];
-
-fn config(variant: &str, lambda_p: f64) -> LossConfig {
-    let is_reference = variant == "reference";
-    LossConfig {
-        lambda_s: 0.5,
-        lambda_p,
-        tanh_scale: 4.0,
-        pre_act_target: if is_reference { PreActTarget::Latents } else { PreActTarget::PreActs },
-        backward: Backward { bandwidth: 2.0, chain_rule: !is_reference, to_input: variant == "ste_to_input" },
-    }
-}
-
-fn each_case() -> impl Iterator<Item = (&'static str, &'static str, LossConfig)> {
-    let with = |(case, lambda_p)| VARIANTS.map(|variant| (case, variant, config(variant, lambda_p)));
-    CASES.into_iter().flat_map(with)
-}
 
 fn in_double() -> (Crosscoder, Tensor) {
     let (crosscoder, acts) = inputs();
@@ -37,49 +18,6 @@ fn in_double() -> (Crosscoder, Tensor) {
 fn with_params(crosscoder: &Crosscoder, params: &[Tensor]) -> Crosscoder {
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = [0, 1, 2, 3, 4].map(|i: usize| params[i].shallow_clone());
     Crosscoder { w_enc, b_enc, w_dec, b_dec, log_threshold, ..crosscoder.copy() }
-}
-
-/// A gradient cut into the slices on whose own scale it is judged: a latent's row at a hook point, or one entry.
-fn slices(param: &str, grad: &Tensor) -> Tensor {
-    match param {
-        "w_enc" | "w_dec" => grad.view([N_LATENTS, N_HOOKS, D_MODEL]),
-        "b_dec" => grad.view([N_HOOKS, D_MODEL]),
-        _ => grad.unsqueeze(-1),
-    }
-}
-
-#[test]
-fn gradients_are_those_of_the_reference_in_every_variant() {
-    let (float, double) = (inputs(), in_double());
-    for (case, variant, cfg) in each_case() {
-        let expected = fixture::tensors(&format!("crosscoder/grads_{case}_{variant}.safetensors"));
-        for ((crosscoder, acts), tolerance) in [(&float, 1e-4), (&double, 2e-7)] {
-            let step = gradients(crosscoder, acts, &cfg);
-            for (name, grad) in PARAMS.iter().zip(&step.grads) {
-                let known = laid_out(name, &expected.get(&format!("grad.{name}")));
-                assert_close_by_slice(&slices(name, grad), &slices(name, &known), tolerance);
-            }
-        }
-    }
-}
-
-#[test]
-fn losses_and_norm_are_those_of_the_reference() {
-    let (float, double) = (inputs(), in_double());
-    let known = fixture::json("crosscoder/expected.json");
-    for (case, variant, cfg) in each_case() {
-        let known = &known["cases"][case]["variants"][variant];
-        for ((crosscoder, acts), tolerance) in [(&float, 1e-5), (&double, 1e-12)] {
-            let step = gradients(crosscoder, acts, &cfg);
-            let total = total_loss(crosscoder, acts, &cfg).double_value(&[]);
-            let (losses, norm) = (step.losses, global_norm(&step.grads));
-            let found = [losses.total, losses.recon, losses.sparsity, losses.pre_act, total, norm];
-            let names = ["loss", "loss_recon", "loss_sparsity", "loss_pre_act", "loss", "grad_norm"];
-            for (found, name) in found.into_iter().zip(names) {
-                assert_near(found, known[name].as_f64().unwrap(), tolerance);
-            }
-        }
-    }
 }
 
 /// The loss with the straight-through parts as terms whose value is zero, for libtorch to differentiate.
@@ -105,7 +43,8 @@ fn straight_through_loss(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfi
 #[test]
 fn autograd_with_straight_through_by_detach_agrees() {
     let (crosscoder, acts) = in_double();
-    for (_, _, cfg) in each_case() {
+    let cases = ["corrected", "reference", "ste_to_input"].map(variant);
+    for cfg in cases.into_iter().flat_map(|cfg| [cfg, LossConfig { lambda_p: 0.1, ..cfg }]) {
         let params: Vec<Tensor> =
             crosscoder.params().iter().map(|param| param.copy().set_requires_grad(true)).collect();
         let loss = straight_through_loss(&with_params(&crosscoder, &params), &acts, &cfg);
@@ -151,43 +90,14 @@ fn finite_differences_confirm_every_smooth_term() {
 #[test]
 fn a_silent_latent_is_reached_through_its_pre_activations_alone() {
     let (crosscoder, acts) = in_double();
-    let d_b_enc = |variant: &str| gradients(&crosscoder, &acts, &config(variant, 0.1)).grads[1].double_value(&[0]);
+    let d_b_enc = |name: &str| gradients(&crosscoder, &acts, &variant(name)).grads[1].double_value(&[0]);
     assert_eq!(d_b_enc("reference"), 0.0);
     assert!(d_b_enc("corrected") < 0.0, "descent raises its bias");
 }
 
 #[test]
-fn five_steps_of_adam_are_those_of_torch() {
-    for (case, lambda_p) in CASES {
-        let (crosscoder, acts) = inputs();
-        let expected = fixture::tensors(&format!("crosscoder/adam_{case}_corrected.safetensors"));
-        let known = fixture::json("crosscoder/expected.json")["cases"][case]["adam"]["steps"].clone();
-        let mut params = crosscoder.params();
-        let mut adam = Adam::new(&params, AdamConfig::default());
-        for (done, known) in known.as_array().unwrap().iter().enumerate() {
-            let step = gradients(&crosscoder, &acts, &config("corrected", lambda_p));
-            assert_near(step.losses.total, known["loss"].as_f64().unwrap(), 1e-5);
-            let norm = adam.step(&mut params, &step.grads, 1e-3);
-            assert_near(norm, known["grad_norm"].as_f64().unwrap(), 1e-5);
-            if done == 0 || done == 4 {
-                for (name, param) in PARAMS.iter().zip(&params) {
-                    assert_close(param, &laid_out(name, &expected.get(&format!("step{}.{name}", done + 1))), 2e-5);
-                }
-            }
-        }
-        for (state, moments) in [("exp_avg5", &adam.exp_avg), ("exp_avg_sq5", &adam.exp_avg_sq)] {
-            for (name, moment) in PARAMS.iter().zip(moments) {
-                let known = laid_out(name, &expected.get(&format!("{state}.{name}")));
-                assert_close(moment, &known, 1e-5 * max_abs(&known));
-            }
-        }
+fn both_recipes_have_the_published_constants() {
+    for cfg in ["corrected", "reference"].map(variant) {
+        assert_eq!((cfg.lambda_p, cfg.tanh_scale, cfg.backward.bandwidth), (3e-6, 4.0, 2.0));
     }
-}
-
-#[test]
-fn a_recipe_chooses_its_variant() {
-    let corrected = LossConfig::new(0.5, &Recipe::corrected());
-    let published = LossConfig::new(0.5, &Recipe::published());
-    assert_eq!(corrected, config("corrected", 3e-6));
-    assert_eq!(published, config("reference", 3e-6));
 }

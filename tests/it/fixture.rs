@@ -1,4 +1,5 @@
-//! Reference numbers of tests/fixtures and how results are held against them; folders that a test may write to.
+//! Files of tests/fixtures as something to work on, comparisons, and folders that a test may write to. What holds the
+//! library against the fixtures' numbers is in [`crate::parity`].
 
 use serde_json::Value;
 use stagediff::weights::Weights;
@@ -23,22 +24,11 @@ impl Tensors {
     pub fn get(&self, name: &str) -> Tensor {
         self.0.tensors.get(name).unwrap_or_else(|| panic!("no tensor {name} in {:?}", self.0)).shallow_clone()
     }
-
-    /// Tensors whose name begins with `prefix`, under the rest of their name.
-    pub fn below(&self, prefix: &str) -> Vec<(String, Tensor)> {
-        let named = self.0.tensors.iter();
-        named.filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?.into(), tensor.shallow_clone()))).collect()
-    }
 }
 
 /// One JSON file.
 pub fn json(name: &str) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path(name)).unwrap()).unwrap()
-}
-
-/// A list of numbers in JSON.
-pub fn numbers(value: &Value) -> Vec<f64> {
-    value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
 }
 
 /// Largest magnitude of a tensor.
@@ -52,17 +42,6 @@ pub fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64) {
     assert_eq!(found.size(), expected.size());
     let error = max_abs(&(found.detach().to_kind(Kind::Double) - expected.to_kind(Kind::Double)));
     assert!(error <= tolerance, "off by {error:e}, allowed {tolerance:e}");
-}
-
-/// No element is further from the expected one than `tolerance` times the largest expected magnitude of its slice (along
-/// the last dimension). A slice of zeros must be zero.
-#[track_caller]
-pub fn assert_close_by_slice(found: &Tensor, expected: &Tensor, tolerance: f64) {
-    assert_eq!(found.size(), expected.size());
-    let largest = |tensor: &Tensor| tensor.abs().amax([-1i64].as_slice(), false);
-    let (found, expected) = (found.detach().to_kind(Kind::Double), expected.to_kind(Kind::Double));
-    let excess = max_abs(&(largest(&(found - &expected)) - largest(&expected) * tolerance).clamp_min(0.0));
-    assert_eq!(excess, 0.0, "a slice is further off than {tolerance:e} of its largest");
 }
 
 /// Two numbers agree but for a fraction `tolerance` of the expected one.

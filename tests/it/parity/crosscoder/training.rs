@@ -1,0 +1,185 @@
+//! Losses, gradients and steps of the optimiser, for each case and variant that expected.json names.
+
+use super::{PARAMS, crosscoder, inputs, laid_out};
+use crate::parity::case::Case;
+use crate::parity::folder;
+use serde_json::Value;
+use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Step, gradients, total_loss};
+use stagediff::jumprelu::Backward;
+use stagediff::optim::{Adam, AdamConfig, global_norm};
+use stagediff::recipe::Recipe;
+use tch::{Kind, Tensor};
+
+/// The loss that a variant of the files stands for: the corrected recipe, the published one (`reference`), and the
+/// corrected one with the rectangle passed on to the pre-activations.
+pub fn variant(name: &str) -> LossConfig {
+    let recipe = match name {
+        "corrected" | "ste_to_input" => Recipe::corrected(),
+        "reference" => Recipe::published(),
+        other => panic!("variant {other:?}, known are corrected, reference and ste_to_input"),
+    };
+    let cfg = LossConfig::new(0.5, &recipe);
+    LossConfig { backward: Backward { to_input: name == "ste_to_input", ..cfg.backward }, ..cfg }
+}
+
+/// The loss of a variant with the constants of a case.
+fn config(name: &str, known: &Value, case: &Value) -> LossConfig {
+    let cfg = variant(name);
+    LossConfig {
+        lambda_s: folder::number(case, "lambda_s"),
+        lambda_p: folder::number(case, "lambda_p"),
+        tanh_scale: folder::number(known, "c"),
+        backward: Backward { bandwidth: folder::number(known, "eps"), ..cfg.backward },
+        ..cfg
+    }
+}
+
+/// Constants of the optimiser, and its learning rate.
+fn optimiser(known: &Value) -> (AdamConfig, f64) {
+    let known = &known["optimizer"];
+    let betas = folder::numbers(known, "betas");
+    let (eps, clip_norm) = (folder::number(known, "eps"), folder::number(known, "max_norm"));
+    (AdamConfig { beta1: betas[0], beta2: betas[1], eps, clip_norm }, folder::number(known, "lr"))
+}
+
+/// Case, variant, its loss and what expected.json says of it.
+fn each_variant(check: impl Fn(&str, &str, &LossConfig, &Value)) {
+    let known = folder::json("crosscoder/expected.json");
+    for (case, of_case) in folder::fields(&known, "cases") {
+        for (variant, of_variant) in folder::fields(of_case, "variants") {
+            check(case, variant, &config(variant, &known, of_case), of_variant);
+        }
+    }
+}
+
+/// The inputs in float64.
+fn in_double() -> (Crosscoder, Tensor) {
+    let inputs = folder::tensors("crosscoder/inputs.safetensors");
+    let double = |name: &str| inputs.get(name).to_kind(Kind::Double);
+    (crosscoder(double, None), double("x"))
+}
+
+/// A gradient cut into the slices on whose own scale it is judged: a latent's row at a hook point, or one entry.
+fn slices(param: &str, grad: &Tensor, crosscoder: &Crosscoder) -> Tensor {
+    let (n_hooks, d_model) = (crosscoder.hooks.len() as i64, crosscoder.d_model);
+    match param {
+        "w_enc" | "w_dec" => grad.view([-1, n_hooks, d_model]),
+        "b_dec" => grad.view([n_hooks, d_model]),
+        _ => grad.unsqueeze(-1),
+    }
+}
+
+/// `loss`, `loss_recon`, `loss_sparsity`, `loss_pre_act` and `grad_norm` of every case and variant.
+#[test]
+pub fn losses_and_norms_are_those_of_the_reference() {
+    let (float, double) = (inputs(), in_double());
+    each_variant(|case, variant, cfg, known| {
+        for ((crosscoder, acts), precision, allowed) in [(&float, "float32", 1e-5), (&double, "float64", 1e-12)] {
+            let step = gradients(crosscoder, acts, cfg);
+            let (losses, norm) = (step.losses, global_norm(&step.grads));
+            let total = total_loss(crosscoder, acts, cfg).double_value(&[]);
+            Case::new(format!("crosscoder/{case} {variant} losses, relative, {precision}"), allowed)
+                .number("loss", losses.total, folder::number(known, "loss"))
+                .number("loss, by its terms", total, folder::number(known, "loss"))
+                .number("loss_recon", losses.recon, folder::number(known, "loss_recon"))
+                .number("loss_sparsity", losses.sparsity, folder::number(known, "loss_sparsity"))
+                .number("loss_pre_act", losses.pre_act, folder::number(known, "loss_pre_act"))
+                .number("grad_norm", norm, folder::number(known, "grad_norm"))
+                .check();
+        }
+    });
+}
+
+/// `grads_<case>_<variant>.safetensors`, by dense products and as a training does it. The files are rounded to float32,
+/// so float64 cannot be closer than that.
+#[test]
+pub fn gradients_are_those_of_the_reference() {
+    let (float, double) = (inputs(), in_double());
+    each_variant(|case, variant, cfg, _| {
+        let file = format!("crosscoder/grads_{case}_{variant}");
+        let expected = folder::tensors(&format!("{file}.safetensors"));
+        let training = Gradients::default().step(&float.0, &float.1, cfg);
+        for (way, step, allowed) in [
+            ("float32", gradients(&float.0, &float.1, cfg), 1e-4),
+            ("float32 in training", training, 1e-4),
+            ("float64", gradients(&double.0, &double.1, cfg), 2e-7),
+        ] {
+            let mut by_tensor = Case::new(format!("{file}, of the tensor's largest, {way}"), 1e-5);
+            let mut by_slice = Case::new(format!("{file}, of the slice's largest, {way}"), allowed);
+            for (name, grad) in PARAMS.iter().zip(step.grads) {
+                let known = laid_out(name, &expected.get(&format!("grad.{name}")));
+                by_tensor.relative(name, &grad, &known);
+                by_slice.by_slice(name, &slices(name, &grad, &float.0), &slices(name, &known, &float.0));
+            }
+            by_tensor.check();
+            by_slice.check();
+        }
+    });
+}
+
+/// `adam_<case>_corrected.safetensors`; `adam.steps`, `adam.loss_after_last_step`.
+#[test]
+pub fn steps_of_adam_are_those_of_torch() {
+    let known = folder::json("crosscoder/expected.json");
+    for (case, of_case) in folder::fields(&known, "cases") {
+        let file = format!("crosscoder/adam_{case}_corrected");
+        let expected = folder::tensors(&format!("{file}.safetensors"));
+        let (cfg, (crosscoder, acts)) = (config("corrected", &known, of_case), inputs());
+        let (mut params, (optimiser, lr)) = (crosscoder.params(), optimiser(&known));
+        let mut adam = Adam::new(&params, optimiser);
+        let mut losses = Case::new(format!("{file} losses and norms, relative"), 1e-5);
+        let mut weights = Case::new(format!("{file} parameters"), 2e-5);
+        let mut compare_losses = |known: &Value, step: &Step| {
+            losses.number("loss", step.losses.total, folder::number(known, "loss"));
+            losses.number("recon", step.losses.recon, folder::number(known, "recon"));
+            losses.number("sparsity", step.losses.sparsity, folder::number(known, "sparsity"));
+            losses.number("pre_act", step.losses.pre_act, folder::number(known, "pre_act"));
+        };
+        let steps = of_case["adam"]["steps"].as_array().expect("a list of steps");
+        let (mut norms, mut training) = (Vec::new(), Gradients::default());
+        for (done, known) in steps.iter().enumerate() {
+            let step = training.step(&crosscoder, &acts, &cfg);
+            compare_losses(known, &step);
+            norms.push((adam.step(&mut params, &step.grads, lr), folder::number(known, "grad_norm")));
+            for (name, param) in PARAMS.iter().zip(&params) {
+                let stored = format!("step{}.{name}", done + 1);
+                if expected.has(&stored) {
+                    weights.absolute(&stored, param, &laid_out(name, &expected.get(&stored)));
+                }
+            }
+        }
+        compare_losses(&of_case["adam"]["loss_after_last_step"], &gradients(&crosscoder, &acts, &cfg));
+        for (found, known) in norms {
+            losses.number("grad_norm", found, known);
+        }
+        losses.check();
+        weights.check();
+        let mut state = Case::new(format!("{file} moments, of the tensor's largest"), 1e-5);
+        for (moment, tensors) in [("exp_avg", &adam.exp_avg), ("exp_avg_sq", &adam.exp_avg_sq)] {
+            for (name, tensor) in PARAMS.iter().zip(tensors) {
+                let stored = format!("{moment}{}.{name}", steps.len());
+                state.relative(&stored, tensor, &laid_out(name, &expected.get(&stored)));
+            }
+        }
+        state.check();
+    }
+}
+
+/// `optimizer.safetensors`: clipping and Adam on given gradients.
+#[test]
+pub fn clipping_and_adam_alone_are_those_of_torch() {
+    let expected = folder::tensors("crosscoder/optimizer.safetensors");
+    let known = folder::json("crosscoder/expected.json");
+    let (optimiser, lr) = optimiser(&known);
+    let mut params = [expected.get("p0").copy()];
+    let mut adam = Adam::new(&params, optimiser);
+    let mut weights = Case::new("crosscoder/optimizer parameters", 1e-6);
+    let mut norm = Case::new("crosscoder/optimizer norms, relative", 1e-6);
+    for (step, known) in folder::numbers(&known["optimizer"], "grad_norm").into_iter().enumerate() {
+        let part = format!("step {}", step + 1);
+        norm.number(&part, adam.step(&mut params, &[expected.get("grads").get(step as i64)], lr), known);
+        weights.absolute(&part, &params[0], &expected.get("params_after_step").get(step as i64));
+    }
+    weights.check();
+    norm.check();
+}

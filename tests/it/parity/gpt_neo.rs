@@ -1,0 +1,175 @@
+//! gpt_neo/: the language model against transformers.
+
+use super::case::Case;
+use super::folder::{self, Tensors};
+use crate::fixture::Folder;
+use stagediff::activations::Reading;
+use stagediff::fit::{mean_loss, next_token_loss, next_token_loss_of};
+use stagediff::gpt_neo::{GptNeo, Reach, Sampling, generate};
+use stagediff::hook::HookPoint;
+use stagediff::tokens::Rows;
+use tch::{Device, Tensor};
+
+pub const TESTS: &[fn()] = &[
+    the_checkpoint_is_taken_up_bit_for_bit,
+    pickled_checkpoints_are_the_same_model,
+    logits_are_those_of_transformers,
+    the_residual_stream_is_that_of_transformers,
+    the_centred_residual_stream_is_that_of_transformer_lens,
+    losses_are_those_of_transformers,
+    greedy_continuations_are_those_of_transformers,
+];
+
+/// The checkpoint of the folder.
+pub fn model() -> GptNeo {
+    let config = folder::path("gpt_neo/config.json");
+    folder::path("gpt_neo/model.safetensors");
+    GptNeo::load(config.parent().unwrap(), Device::Cpu).unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub fn expected() -> Tensors {
+    folder::tensors("gpt_neo/expected.safetensors")
+}
+
+/// The targets that count in `loss`: all of them.
+pub fn everywhere(ids: &Tensor) -> Tensor {
+    ids.ge(0)
+}
+
+/// The targets that count in `loss_masked`: those that transformers does not skip.
+pub fn labelled(expected: &Tensors) -> Tensor {
+    expected.get("labels_masked").not_equal(-100)
+}
+
+/// A case named after what is compared, the length of the sequences and the window of the local blocks.
+fn case(what: &str, model: &GptNeo, tokens: &Tensor, allowed: f64) -> Case {
+    let (n_tokens, window) = (tokens.size()[1], model.config.window);
+    let is_local = model.config.reach.contains(&Reach::Local);
+    let window = if is_local { format!("window {window}") } else { "no window".into() };
+    Case::new(format!("gpt_neo/{what}, {n_tokens} tokens, {window}"), allowed)
+}
+
+/// [hook, batch, seq, d_model], the order of the files.
+fn hook_first(acts: &Tensor) -> Tensor {
+    acts.permute([2, 0, 1, 3])
+}
+
+/// `model.safetensors` and `config.json`; `layer_kinds`.
+#[test]
+fn the_checkpoint_is_taken_up_bit_for_bit() {
+    let (model, file) = (model(), folder::tensors("gpt_neo/model.safetensors"));
+    let mut case = Case::exact("gpt_neo/model");
+    let kinds = serde_json::to_value(&model.config.reach).unwrap();
+    case.equal("layer_kinds", kinds, folder::json("gpt_neo/expected.json")["layer_kinds"].clone());
+    let mut tensors = model.tensors();
+    tensors.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let names: Vec<&str> = tensors.iter().map(|(name, _)| name.as_str()).collect();
+    case.equal("names of the tensors", names, file.names());
+    for (name, tensor) in &tensors {
+        case.absolute(name, tensor, &file.get(name));
+    }
+    case.check();
+}
+
+/// `pytorch_model.bin` and `pytorch_model_legacy.bin`: PyTorch's pickles, the second one with masks and the tied head.
+#[test]
+fn pickled_checkpoints_are_the_same_model() {
+    let (model, config) = (model(), std::fs::read(folder::path("gpt_neo/config.json")).unwrap());
+    for file in ["pytorch_model.bin", "pytorch_model_legacy.bin"] {
+        let copy = Folder::new(&format!("parity_{file}_{}", folder::is_noting()));
+        copy.file("config.json", &config);
+        copy.file("pytorch_model.bin", std::fs::read(folder::path(&format!("gpt_neo/{file}"))).unwrap());
+        let pickled = GptNeo::load(copy.path(), Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+        let mut case = Case::exact(format!("gpt_neo/{file}"));
+        for ((name, tensor), (other, known)) in pickled.tensors().iter().zip(&model.tensors()) {
+            case.equal("name of a tensor", name, other).absolute(name, tensor, known);
+        }
+        case.check();
+    }
+}
+
+/// `logits`, `logits_one_token`, `logits_full_last3`.
+#[test]
+fn logits_are_those_of_transformers() {
+    let (model, expected) = (model(), expected());
+    let ids = expected.get("ids");
+    case("logits", &model, &ids, 1e-4).absolute("logits", &model.logits(&ids, false), &expected.get("logits")).check();
+    let one_token = ids.narrow(0, 0, 1).narrow(1, 0, 1);
+    case("logits_one_token", &model, &one_token, 1e-4)
+        .absolute("logits", &model.logits(&one_token, false), &expected.get("logits_one_token"))
+        .check();
+    let (whole, known) = (expected.get("ids_full"), expected.get("logits_full_last3"));
+    let n_last = known.size()[1];
+    let last = model.logits(&whole, false).narrow(1, whole.size()[1] - n_last, n_last);
+    case("logits_full_last3", &model, &whole, 1e-4).absolute("logits", &last, &known).check();
+}
+
+/// `resid`, `resid_rows`, `resid_post_last`, `hidden_states`.
+#[test]
+fn the_residual_stream_is_that_of_transformers() {
+    let (model, expected) = (model(), expected());
+    let (ids, hooks) = (expected.get("ids"), HookPoint::residual_stream(model.config.n_layers()));
+    let acts = hook_first(&Reading { hooks: hooks.clone(), centred: false }.acts(&model, &ids));
+    let names: Vec<String> = hooks.iter().map(HookPoint::to_string).collect();
+    let mut stream = case("resid", &model, &ids, 1e-4);
+    stream.equal("resid_rows", serde_json::json!(names), folder::json("gpt_neo/expected.json")["resid_rows"].clone());
+    stream.equal("hook points", acts.size(), expected.get("resid").size());
+    for (row, name) in names.iter().enumerate() {
+        stream.absolute(name, &acts.get(row as i64), &expected.get("resid").get(row as i64));
+    }
+    stream.check();
+    let last = acts.get(-1);
+    let mut post = case("resid_post_last, hidden_states", &model, &ids, 1e-4);
+    post.absolute("resid_post_last", &last, &expected.get("resid_post_last"));
+    let n_before = names.len() as i64 - 1;
+    let hidden = Tensor::cat(&[acts.narrow(0, 0, n_before), model.ln_f.forward(&last).unsqueeze(0)], 0);
+    post.absolute("hidden_states", &hidden, &expected.get("hidden_states")).check();
+}
+
+/// `resid_centred`.
+#[test]
+fn the_centred_residual_stream_is_that_of_transformer_lens() {
+    let (model, expected) = (model(), expected());
+    let ids = expected.get("ids");
+    let acts = hook_first(&Reading::all_layers(model.config.n_layers()).acts(&model, &ids));
+    case("resid_centred", &model, &ids, 1e-4).absolute("all hooks", &acts, &expected.get("resid_centred")).check();
+}
+
+/// `loss`, `loss_masked` and both from float64, by every way in which the library takes them.
+#[test]
+fn losses_are_those_of_transformers() {
+    let (model, expected, known) = (model(), expected(), folder::json("gpt_neo/expected.json"));
+    let tokens = expected.get("ids");
+    for (name, with_loss) in [("loss", everywhere(&tokens)), ("loss_masked", labelled(&expected))] {
+        let (loss, _) = next_token_loss(&model, &tokens, &with_loss, false);
+        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        let mut case = Case::new(format!("gpt_neo/{name}"), 1e-5);
+        for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
+            case.number_absolute("next_token_loss", loss.double_value(&[]), known);
+            case.number_absolute("mean_loss", mean_loss(&model, &rows, 2), known);
+        }
+        if name == "loss" {
+            let resid = model.resid(&tokens, false, &mut |_, resid| resid);
+            let found = next_token_loss_of(&model, &resid, &tokens).double_value(&[]);
+            case.number_absolute("next_token_loss_of", found, folder::number(&known, name));
+        }
+        case.check();
+    }
+}
+
+/// `greedy`, token by token; `generation_config.json` says which token would have ended it.
+#[test]
+fn greedy_continuations_are_those_of_transformers() {
+    let (model, expected) = (model(), expected());
+    let known = Vec::<i64>::try_from(&expected.get("greedy")).unwrap();
+    let end = folder::json("gpt_neo/generation_config.json")["eos_token_id"].as_i64();
+    assert!(end.is_none_or(|end| !known.contains(&end)), "the continuation goes on after the end of the text");
+    let prompt = expected.get("ids").narrow(0, 0, 1);
+    let found = generate(&model, &prompt, known.len() as i64, Sampling::Greedy);
+    let found = Vec::<i64>::try_from(&found.get(0)).unwrap();
+    let in_json = folder::json("gpt_neo/expected.json")["greedy"].clone();
+    Case::exact(format!("gpt_neo/greedy, {} tokens", known.len()))
+        .each_equal("greedy", &found, &known)
+        .equal("greedy in expected.json", serde_json::json!(found), in_json)
+        .check();
+}
