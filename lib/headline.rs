@@ -79,12 +79,15 @@ fn fidelity(table: &DataFrame) -> Result<Vec<Headline>> {
         if values.is_empty() { Err(Error::setting(column, "empty", "expected values of the stages")) } else { Ok(ends) }
     };
     let (l0, dead) = (span(&whole, "l0_mean")?, span(&whole, "dead_frac")?);
-    let (fvu, recovered) = (span(&by_hook, "fvu")?, span(&by_hook, "recovered_loss_frac")?);
+    let (fvu, recovered) = (span(&by_hook, "fvu")?, span(&by_hook, "recovered_loss_frac")?.0);
+    let lowest = numbers(&by_hook, "recovered_loss_frac")?.iter().position(|&share| share == recovered);
+    let at = |column: &str| -> Result<String> { Ok(texts(&by_hook, column)?[lowest.unwrap_or_default()].clone()) };
+    let lowest = format!("{} ({} at {})", percent(recovered), at("stage")?, at("hook_point")?);
     Ok(vec![
         Headline::new("mean L0, over stages", format!("{:.1} to {:.1}", l0.0, l0.1), "14 to 17"),
         Headline::new("dead latents, worst stage", percent(dead.1), "< 2 %"),
         Headline::new("FVU, over stages and hook points", format!("{:.3} to {:.3}", fvu.0, fvu.1), "0.13 to 0.21"),
-        Headline::new("recovered loss, lowest", percent(recovered.0), "> 80 %"),
+        Headline::new("recovered loss, lowest", lowest, "> 80 %"),
     ])
 }
 

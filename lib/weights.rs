@@ -12,6 +12,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use tch::{Device, Kind, Tensor};
 
 /// Tensors by name, with the metadata of the file that they came from or go to.
@@ -145,10 +146,15 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
     }
+    // two writers of one file, in two threads or processes, must not share the name beside it
+    static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    std::fs::write(&beside, bytes).map_err(Error::io(path))?;
-    std::fs::rename(&beside, path).map_err(Error::io(path))
+    beside.push(format!(".{}-{}.part", std::process::id(), N_WRITTEN.fetch_add(1, Ordering::Relaxed)));
+    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&beside);
+        Error::io(path)(error)
+    })
 }
 
 /// The same file with the header's keys in order: the metadata comes out of a hash map, and equal content must give

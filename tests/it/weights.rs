@@ -52,9 +52,10 @@ fn a_write_that_fails_leaves_the_earlier_file() {
     let mut complex = Weights::new();
     complex.insert("z", &Tensor::zeros([1], (Kind::ComplexFloat, Device::Cpu)));
     assert_says(complex.write(&path), &["some.safetensors", "\"z\"", "not supported"]);
-    std::fs::create_dir(folder.join("some.safetensors.part")).unwrap();
-    assert_says(write_whole(&path, b"later"), &["cannot access", "some.safetensors"]);
     assert_eq!(std::fs::read(&path).unwrap(), b"earlier");
+    std::fs::create_dir(folder.join("taken")).unwrap();
+    assert_says(write_whole(&folder.join("taken"), b"later"), &["cannot access", "taken"]);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "nothing half written is left");
 }
 
 #[test]
