@@ -79,11 +79,15 @@ impl Variant {
         variants
     }
 
-    /// The settings of this variant's run: those of `base` (preset, seed, stories, single values) with the difference.
+    /// The settings of this variant's run: those of `base` (preset, seed, stories, single values) with the difference,
+    /// without null arms and with fewer prompts, which the comparison does not need.
     pub fn settings(&self, base: &Settings) -> Settings {
         let mut settings = base.clone();
         settings.run = format!("sweep-{}-{}", self.name, base.seed);
         settings.recipe = self.recipe.into();
+        for (name, value) in [("null_arms", "false"), ("n_prompts", "80")] {
+            settings.set.entry(name.into()).or_insert(value.into());
+        }
         settings.set.extend(self.set.iter().cloned());
         settings
     }

@@ -1,6 +1,7 @@
 //! The notebooks as one program: the same cells, compiled.
 //!
-//! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them.
+//! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
+//! beyond the series compare several runs.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// The number after the series' last.
+const END_OF_SERIES: &str = "09";
+
 /// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
 fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     let known = || NOTEBOOKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
@@ -31,7 +35,8 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
             Ok(Vec::new())
         }
         [word] if word == "all" => {
-            let (overview, stages): (Vec<_>, Vec<_>) = NOTEBOOKS.iter().partition(|(name, _)| name.starts_with("00_"));
+            let series = NOTEBOOKS.iter().filter(|(name, _)| *name < END_OF_SERIES);
+            let (overview, stages): (Vec<_>, Vec<_>) = series.partition(|(name, _)| name.starts_with("00_"));
             Ok([stages, overview].concat())
         }
         names => names

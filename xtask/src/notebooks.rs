@@ -3,6 +3,9 @@
 use crate::Result;
 use std::path::{Path, PathBuf};
 
+/// The last notebook of the series. Those after it compare several runs, and are executed when they are named.
+const LAST: u32 = 8;
+
 /// The notebooks `NN_name.ipynb` in running order: the overview, 00, comes last, for it reads what the others wrote.
 ///
 /// # Errors
@@ -18,7 +21,7 @@ pub fn series(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Keeps one notebook, or one and those after it.
+/// Keeps one notebook, or one and those after it in the series, or the whole series.
 ///
 /// # Errors
 /// When `only` or `from` names no notebook of the series.
@@ -35,7 +38,8 @@ pub fn select(series: Vec<PathBuf>, only: Option<&str>, from: Option<&str>) -> R
         (None, Some(wanted)) => position(wanted)?..series.len(),
         (None, None) => 0..series.len(),
     };
-    Ok(series[range].to_vec())
+    let is_wanted = |path: &&PathBuf| only.is_some() || number(path) <= Some(LAST);
+    Ok(series[range].iter().filter(is_wanted).cloned().collect())
 }
 
 /// `05_crosscoder` of `notebooks/05_crosscoder.ipynb`.
@@ -55,8 +59,8 @@ fn number(path: &Path) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn four() -> Vec<PathBuf> {
-        ["01_a", "02_b", "10_c", "00_o"].map(|name| PathBuf::from(format!("n/{name}.ipynb"))).into()
+    fn some() -> Vec<PathBuf> {
+        ["01_a", "02_b", "08_c", "09_d", "00_o"].map(|name| PathBuf::from(format!("n/{name}.ipynb"))).into()
     }
 
     fn names(selected: Result<Vec<PathBuf>>) -> Vec<String> {
@@ -76,11 +80,12 @@ mod tests {
 
     #[test]
     fn a_number_or_a_name_selects() {
-        assert_eq!(names(select(four(), Some("2"), None)), ["02_b"]);
-        assert_eq!(names(select(four(), Some("00"), None)), ["00_o"]);
-        assert_eq!(names(select(four(), None, Some("10_c"))), ["10_c", "00_o"]);
-        assert_eq!(names(select(four(), None, None)).len(), 4);
-        assert!(select(four(), Some("7"), None).unwrap_err().contains("10_c"));
-        assert!(select(four(), Some("1"), Some("2")).is_err());
+        assert_eq!(names(select(some(), Some("2"), None)), ["02_b"]);
+        assert_eq!(names(select(some(), Some("00"), None)), ["00_o"]);
+        assert_eq!(names(select(some(), None, Some("08_c"))), ["08_c", "00_o"]);
+        assert_eq!(names(select(some(), None, None)), ["01_a", "02_b", "08_c", "00_o"]);
+        assert_eq!(names(select(some(), Some("9"), None)), ["09_d"], "beyond the series, by name alone");
+        assert!(select(some(), Some("7"), None).unwrap_err().contains("08_c"));
+        assert!(select(some(), Some("1"), Some("2")).is_err());
     }
 }
