@@ -207,8 +207,8 @@ impl GptNeo {
         let mut seen: Vec<Option<Tensor>> = hooks.iter().map(|_| None).collect();
         let _no_grad = tch::no_grad_guard();
         let _last = self.resid_until(tokens, n_blocks, false, &mut |point, resid| {
-            if let Some(place) = hooks.iter().position(|&hook| same_place(hook, point)) {
-                seen[place] = Some(resid.shallow_clone());
+            for (acts, _) in seen.iter_mut().zip(hooks).filter(|(_, hook)| same_place(**hook, point)) {
+                *acts = Some(resid.shallow_clone());
             }
             resid
         });

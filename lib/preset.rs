@@ -1,5 +1,7 @@
 //! Sizes of a run: from seconds for tests to the published experiment. Every number is in one of the constructors here.
 
+mod check;
+
 use crate::fit::FitConfig;
 use crate::gpt_neo::GptNeoConfig;
 use crate::hook::HookPoint;

@@ -77,7 +77,7 @@ impl Settings {
     /// Preset and recipe with the single values put in.
     ///
     /// # Errors
-    /// An unknown preset, recipe or name, or a value of another type.
+    /// An unknown preset, recipe or name, or a value of another type or out of its range.
     pub fn resolve(&self) -> Result<(Preset, Recipe)> {
         let mut preset = serde_json::to_value(Preset::named(&self.preset)?).expect("a preset is plain data");
         let mut recipe = serde_json::to_value(Recipe::named(&self.recipe)?).expect("a recipe is plain data");
@@ -91,7 +91,9 @@ impl Settings {
         let wrong = |e: serde_json::Error| {
             Error::setting("--set", format!("{:?}", self.set), format!("expected values that fit: {e}"))
         };
-        Ok((serde_json::from_value(preset).map_err(wrong)?, serde_json::from_value(recipe).map_err(wrong)?))
+        let preset: Preset = serde_json::from_value(preset).map_err(wrong)?;
+        preset.check()?;
+        Ok((preset, serde_json::from_value(recipe).map_err(wrong)?))
     }
 }
 

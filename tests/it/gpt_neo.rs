@@ -40,6 +40,8 @@ fn what_a_block_reads_is_what_the_one_before_left() {
     let (model, ids) = (reference_model(), expected().get("ids"));
     let read = model.acts(&ids, &[HookPoint::ResidPre(2)]);
     assert_same(&read, &model.acts(&ids, &[HookPoint::ResidPost(1)]));
+    let both = model.acts(&ids, &[HookPoint::ResidPre(2), HookPoint::ResidPost(1)]);
+    assert_same(&both, &Tensor::cat(&[&read, &read], 2));
 }
 
 #[test]
