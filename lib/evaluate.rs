@@ -3,6 +3,7 @@
 
 use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
+use crate::firing::{FiringSums, Firings};
 use crate::fit::next_token_loss_of;
 use crate::gpt_neo::GptNeo;
 use crate::hook::HookPoint;
@@ -17,6 +18,8 @@ const N_LOSS_SEQUENCES: i64 = 32;
 /// How faithful a crosscoder is to its model.
 #[derive(Debug)]
 pub struct Evaluation {
+    /// How many latents fire.
+    pub firings: Firings,
     /// Unexplained variance.
     pub fvu: Fvu,
     /// Language-model losses at each hook point, then for all at once.
@@ -58,14 +61,18 @@ impl PatchedLoss {
 pub fn evaluate(crosscoder: &Crosscoder, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Evaluation {
     let _no_grad = tch::no_grad_guard();
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
-    let mut sums = FvuSums::new(seq, reading.hooks.len() as i64, crosscoder.d_model);
+    let scale = crosscoder.scale.view([1, -1, 1]);
+    let mut fired = FiringSums::new(seq, crosscoder.n_latents());
+    let mut unexplained = FvuSums::new(seq, reading.hooks.len() as i64, crosscoder.d_model);
     for part in tokens.split(BATCH, 0) {
         let acts = reading.acts(model, &part); // [batch, seq, hook, d_model]
-        let recon = crosscoder.reconstruct(&acts.flatten(0, 1)).view_as(&acts);
-        sums.add(&acts, &recon);
+        let latents = crosscoder.encode(&(acts.flatten(0, 1) * &scale)).latents;
+        fired.add(&latents);
+        unexplained.add(&acts, &(crosscoder.decode(&latents) / &scale).view_as(&acts));
     }
     let for_losses = tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(n_sequences));
-    Evaluation { fvu: sums.fvu(), losses: patched_losses(crosscoder, model, reading, &for_losses) }
+    let losses = patched_losses(crosscoder, model, reading, &for_losses);
+    Evaluation { firings: fired.firings(), fvu: unexplained.fvu(), losses }
 }
 
 /// What replaces the activations at a hook point.

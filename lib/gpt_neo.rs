@@ -20,7 +20,7 @@ mod config;
 mod generate;
 mod published;
 
-pub use block::{Attention, Block, LayerNorm, Mlp};
+pub use block::{Attention, Block, LayerNorm, Mlp, Past};
 pub use config::{GptNeoConfig, Reach};
 pub use generate::{Sampling, generate};
 
@@ -184,18 +184,29 @@ impl GptNeo {
         train: bool,
         edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
     ) -> Tensor {
-        let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
-        assert!(
-            seq <= self.config.n_positions,
-            "sequence of {seq} tokens, the model has {} positions",
-            self.config.n_positions
-        );
-        let embedded = Tensor::embedding(&self.wte, tokens, -1, false, false) + self.wpe.narrow(0, 0, seq);
-        let mut resid = edit(HookPoint::ResidPre(0), embedded);
+        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, 0));
         for (index, block) in self.blocks.iter().take(n_blocks).enumerate() {
-            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, train));
+            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, &mut None, train));
         }
         resid
+    }
+
+    /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
+    fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past]) -> Tensor {
+        let blocks = self.blocks.iter().zip(past);
+        blocks.fold(self.embed(tokens, n_past), |resid, (block, past)| block.forward(&resid, past, false))
+    }
+
+    /// Token embeddings plus those of the positions from `first` on.
+    fn embed(&self, tokens: &Tensor, first: i64) -> Tensor {
+        let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
+        assert!(
+            first + seq <= self.config.n_positions,
+            "sequence of {} tokens, the model has {} positions",
+            first + seq,
+            self.config.n_positions
+        );
+        Tensor::embedding(&self.wte, tokens, -1, false, false) + self.wpe.narrow(0, first, seq)
     }
 
     /// Activations at `hooks`, without gradients. Blocks after the last hook point are not run.

