@@ -108,8 +108,8 @@ impl Preset {
         }
     }
 
-    /// A scale at which the finding should show at its published strength, in up to two hours on two cores. A first guess
-    /// that has not been run to its end; it has no base model in `data/models` yet and trains one.
+    /// A larger model and dictionary than `tiny`'s, trained three times as long, in up to two hours on two cores. A first
+    /// guess of the scale at which the finding shows at its published strength.
     pub fn small() -> Preset {
         let tiny = Preset::tiny();
         Preset {
