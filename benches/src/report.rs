@@ -1,0 +1,226 @@
+//! What came out: the table, as text and as Parquet, and its figure.
+
+use crate::Result;
+use crate::answer::Turn;
+use crate::args::Request;
+use crate::case::Case;
+use crate::driver::Facts;
+use serde::Serialize;
+use stagediff::figure::{Bars, Figure, Panel};
+use stagediff::stats::percentile;
+use stagediff::table;
+use stagediff::table::contract::{Column, Schema};
+use stagediff::weights::write_whole;
+use std::fmt;
+use std::path::Path;
+
+use Column::{Bool, F64, I64, Str};
+
+/// One row a case and peer; numbers of a peer that is not installed are null.
+const BENCH: Schema = &[
+    ("case", Str),
+    ("peer", Str),
+    ("ours_per_s", F64),
+    ("peer_per_s", F64),
+    ("ratio", F64),
+    ("ours_peak_mib", F64),
+    ("peer_peak_mib", F64),
+    ("floor_frac", F64),
+    ("unit", Str),
+    ("n_threads", I64),
+    ("clock", Str),
+    ("ours_per_s_low", F64),
+    ("ours_per_s_high", F64),
+    ("ratio_low", F64),
+    ("ratio_high", F64),
+    ("active_frac", F64),
+    ("window_frac", F64),
+    ("gflop", F64),
+    ("same_numbers", Bool),
+    ("versions", Str),
+    ("note", Str),
+];
+
+/// A row of the table.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    pub case: String,
+    /// The other program; empty where there is none.
+    pub peer: String,
+    /// Median over turns, `unit` a second.
+    pub ours_per_s: f64,
+    pub peer_per_s: f64,
+    /// Their time over ours in the same round, median over rounds.
+    pub ratio: f64,
+    pub ours_peak_mib: f64,
+    pub peer_peak_mib: f64,
+    /// Time that the operations take at the machine's matrix-product peak over our time.
+    pub floor_frac: f64,
+    pub unit: String,
+    pub n_threads: usize,
+    pub clock: String,
+    pub ours_per_s_low: f64,
+    pub ours_per_s_high: f64,
+    pub ratio_low: f64,
+    pub ratio_high: f64,
+    pub active_frac: f64,
+    pub window_frac: f64,
+    /// Operations of a step.
+    pub gflop: f64,
+    /// Whether both sides came to the same numbers; null where they have different objectives.
+    pub same_numbers: Option<bool>,
+    pub versions: String,
+    pub note: String,
+    #[serde(skip)]
+    pub items_a_turn: f64,
+    #[serde(skip)]
+    pub items: f64,
+}
+
+impl Default for Row {
+    fn default() -> Row {
+        Row {
+            case: String::new(),
+            peer: String::new(),
+            ours_per_s: f64::NAN,
+            peer_per_s: f64::NAN,
+            ratio: f64::NAN,
+            ours_peak_mib: f64::NAN,
+            peer_peak_mib: f64::NAN,
+            floor_frac: f64::NAN,
+            unit: String::new(),
+            n_threads: 0,
+            clock: String::new(),
+            ours_per_s_low: f64::NAN,
+            ours_per_s_high: f64::NAN,
+            ratio_low: f64::NAN,
+            ratio_high: f64::NAN,
+            active_frac: f64::NAN,
+            window_frac: f64::NAN,
+            gflop: f64::NAN,
+            same_numbers: None,
+            versions: String::new(),
+            note: String::new(),
+            items_a_turn: f64::NAN,
+            items: f64::NAN,
+        }
+    }
+}
+
+impl Row {
+    /// Our side's half of a row.
+    pub fn alone(case: &Case, facts: &Facts, request: &Request, turns: &[Turn]) -> Row {
+        let items_a_turn = facts.items * case.n_steps as f64;
+        let rates: Vec<f64> = turns.iter().map(|turn| items_a_turn / turn.seconds(request.clock)).collect();
+        Row {
+            case: case.name.clone(),
+            ours_per_s: percentile(&rates, 50.0),
+            ours_per_s_low: percentile(&rates, 0.0),
+            ours_per_s_high: percentile(&rates, 100.0),
+            ours_peak_mib: turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
+            unit: facts.unit.into(),
+            n_threads: request.n_threads,
+            clock: request.clock.name().into(),
+            active_frac: facts.active_frac,
+            window_frac: facts.window_frac,
+            gflop: facts.flops / 1e9,
+            items_a_turn,
+            items: facts.items,
+            ..Row::default()
+        }
+    }
+
+    /// The row of a peer that could not be run.
+    pub fn missing(self, peer: &str, what: &str) -> Row {
+        Row { peer: peer.into(), note: format!("missing: {what}"), ..self }
+    }
+
+    /// Sets the fraction of the floor, given the matrix-product peak in operations a second.
+    pub fn set_floor(&mut self, peak: f64) {
+        self.floor_frac = 1e9 * self.gflop / self.items * self.ours_per_s / peak;
+    }
+}
+
+impl fmt::Display for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Row { peer, ratio, ratio_low, ratio_high, ours_per_s, unit, note, .. } = self;
+        if ratio.is_nan() {
+            return write!(f, "{peer}: {note}");
+        }
+        write!(f, "{ours_per_s:.0} {unit}/s, {ratio:.2}× {peer} ({ratio_low:.2} to {ratio_high:.2}), {note}")
+    }
+}
+
+/// Prints the table.
+pub fn show(rows: &[Row], peak: f64) {
+    println!("\nmatrix-product peak {:.0} GFLOP/s\n", peak / 1e9);
+    println!(
+        "{:<34} {:<20} {:>10} {:>10} {:>6} {:>14} {:>9} {:>9} {:>6}  note",
+        "case", "peer", "ours/s", "peer/s", "ratio", "range", "ours MiB", "peer MiB", "floor"
+    );
+    for row in rows {
+        let range = match row.ratio.is_nan() {
+            true => "–".into(),
+            false => format!("{:.2} to {:.2}", row.ratio_low, row.ratio_high),
+        };
+        println!(
+            "{:<34} {:<20} {:>10} {:>10} {:>6} {:>14} {:>9} {:>9} {:>6}  {}",
+            row.case,
+            row.peer,
+            number(row.ours_per_s, 0),
+            number(row.peer_per_s, 0),
+            number(row.ratio, 2),
+            range,
+            number(row.ours_peak_mib, 0),
+            number(row.peer_peak_mib, 0),
+            number(row.floor_frac, 2),
+            row.note
+        );
+    }
+}
+
+fn number(value: f64, n_decimals: usize) -> String {
+    match value {
+        value if value.is_nan() => "–".into(),
+        value if value < 0.5 && n_decimals == 0 => format!("{value:.1e}"),
+        value => format!("{value:.n_decimals$}"),
+    }
+}
+
+/// Writes `tables/bench.parquet` and `figures/bench.svg` into the results' folder.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn write(rows: &[Row], results: &Path) -> Result<()> {
+    let (table_path, figure_path) = (results.join("tables/bench.parquet"), results.join("figures/bench.svg"));
+    table::write(&table::from_rows(BENCH, rows), &table_path)?;
+    write_whole(&figure_path, figure(rows).to_svg().as_bytes())?;
+    for path in [table_path, figure_path] {
+        println!("{}", path.canonicalize().unwrap_or(path).display());
+    }
+    Ok(())
+}
+
+/// Ratios of speed and memory, one bar a case and peer.
+fn figure(rows: &[Row]) -> Figure {
+    let measured: Vec<&Row> = rows.iter().filter(|row| !row.ratio.is_nan()).collect();
+    let mut peers: Vec<&str> = Vec::new();
+    measured.iter().map(|row| &*row.peer).for_each(|peer| {
+        if !peers.contains(&peer) {
+            peers.push(peer);
+        }
+    });
+    let panel = |y: &str, value: &dyn Fn(&Row) -> f64| {
+        let mut panel =
+            Panel::new().y(y).categories(measured.iter().map(|row| row.case.clone())).hline(1.0, "the peer");
+        for peer in &peers {
+            let values = measured.iter().map(|row| if row.peer == *peer { value(row) } else { f64::NAN });
+            panel = panel.bars(Bars::new(*peer, values.collect::<Vec<f64>>()));
+        }
+        panel
+    };
+    Figure::new("Beside other programs, in turn on one machine")
+        .panel(panel("speed over the peer's [ratio]", &|row| row.ratio))
+        .panel(panel("peak memory over the peer's [ratio]", &|row| row.ours_peak_mib / row.peer_peak_mib))
+        .columns(1)
+}
