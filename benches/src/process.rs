@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::answer::{Greeting, Turn};
 use serde::de::DeserializeOwned;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,6 +11,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// A running side that is ready for turns.
 pub struct Process {
     name: String,
+    log: PathBuf,
     child: Child,
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
@@ -23,7 +25,7 @@ impl Process {
     pub fn ours(folder: &Path, n_threads: usize) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("side").arg(folder);
-        match Process::start("ours", command, n_threads)? {
+        match Process::start("ours", command, folder, n_threads)? {
             (process, Greeting::Ready(_)) => Ok(process),
             (_, Greeting::Missing(what)) => Err(what.into()),
         }
@@ -32,36 +34,43 @@ impl Process {
     /// A peer's side, or what it lacks.
     ///
     /// # Errors
-    /// There is no such Python, or the peer fails for another reason than a package that is not installed.
+    /// The peer fails for another reason than a package, or a Python, that is not there.
     pub fn peer(
         module: &str,
         folder: &Path,
         n_threads: usize,
     ) -> Result<std::result::Result<(Process, String), String>> {
-        let mut command = Command::new(python());
+        let python = python();
+        if let Err(error) = Command::new(&python).arg("--version").output() {
+            return Ok(Err(format!("{}: {error}", python.display())));
+        }
+        let mut command = Command::new(python);
         let peers = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("peers");
         command.arg(peers.join("serve.py")).arg(module).arg(folder);
         // PyTorch's Python package brings its own libtorch.
         command.env_remove("LD_LIBRARY_PATH");
-        Ok(match Process::start(module, command, n_threads)? {
+        Ok(match Process::start(module, command, folder, n_threads)? {
             (process, Greeting::Ready(versions)) => Ok((process, versions)),
             (_, Greeting::Missing(what)) => Err(what),
         })
     }
 
-    fn start(name: &str, mut command: Command, n_threads: usize) -> Result<(Process, Greeting)> {
-        let n_threads = n_threads.to_string();
+    /// Starts a side of the case in `folder`; what it says besides its answers goes into a log.
+    fn start(name: &str, mut command: Command, folder: &Path, n_threads: usize) -> Result<(Process, Greeting)> {
+        let log = folder.with_file_name("logs").join(format!("{name}.log"));
+        std::fs::create_dir_all(folder.with_file_name("logs"))?;
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-            command.env(variable, &n_threads);
+            command.env(variable, n_threads.to_string());
         }
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(File::create(&log)?)
             .spawn()
             .map_err(|error| format!("cannot start {program}: {error}"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().ok_or("no pipe")?);
-        let mut process = Process { name: name.into(), child, stdin, stdout: BufReader::new(stdout) };
+        let mut process = Process { name: name.into(), log, child, stdin, stdout: BufReader::new(stdout) };
         let greeting = process.answer()?;
         Ok((process, greeting))
     }
@@ -93,7 +102,9 @@ impl Process {
         self.stdout.read_line(&mut line)?;
         if line.is_empty() {
             let status = self.child.wait()?;
-            return Err(format!("{} ended ({status}); its own words stand above", self.name).into());
+            let said = std::fs::read_to_string(&self.log).unwrap_or_default();
+            let last = said.lines().last().unwrap_or_default();
+            return Err(format!("{} ended ({status}): {last} ({})", self.name, self.log.display()).into());
         }
         serde_json::from_str(&line).map_err(|error| format!("{} said {line:?}: {error}", self.name).into())
     }

@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`, `bench`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
 mod args;
+mod bench;
 mod checkout;
 mod convert;
 mod evcxr;
@@ -48,5 +49,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
         Command::Fetch(words) => fetch::fetch(&words),
         Command::Convert(rest) => convert::convert(&rest),
+        Command::Bench(rest) => bench::bench(&rest),
     }
 }
