@@ -15,6 +15,7 @@ cargo xtask bench [options]    measure this library beside other people's progra
   --threads N        threads of each side (as many as there are processors)
   --turns N          turns of each side (5, with --quick 3)
   --clock wall|cpu   which time counts (wall; cpu where other programs keep the machine busy)
+  --growth           how cost grows with latents, hook points and activations too, as figures/growth.svg
   --series           the whole series at preset `tiny` too, which takes minutes
 
 Peers are run by the Python that STAGEDIFF_PYTHON names, or the project's own; what it lacks is reported.
@@ -38,6 +39,7 @@ pub struct Request {
     pub n_threads: usize,
     pub n_turns: usize,
     pub clock: Clock,
+    pub growth: bool,
     pub series: bool,
 }
 
@@ -53,8 +55,15 @@ pub fn parse(words: &[String]) -> Result<Command> {
         _ => {}
     }
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut request =
-        Request { quick: false, only: Vec::new(), n_threads, n_turns: 0, clock: Clock::default(), series: false };
+    let mut request = Request {
+        quick: false,
+        only: Vec::new(),
+        n_threads,
+        n_turns: 0,
+        clock: Clock::default(),
+        growth: false,
+        series: false,
+    };
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let (option, inline) = match word.split_once('=') {
@@ -67,8 +76,11 @@ pub fn parse(words: &[String]) -> Result<Command> {
             "--threads" => request.n_threads = count(option, &value()?)?,
             "--turns" => request.n_turns = count(option, &value()?)?,
             "--clock" => request.clock = clock(&value()?)?,
-            "--quick" | "--series" if inline.is_some() => return Err(format!("`{option}` takes no value").into()),
+            "--quick" | "--growth" | "--series" if inline.is_some() => {
+                return Err(format!("`{option}` takes no value").into());
+            }
             "--quick" => request.quick = true,
+            "--growth" => request.growth = true,
             "--series" => request.series = true,
             _ => return Err(format!("unknown option `{word}`\n\n{USAGE}").into()),
         }

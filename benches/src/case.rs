@@ -44,7 +44,10 @@ const SPARSIFY: Peer = Peer { name: "eai-sparsify TopK", module: "sparsify_step"
 const TRANSFORMERS: Peer = Peer { name: "transformers", module: "transformers_harvest", same_numbers: true };
 const PEFT: Peer = Peer { name: "peft + bitsandbytes", module: "peft_step", same_numbers: true };
 
-/// Every case, in the order of the table.
+/// First part of the names of [`growth`]'s cases.
+pub const GROWTH: &str = "growth";
+
+/// Every case that has a peer, in the order of the table.
 pub fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for (width, d_model, n_latents) in [("3840x3072", 768, 3072), ("640x1024", 128, 1024)] {
@@ -93,6 +96,25 @@ pub fn all() -> Vec<Case> {
         });
     }
     cases
+}
+
+/// A crosscoder beside nobody, larger from case to case in latents, hook points or activations.
+pub fn growth() -> Vec<Case> {
+    let latents = [512, 1024, 2048, 4096].map(|n_latents| ("latents", n_latents, 5, n_latents, 5120));
+    let hooks = [1, 5, 9, 17].map(|n_hooks| ("hooks", n_hooks, n_hooks, 1024, 5120));
+    let activations = [1280, 5120, 12_800].map(|n_acts| ("activations", n_acts, 5, 1024, n_acts));
+    let case = |(axis, value, n_hooks, n_latents, n_acts): (&str, i64, i64, i64, i64)| {
+        let work =
+            CrosscoderWork { n_hooks, d_model: 128, n_latents, batch: 256, firing: Firing::L0(15), lambda_p: 3e-6 };
+        Case {
+            name: format!("{GROWTH}/{axis}/{value}"),
+            n_steps: (n_acts / work.batch) as usize,
+            work: Work::Crosscoder(work),
+            peers: &[],
+            quick: false,
+        }
+    };
+    latents.into_iter().chain(hooks).chain(activations).map(case).collect()
 }
 
 impl fmt::Display for Case {

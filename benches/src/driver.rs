@@ -42,7 +42,10 @@ pub fn bench(request: &Request) -> Result<()> {
         (case.quick || !request.quick)
             && (request.only.is_empty() || request.only.iter().any(|word| case.name.contains(word)))
     };
-    let cases: Vec<Case> = case::all().into_iter().filter(wanted).collect();
+    let mut cases: Vec<Case> = case::all().into_iter().filter(wanted).collect();
+    if request.growth {
+        cases.extend(case::growth());
+    }
     if cases.is_empty() && !request.series {
         return Err(format!("no case has {} in its name; --list names them", request.only.join(" or ")).into());
     }
@@ -50,7 +53,7 @@ pub fn bench(request: &Request) -> Result<()> {
     say_conditions(request);
     let (mut rows, mut peaks) = (Vec::new(), Vec::new());
     for case in &cases {
-        let folder = results.join("material");
+        let folder = results.join(format!("material-{}", std::process::id()));
         let measured = one_case(case, request, &folder, &mut peaks);
         let _ = std::fs::remove_dir_all(&folder);
         rows.extend(measured.map_err(|error| format!("{}: {error}", case.name))?);
@@ -85,11 +88,11 @@ fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>)
     let facts = write_material(&case.work, request.n_threads, folder)?;
     println!("{} …", case.name);
     let mut ours = Process::ours(folder, request.n_threads)?;
-    let (mut opponents, mut rows) = (Vec::new(), Vec::new());
+    let (mut opponents, mut lacking) = (Vec::new(), Vec::new());
     for &peer in case.peers {
         match Process::peer(peer.module, folder, request.n_threads)? {
             Ok((process, versions)) => opponents.push(Opponent { peer, process, versions, turns: Vec::new() }),
-            Err(what) => rows.push((peer, what)),
+            Err(what) => lacking.push((peer, what)),
         }
     }
     ours.steps(N_WARM_UP_STEPS)?;
@@ -105,9 +108,12 @@ fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>)
         }
     }
     let alone = Row::alone(case, &facts, request, &our_turns);
-    let missing = rows.into_iter().map(|(peer, what)| alone.clone().missing(peer.name, &what));
+    let missing = lacking.into_iter().map(|(peer, what)| alone.clone().missing(peer.name, &what));
     let measured = opponents.iter().map(|opponent| beside(&alone, opponent, &our_turns, request));
-    let rows: Vec<Row> = measured.chain(missing).collect();
+    let mut rows: Vec<Row> = measured.chain(missing).collect();
+    if rows.is_empty() {
+        rows.push(alone);
+    }
     rows.iter().for_each(|row| println!("    {row}"));
     Ok(rows)
 }

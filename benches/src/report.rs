@@ -3,10 +3,10 @@
 use crate::Result;
 use crate::answer::Turn;
 use crate::args::Request;
-use crate::case::Case;
+use crate::case::{Case, GROWTH};
 use crate::driver::Facts;
 use serde::Serialize;
-use stagediff::figure::{Bars, Figure, Panel};
+use stagediff::figure::{Bars, Figure, Line, Panel};
 use stagediff::stats::percentile;
 use stagediff::table;
 use stagediff::table::contract::{Column, Schema};
@@ -144,6 +144,9 @@ impl Row {
 impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Row { peer, ratio, ratio_low, ratio_high, ours_per_s, unit, note, .. } = self;
+        if peer.is_empty() {
+            return write!(f, "{ours_per_s:.0} {unit}/s");
+        }
         if ratio.is_nan() {
             return write!(f, "{peer}: {note}");
         }
@@ -187,40 +190,78 @@ fn number(value: f64, n_decimals: usize) -> String {
     }
 }
 
-/// Writes `tables/bench.parquet` and `figures/bench.svg` into the results' folder.
+/// Writes `tables/bench.parquet`, `figures/bench.svg` and, where it was measured, `figures/growth.svg` into the results'
+/// folder.
 ///
 /// # Errors
 /// The folder cannot be written to.
 pub fn write(rows: &[Row], results: &Path) -> Result<()> {
-    let (table_path, figure_path) = (results.join("tables/bench.parquet"), results.join("figures/bench.svg"));
+    let table_path = results.join("tables/bench.parquet");
     table::write(&table::from_rows(BENCH, rows), &table_path)?;
-    write_whole(&figure_path, figure(rows).to_svg().as_bytes())?;
-    for path in [table_path, figure_path] {
-        println!("{}", path.canonicalize().unwrap_or(path).display());
+    let mut written = vec![table_path];
+    let is_growth = |row: &&Row| row.case.starts_with(GROWTH);
+    for (name, any, figure) in [
+        ("bench.svg", rows.iter().any(|row| !row.ratio.is_nan()), peers as fn(&[Row]) -> Figure),
+        ("growth.svg", rows.iter().any(|row| is_growth(&row)), growth),
+    ] {
+        let path = results.join("figures").join(name);
+        if any {
+            write_whole(&path, figure(rows).to_svg().as_bytes())?;
+            written.push(path);
+        }
     }
+    written.into_iter().for_each(|path| println!("{}", path.canonicalize().unwrap_or(path).display()));
     Ok(())
 }
 
-/// Ratios of speed and memory, one bar a case and peer.
-fn figure(rows: &[Row]) -> Figure {
-    let measured: Vec<&Row> = rows.iter().filter(|row| !row.ratio.is_nan()).collect();
-    let mut peers: Vec<&str> = Vec::new();
-    measured.iter().map(|row| &*row.peer).for_each(|peer| {
-        if !peers.contains(&peer) {
-            peers.push(peer);
+/// Time an activation and peak memory over each axis along which the work grows.
+fn growth(rows: &[Row]) -> Figure {
+    let mut figure = Figure::new("How a crosscoder's training step grows: 128 wide, L0 15, batches of 256").columns(3);
+    for (y, value) in [
+        ("time an activation [µs]", (|row| 1e6 / row.ours_per_s) as fn(&Row) -> f64),
+        ("peak memory [MiB]", |row| row.ours_peak_mib),
+    ] {
+        for (axis, x) in [("latents", "latents"), ("hooks", "hook points"), ("activations", "activations seen a turn")]
+        {
+            let points: Vec<(f64, f64)> = rows
+                .iter()
+                .filter_map(|row| {
+                    let at = row.case.strip_prefix(&format!("{GROWTH}/{axis}/"))?.parse().ok()?;
+                    Some((at, value(row)))
+                })
+                .collect();
+            let (xs, ys): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
+            figure = figure.panel(Panel::new().x(x).y(y).line(Line::new("stagediff", xs, ys)));
         }
-    });
-    let panel = |y: &str, value: &dyn Fn(&Row) -> f64| {
-        let mut panel =
-            Panel::new().y(y).categories(measured.iter().map(|row| row.case.clone())).hline(1.0, "the peer");
-        for peer in &peers {
-            let values = measured.iter().map(|row| if row.peer == *peer { value(row) } else { f64::NAN });
-            panel = panel.bars(Bars::new(*peer, values.collect::<Vec<f64>>()));
+    }
+    figure
+}
+
+/// Ratios of speed and memory, one bar a case and peer.
+fn peers(rows: &[Row]) -> Figure {
+    let (cases, names) = (distinct(rows, |row| &row.case), distinct(rows, |row| &row.peer));
+    let panel = |y: &str, value: fn(&Row) -> f64| {
+        let mut panel = Panel::new().y(y).categories(cases.clone()).hline(1.0, "the peer");
+        for peer in &names {
+            let of =
+                |case: &&str| rows.iter().find(|row| row.case == *case && row.peer == *peer).map_or(f64::NAN, value);
+            panel = panel.bars(Bars::new(*peer, cases.iter().map(of).collect::<Vec<f64>>()));
         }
         panel
     };
     Figure::new("Beside other programs, in turn on one machine")
-        .panel(panel("speed over the peer's [ratio]", &|row| row.ratio))
-        .panel(panel("peak memory over the peer's [ratio]", &|row| row.ours_peak_mib / row.peer_peak_mib))
+        .panel(panel("speed over the peer's [ratio]", |row| row.ratio))
+        .panel(panel("peak memory over the peer's [ratio]", |row| row.ours_peak_mib / row.peer_peak_mib))
         .columns(1)
+}
+
+/// The distinct texts of the rows with a peer that was measured.
+fn distinct<'a>(rows: &'a [Row], text: impl Fn(&'a Row) -> &'a String) -> Vec<&'a str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for row in rows.iter().filter(|row| !row.ratio.is_nan()) {
+        if !seen.contains(&text(row).as_str()) {
+            seen.push(text(row));
+        }
+    }
+    seen
 }

@@ -8,7 +8,8 @@ use crate::simd::vectorised;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
 
-/// Share of active pairs above which dense products are faster.
+/// Share of active pairs above which dense products are faster: 0.12 was measured at 3840 inputs, 0.2 at 640, batches of
+/// 256.
 const DENSE_ACTIVE: f64 = 0.15;
 
 /// Forward and backward passes of one crosscoder, with the memory that its gradients are written to.
