@@ -135,6 +135,13 @@ impl Row {
         Row { peer: peer.into(), note: format!("missing: {what}"), ..self }
     }
 
+    /// The case's name cut before the part that tells cases of the same size, or of the same work, apart.
+    fn kind_and_rest(&self) -> (&str, &str) {
+        let n_parts = if self.case.starts_with("crosscoder/") { 2 } else { 1 };
+        let cut = self.case.match_indices('/').nth(n_parts - 1).map_or(self.case.len(), |(place, _)| place);
+        (&self.case[..cut], self.case[cut..].trim_start_matches('/'))
+    }
+
     /// Sets the fraction of the floor, given the matrix-product peak in operations a second.
     pub fn set_floor(&mut self, peak: f64) {
         self.floor_frac = 1e9 * self.gflop / self.items * self.ours_per_s / peak;
@@ -199,10 +206,9 @@ pub fn write(rows: &[Row], results: &Path) -> Result<()> {
     let table_path = results.join("tables/bench.parquet");
     table::write(&table::from_rows(BENCH, rows), &table_path)?;
     let mut written = vec![table_path];
-    let is_growth = |row: &&Row| row.case.starts_with(GROWTH);
     for (name, any, figure) in [
         ("bench.svg", rows.iter().any(|row| !row.ratio.is_nan()), peers as fn(&[Row]) -> Figure),
-        ("growth.svg", rows.iter().any(|row| is_growth(&row)), growth),
+        ("growth.svg", rows.iter().any(|row| row.case.starts_with(GROWTH)), growth),
     ] {
         let path = results.join("figures").join(name);
         if any {
@@ -216,14 +222,16 @@ pub fn write(rows: &[Row], results: &Path) -> Result<()> {
 
 /// Time an activation and peak memory over each axis along which the work grows.
 fn growth(rows: &[Row]) -> Figure {
+    let grown: Vec<&Row> = rows.iter().filter(|row| row.case.starts_with(GROWTH)).collect();
     let mut figure = Figure::new("How a crosscoder's training step grows: 128 wide, L0 15, batches of 256").columns(3);
     for (y, value) in [
         ("time an activation [µs]", (|row| 1e6 / row.ours_per_s) as fn(&Row) -> f64),
         ("peak memory [MiB]", |row| row.ours_peak_mib),
     ] {
+        let highest = grown.iter().map(|row| value(row)).fold(0.0, f64::max);
         for (axis, x) in [("latents", "latents"), ("hooks", "hook points"), ("activations", "activations seen a turn")]
         {
-            let points: Vec<(f64, f64)> = rows
+            let points: Vec<(f64, f64)> = grown
                 .iter()
                 .filter_map(|row| {
                     let at = row.case.strip_prefix(&format!("{GROWTH}/{axis}/"))?.parse().ok()?;
@@ -231,36 +239,41 @@ fn growth(rows: &[Row]) -> Figure {
                 })
                 .collect();
             let (xs, ys): (Vec<f64>, Vec<f64>) = points.into_iter().unzip();
-            figure = figure.panel(Panel::new().x(x).y(y).line(Line::new("stagediff", xs, ys)));
+            let panel = Panel::new().x(x).y(y).y_range(0.0, 1.1 * highest);
+            figure = figure.panel(panel.line(Line::new("stagediff", xs, ys)));
         }
     }
     figure
 }
 
-/// Ratios of speed and memory, one bar a case and peer.
+/// How many times the peer's speed, one panel a kind of work.
 fn peers(rows: &[Row]) -> Figure {
-    let (cases, names) = (distinct(rows, |row| &row.case), distinct(rows, |row| &row.peer));
-    let panel = |y: &str, value: fn(&Row) -> f64| {
-        let mut panel = Panel::new().y(y).categories(cases.clone()).hline(1.0, "the peer");
-        for peer in &names {
-            let of =
-                |case: &&str| rows.iter().find(|row| row.case == *case && row.peer == *peer).map_or(f64::NAN, value);
-            panel = panel.bars(Bars::new(*peer, cases.iter().map(of).collect::<Vec<f64>>()));
+    let measured: Vec<&Row> = rows.iter().filter(|row| !row.ratio.is_nan()).collect();
+    let mut figure = Figure::new("Beside other programs, in turn on one machine").columns(2);
+    for kind in distinct(measured.iter().map(|row| row.kind_and_rest().0)) {
+        let of_kind: Vec<&Row> = measured.iter().filter(|row| row.kind_and_rest().0 == kind).copied().collect();
+        let cases = distinct(of_kind.iter().map(|row| row.kind_and_rest().1));
+        let mut panel =
+            Panel::new().title(kind).y("speed over the peer's [ratio]").categories(cases.clone()).hline(1.0, "");
+        for peer in distinct(of_kind.iter().map(|row| &*row.peer)) {
+            let each = |value: fn(&Row) -> f64| {
+                let of = |case: &&str| of_kind.iter().find(|row| row.kind_and_rest().1 == *case && row.peer == peer);
+                cases.iter().map(|case| of(case).map_or(f64::NAN, |row| value(row))).collect::<Vec<f64>>()
+            };
+            let bars = Bars::new(peer, each(|row| row.ratio));
+            panel = panel.bars(bars.ci(each(|row| row.ratio_low), each(|row| row.ratio_high)));
         }
-        panel
-    };
-    Figure::new("Beside other programs, in turn on one machine")
-        .panel(panel("speed over the peer's [ratio]", |row| row.ratio))
-        .panel(panel("peak memory over the peer's [ratio]", |row| row.ours_peak_mib / row.peer_peak_mib))
-        .columns(1)
+        figure = figure.panel(panel);
+    }
+    figure
 }
 
-/// The distinct texts of the rows with a peer that was measured.
-fn distinct<'a>(rows: &'a [Row], text: impl Fn(&'a Row) -> &'a String) -> Vec<&'a str> {
-    let mut seen: Vec<&str> = Vec::new();
-    for row in rows.iter().filter(|row| !row.ratio.is_nan()) {
-        if !seen.contains(&text(row).as_str()) {
-            seen.push(text(row));
+/// The distinct texts, in order of appearance.
+fn distinct<'a>(texts: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut seen = Vec::new();
+    for text in texts {
+        if !seen.contains(&text) {
+            seen.push(text);
         }
     }
     seen
