@@ -6,6 +6,7 @@
 //! ```
 //! It sees activations times a scale per hook point. [`Crosscoder::fold`] puts that scale into the weights.
 
+mod dense;
 mod gradients;
 mod init;
 pub mod model_diffing;

@@ -69,11 +69,6 @@ pub struct Step {
 /// `acts` [batch, hook, d_model], scaled
 pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Step {
     let _no_grad = tch::no_grad_guard();
-    of_encoding(crosscoder, acts, &crosscoder.encode(acts), cfg)
-}
-
-/// The same, once the batch is encoded.
-pub(super) fn of_encoding(crosscoder: &Crosscoder, acts: &Tensor, encoding: &Encoding, cfg: &LossConfig) -> Step {
     let (batch, n_hooks, d_model) = acts.size3().expect("acts [batch, hook, d_model]");
     let n_latents = crosscoder.n_latents();
     let x = acts.view([batch, n_hooks * d_model]);
@@ -81,7 +76,8 @@ pub(super) fn of_encoding(crosscoder: &Crosscoder, acts: &Tensor, encoding: &Enc
     let per_row = 1.0 / batch as f64;
 
     let thresholds = crosscoder.thresholds();
-    let (pre_acts, latents) = (&encoding.pre_acts, &encoding.latents);
+    let Encoding { pre_acts, latents } = crosscoder.encode(acts);
+    let (pre_acts, latents) = (&pre_acts, &latents);
     let recon = latents.matmul(&crosscoder.w_dec) + &crosscoder.b_dec; // [batch, hook · d_model]
     let hook_norms = crosscoder.hook_norms(); // [latent, hook]
     let dec_norms = hook_norms.sum_dim_intlist(1, false, kind);

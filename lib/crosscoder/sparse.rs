@@ -10,6 +10,7 @@
 //! The pre-activation term pulls on every pair below threshold alike, hence the sum over all tokens less the active ones.
 
 use super::pairs::Pairs;
+use super::step::Room;
 use super::{Crosscoder, LossConfig, Losses, Step};
 use crate::memory::{floats, floats_mut};
 use crate::parallel;
@@ -32,10 +33,12 @@ pub(super) fn gradients(
     x: &Tensor,
     pairs: &Pairs,
     cfg: &LossConfig,
+    room: &mut Room,
     grads: &mut [Tensor],
 ) -> Step {
     let (batch, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
-    let (g, recon_sum) = reconstruction_gradient(crosscoder, x, pairs);
+    let recon_sum = reconstruction_gradient(crosscoder, x, pairs, &mut room.g);
+    let g = &room.g;
     let share = pairs.window_of_latent.len() as f64 / (batch * crosscoder.n_latents()) as f64;
     let upstream = (share > DENSE_WINDOW).then(|| crosscoder.w_dec.matmul(&g.tr())); // [latent, batch]
     let x_sum = x.sum_dim_intlist(0, false, Kind::Float);
@@ -46,7 +49,7 @@ pub(super) fn gradients(
         size: batch as usize,
         x: floats(x),
         x_sum: floats(&x_sum),
-        g: floats(&g),
+        g: floats(g),
         upstream: upstream.as_ref().map(floats),
         w_dec: floats(&crosscoder.w_dec),
         thresholds: floats(&thresholds),
@@ -63,15 +66,14 @@ pub(super) fn gradients(
     Step { losses, grads: grads.iter().map(Tensor::shallow_clone).collect(), n_fired: Tensor::from_slice(&n_fired) }
 }
 
-/// g = 2 (x̂ − x) / B and Σ (x̂ − x)².
-fn reconstruction_gradient(crosscoder: &Crosscoder, x: &Tensor, pairs: &Pairs) -> (Tensor, f64) {
+/// Sets g = 2 (x̂ − x) / B; returns Σ (x̂ − x)².
+fn reconstruction_gradient(crosscoder: &Crosscoder, x: &Tensor, pairs: &Pairs, g: &mut Tensor) -> f64 {
     let (batch, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
     let (w_dec, b_dec, thresholds) = (floats(&crosscoder.w_dec), floats(&crosscoder.b_dec), crosscoder.thresholds());
     let thresholds = floats(&thresholds);
-    let mut g = x.empty_like();
     let mut squares = vec![0.0; batch as usize];
     let n = n_inputs as usize;
-    let rows = floats_mut(&mut g).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares).enumerate();
+    let rows = floats_mut(g).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares).enumerate();
     parallel::for_each(rows, |(b, ((g, x), square))| {
         g.copy_from_slice(b_dec);
         for &(i, pre) in pairs.active_of_token.of(b) {
@@ -82,7 +84,7 @@ fn reconstruction_gradient(crosscoder: &Crosscoder, x: &Tensor, pairs: &Pairs) -
         *square = f64::from(dot(g, g));
         g.iter_mut().for_each(|g| *g *= 2.0 / batch as f32);
     });
-    (g, squares.iter().sum())
+    squares.iter().sum()
 }
 
 /// f, and 0 where the pre-activation lies on the threshold.

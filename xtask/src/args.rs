@@ -17,6 +17,8 @@ cargo xtask fetch hf:OWNER/NAME ...
                                 set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
 cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
                                 alone (`cargo xtask convert help` says how)
+cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
+                                (`cargo xtask bench help` says how)
 
 what is computed (run, lab, sweep)
   --preset tiny|small|smoke|paper    how large everything is (tiny)
@@ -43,6 +45,7 @@ pub enum Command {
     Fetch(Vec<String>),
     Convert(Vec<String>),
     Sweep(Settings, Vec<String>),
+    Bench(Vec<String>),
 }
 
 /// What `run` is asked for.
@@ -73,6 +76,7 @@ pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
             places => Ok(Command::Fetch(places)),
         },
         "convert" => Ok(Command::Convert(words.collect())),
+        "bench" => Ok(Command::Bench(words.collect())),
         "run" => {
             let (request, rest) = parse_options(words)?;
             match rest.first() {
@@ -166,7 +170,8 @@ mod tests {
     }
 
     #[test]
-    fn test_and_convert_hand_their_arguments_on() {
+    fn some_commands_hand_their_arguments_on() {
+        assert_eq!(parsed("bench --quick"), Ok(Command::Bench(vec!["--quick".into()])));
         assert_eq!(parsed("convert model a b"), Ok(Command::Convert(["model", "a", "b"].map(String::from).into())));
         assert_eq!(
             parsed("test nf4 -- --nocapture"),

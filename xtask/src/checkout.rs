@@ -8,8 +8,14 @@ use crate::places::{self, Places};
 use std::fs::File;
 use std::time::SystemTime;
 
-const CRATES: [&str; 5] =
-    ["lib/lib.rs", "tests/it/main.rs", "notebooks/build.rs", "notebooks/src/main.rs", "xtask/src/main.rs"];
+const CRATES: [&str; 6] = [
+    "lib/lib.rs",
+    "tests/it/main.rs",
+    "benches/src/main.rs",
+    "notebooks/build.rs",
+    "notebooks/src/main.rs",
+    "xtask/src/main.rs",
+];
 
 /// Has cargo compile this checkout's crates anew if another checkout was built last.
 pub fn claim_target(places: &Places) -> Result<()> {

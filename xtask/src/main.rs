@@ -1,8 +1,9 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`, `sweep`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`, `sweep`, `bench`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
 mod args;
+mod bench;
 mod checkout;
 mod convert;
 mod evcxr;
@@ -50,5 +51,6 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Fetch(words) => fetch::fetch(&words),
         Command::Sweep(settings, rest) => sweep::sweep(&settings, &rest),
         Command::Convert(rest) => convert::convert(&rest),
+        Command::Bench(rest) => bench::bench(&rest),
     }
 }

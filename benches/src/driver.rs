@@ -1,0 +1,156 @@
+//! Runs the cases: sides take turns, and each turn of a peer is set against ours of the same round.
+
+use crate::Result;
+use crate::answer::Turn;
+use crate::args::Request;
+use crate::case::{self, Case, Peer, Work};
+use crate::process::{Process, python};
+use crate::report::{self, Row};
+use crate::series;
+use crate::side::{PRODUCT_FLOPS, WORK_FILE};
+use stagediff::stats::percentile;
+use stagediff::weights::write_whole;
+use std::path::{Path, PathBuf};
+
+/// Steps before the first turn that counts.
+const N_WARM_UP_STEPS: usize = 2;
+
+/// Largest relative difference of two sides' numbers that count as the same.
+const TOLERANCE: f64 = 1e-3;
+
+/// What is known of a case before it runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What a step goes through.
+    pub unit: &'static str,
+    /// How many of them.
+    pub items: f64,
+    /// Floating-point operations that a step needs.
+    pub flops: f64,
+    /// Share of (activation, latent) pairs above threshold.
+    pub active_frac: f64,
+    /// Share of pairs below threshold in JumpReLU's window.
+    pub window_frac: f64,
+}
+
+/// Measures what is asked for, prints the table, writes it and its figure.
+///
+/// # Errors
+/// No case has such a name, a side fails, or the results cannot be written.
+pub fn bench(request: &Request) -> Result<()> {
+    let wanted = |case: &Case| {
+        (case.quick || !request.quick)
+            && (request.only.is_empty() || request.only.iter().any(|word| case.name.contains(word)))
+    };
+    let mut cases: Vec<Case> = case::all().into_iter().filter(wanted).collect();
+    if request.growth {
+        cases.extend(case::growth());
+    }
+    if cases.is_empty() && !request.series {
+        return Err(format!("no case has {} in its name; --list names them", request.only.join(" or ")).into());
+    }
+    let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/runs/bench");
+    say_conditions(request);
+    let (mut rows, mut peaks) = (Vec::new(), Vec::new());
+    for case in &cases {
+        let folder = results.join(format!("material-{}", std::process::id()));
+        let measured = one_case(case, request, &folder, &mut peaks);
+        let _ = std::fs::remove_dir_all(&folder);
+        rows.extend(measured.map_err(|error| format!("{}: {error}", case.name))?);
+    }
+    let peak = peaks.iter().copied().fold(f64::NAN, f64::max);
+    rows.iter_mut().for_each(|row| row.set_floor(peak));
+    if request.series {
+        rows.push(series::measure(request)?);
+    }
+    report::show(&rows, peak);
+    report::write(&rows, &results)
+}
+
+fn say_conditions(request: &Request) {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().and_then(|load| load.parse::<f64>().ok()).unwrap_or(f64::NAN);
+    println!("{} threads a side, {} time, peers by {}", request.n_threads, request.clock.name(), python().display());
+    if load > 0.5 {
+        println!("other programs keep about {load:.1} processors busy: trust ratios, not times");
+    }
+}
+
+/// A peer in a case: its process, and its turns.
+struct Opponent {
+    peer: Peer,
+    process: Process,
+    versions: String,
+    turns: Vec<Turn>,
+}
+
+fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>) -> Result<Vec<Row>> {
+    let facts = write_material(&case.work, request.n_threads, folder)?;
+    println!("{} …", case.name);
+    let mut ours = Process::ours(folder, request.n_threads)?;
+    let (mut opponents, mut lacking) = (Vec::new(), Vec::new());
+    for &peer in case.peers {
+        match Process::peer(peer.module, folder, request.n_threads)? {
+            Ok((process, versions)) => opponents.push(Opponent { peer, process, versions, turns: Vec::new() }),
+            Err(what) => lacking.push((peer, what)),
+        }
+    }
+    ours.steps(N_WARM_UP_STEPS)?;
+    for opponent in &mut opponents {
+        opponent.process.steps(N_WARM_UP_STEPS)?;
+    }
+    let mut our_turns = Vec::new();
+    for _ in 0..request.n_turns {
+        peaks.push(PRODUCT_FLOPS / ours.peak()?.seconds(request.clock));
+        our_turns.push(ours.steps(case.n_steps)?);
+        for opponent in &mut opponents {
+            opponent.turns.push(opponent.process.steps(case.n_steps)?);
+        }
+    }
+    let alone = Row::alone(case, &facts, request, &our_turns);
+    let missing = lacking.into_iter().map(|(peer, what)| alone.clone().missing(peer.name, &what));
+    let measured = opponents.iter().map(|opponent| beside(&alone, opponent, &our_turns, request));
+    let mut rows: Vec<Row> = measured.chain(missing).collect();
+    if rows.is_empty() {
+        rows.push(alone);
+    }
+    rows.iter().for_each(|row| println!("    {row}"));
+    Ok(rows)
+}
+
+fn write_material(work: &Work, n_threads: usize, folder: &Path) -> Result<Facts> {
+    write_whole(&folder.join(WORK_FILE), &serde_json::to_vec(&(work, n_threads))?)?;
+    match work {
+        Work::Crosscoder(work) => work.write(folder),
+        Work::Harvest(work) => work.write(folder),
+        Work::Qlora(work) => work.write(folder),
+    }
+}
+
+/// The row of a peer: medians, the range of the ratio over rounds, and whether the numbers are the same.
+fn beside(alone: &Row, opponent: &Opponent, ours: &[Turn], request: &Request) -> Row {
+    let seconds = |turns: &[Turn]| turns.iter().map(|turn| turn.seconds(request.clock)).collect::<Vec<f64>>();
+    let (our_s, peer_s) = (seconds(ours), seconds(&opponent.turns));
+    let ratios: Vec<f64> = our_s.iter().zip(&peer_s).map(|(ours, peer)| peer / ours).collect();
+    let numbers = |turns: &[Turn]| turns.last().map(|turn| turn.values.clone()).unwrap_or_default();
+    let (our_numbers, peer_numbers) = (numbers(ours), numbers(&opponent.turns));
+    let apart = our_numbers.iter().zip(&peer_numbers).map(|(a, b)| (a - b).abs() / a.abs().max(1e-12));
+    let apart = apart.fold(0.0, f64::max);
+    let note = match opponent.peer.same_numbers {
+        false => "another objective".to_string(),
+        true if apart <= TOLERANCE => format!("same numbers to {apart:.0e}"),
+        true => format!("NUMBERS DIFFER by {apart:.0e}: ours {our_numbers:?}, theirs {peer_numbers:?}"),
+    };
+    Row {
+        peer: opponent.peer.name.into(),
+        peer_per_s: alone.items_a_turn / percentile(&peer_s, 50.0),
+        ratio: percentile(&ratios, 50.0),
+        ratio_low: percentile(&ratios, 0.0),
+        ratio_high: percentile(&ratios, 100.0),
+        peer_peak_mib: opponent.turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
+        same_numbers: opponent.peer.same_numbers.then_some(apart <= TOLERANCE),
+        versions: opponent.versions.clone(),
+        note,
+        ..alone.clone()
+    }
+}

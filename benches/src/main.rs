@@ -1,0 +1,49 @@
+//! The benchmark: `cargo xtask bench`.
+//!
+//! Each case is one piece of work, done by this library and by other people's programs (peers). Both sides run in
+//! processes of their own, read the same tensors from the same files, and take turns, so that a change of the machine's
+//! pace meets both. They answer with times and with numbers to compare: losses, norms of gradients, activations.
+
+mod answer;
+mod args;
+mod case;
+mod crosscoder;
+mod driver;
+mod harvest;
+mod process;
+mod qlora;
+mod report;
+mod series;
+mod side;
+
+use args::Command;
+use std::error::Error;
+use std::process::ExitCode;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match args::parse(&words).and_then(dispatch) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<()> {
+    match command {
+        Command::Help => {
+            println!("{}", args::USAGE);
+            Ok(())
+        }
+        Command::List => {
+            case::all().iter().for_each(|case| println!("{case}"));
+            Ok(())
+        }
+        Command::Bench(request) => driver::bench(&request),
+        Command::Side(folder) => side::serve(&folder),
+    }
+}

@@ -1,0 +1,102 @@
+//! A QLoRA step: adapters on NF4 weights, loss on the tokens after the header.
+
+use crate::Result;
+use crate::driver::Facts;
+use crate::harvest::{block_flops, random_tokens, write_model};
+use crate::side::Side;
+use serde::{Deserialize, Serialize};
+use stagediff::fit::next_token_loss;
+use stagediff::gpt_neo::GptNeo;
+use stagediff::lora::{LoraConfig, save_peft};
+use stagediff::optim::{Adam, AdamConfig};
+use stagediff::tch::{self, Device, Kind, Tensor};
+use stagediff::weights::Weights;
+use std::path::Path;
+
+/// Model, tokens, and how many of them have no loss.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QloraWork {
+    /// Whether the model is one of the published sizes with random weights, or that of preset `tiny`.
+    pub random: bool,
+    pub n_sequences: i64,
+    /// Tokens a sequence.
+    pub seq: i64,
+    /// Tokens at the beginning of each that have no loss.
+    pub n_header: i64,
+}
+
+/// The published highest learning rate.
+const LR: f64 = 3e-4;
+
+impl QloraWork {
+    /// The published adapters, or those of preset `tiny`; without dropout, for no two libraries draw alike.
+    fn adapters(&self) -> LoraConfig {
+        let cfg = if self.random { LoraConfig::published() } else { LoraConfig::all_linear() };
+        LoraConfig { dropout: 0.0, ..cfg }
+    }
+
+    /// Writes model, adapters and tokens.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn write(&self, folder: &Path) -> Result<Facts> {
+        let mut model = write_model(folder, self.random)?;
+        let tokens = random_tokens(&model.config, self.n_sequences, self.seq);
+        model.attach(&self.adapters());
+        let (mut adapters, mut n_adapter_params) = (Weights::new(), 0);
+        for (name, tensor) in model.adapters() {
+            n_adapter_params += tensor.numel();
+            adapters.insert(name, &tensor.detach());
+        }
+        save_peft(&folder.join("adapter"), &adapters, &self.adapters(), "model")?;
+        let mut weights = Weights::new();
+        weights.insert("tokens", &tokens);
+        weights.insert("lr", &Tensor::from(LR));
+        weights.write(folder.join("tensors.safetensors"))?;
+        let items = (self.n_sequences * self.seq) as f64;
+        let n_with_loss = (self.n_sequences * (self.seq - self.n_header)) as f64;
+        let blocks = block_flops(&model.config, self.seq) * model.config.n_layers() as f64;
+        let head = 2.0 * (model.config.d_model * model.config.n_vocab) as f64;
+        // Forward and the gradient of inputs; adapters have the gradient of weights too.
+        let flops = items * (2.0 * blocks + 6.0 * n_adapter_params as f64) + n_with_loss * 2.0 * head;
+        Ok(Facts { unit: "tokens", items, flops, active_frac: f64::NAN, window_frac: f64::NAN })
+    }
+}
+
+/// Our side.
+pub struct Tuning {
+    model: GptNeo,
+    params: Vec<Tensor>,
+    tokens: Tensor,
+    with_loss: Tensor,
+    adam: Adam,
+}
+
+impl Tuning {
+    /// Reads model, adapters and tokens, and quantises.
+    ///
+    /// # Errors
+    /// They are not there.
+    pub fn open(work: &QloraWork, folder: &Path) -> Result<Tuning> {
+        let mut model = GptNeo::load(&folder.join("model"), Device::Cpu)?;
+        model.quantise();
+        model.load_adapter(&folder.join("adapter"))?;
+        let params: Vec<Tensor> =
+            model.adapters().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
+        let tokens = Weights::read(folder.join("tensors.safetensors"), Device::Cpu)?
+            .get("tokens", &[work.n_sequences, work.seq])?;
+        let with_loss = Tensor::ones_like(&tokens).to_kind(Kind::Bool);
+        let _ = with_loss.narrow(1, 0, work.n_header).fill_(0);
+        let adam = Adam::new(&params, AdamConfig::default());
+        Ok(Tuning { model, params, tokens, with_loss, adam })
+    }
+}
+
+impl Side for Tuning {
+    fn step(&mut self) -> Vec<f64> {
+        let (loss, _) = next_token_loss(&self.model, &self.tokens, &self.with_loss, true);
+        let grads = Tensor::run_backward(&[&loss], &self.params, false, false);
+        let norm = tch::no_grad(|| self.adam.step(&mut self.params, &grads, LR));
+        vec![loss.double_value(&[]), norm]
+    }
+}
