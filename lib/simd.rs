@@ -67,6 +67,18 @@ vectorised! {
     }
 }
 
+vectorised! {
+    /// Turns x̂ into `factor` · (x̂ − x); returns Σ (x̂ − x)².
+    pub(crate) fn scaled_error(recon: &mut [f32], x: &[f32], factor: f32) -> f32 {
+        for (recon, x) in recon.iter_mut().zip(x) {
+            *recon -= x;
+        }
+        let square = dot(recon, recon);
+        recon.iter_mut().for_each(|error| *error *= factor);
+        square
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

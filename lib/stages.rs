@@ -5,7 +5,7 @@ use crate::checkpoint::{log_text, read_log};
 use crate::crosscoder::{Crosscoder, init};
 use crate::gpt_neo::GptNeo;
 use crate::recipe::Recipe;
-use crate::run::{Part, Run, crosscoder_file, model_name, sha256};
+use crate::run::{Part, Run, crosscoder_file, model_name};
 use crate::stage::{Data, Stage};
 use crate::table::{self, contract};
 use crate::train::{TrainConfig, TrainStep, Trainee, train};
@@ -81,7 +81,6 @@ fn fingerprint(run: &Run, stages: &[Stage], cfg: &TrainConfig) -> Result<String>
     let model = model_name(stages[0].model());
     let mut inputs = vec![format!("weights/{model}/model.safetensors"), "stories/train.txt".into()];
     inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
-    let hashes = inputs.iter().map(|name| sha256(&run.require(name)?)).collect::<Result<Vec<String>>>()?;
     let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
         run.recipe;
     let settings = serde_json::json!([
@@ -94,7 +93,7 @@ fn fingerprint(run: &Run, stages: &[Stage], cfg: &TrainConfig) -> Result<String>
         run.preset.initial_firing_frac,
         run.preset.seq
     ]);
-    Ok(format!("{settings} {}", hashes.join(" ")))
+    run.fingerprint(&settings, &inputs)
 }
 
 fn save(run: &Run, trainee: &Trainee, fingerprint: &str) -> Result<()> {

@@ -3,7 +3,7 @@
 use crate::quadrants::Quadrant;
 use crate::run::{Run, Settings};
 use crate::stats::{TwoByTwo, percentile};
-use crate::table::{self, Column, Schema, flags, numbers, rows_where, texts};
+use crate::table::{self, contract, flags, numbers, rows_where, texts};
 use crate::variants::Variant;
 use crate::{Error, Result};
 use polars::prelude::DataFrame;
@@ -48,26 +48,6 @@ pub struct Outcome {
     pub data_only_frac: f64,
 }
 
-const OUTCOMES: Schema = &[
-    ("variant", Column::Str),
-    ("seed", Column::I64),
-    ("payload_frac", Column::F64),
-    ("payload_clean_frac", Column::F64),
-    ("l0_mean", Column::F64),
-    ("dead_frac", Column::F64),
-    ("fvu", Column::F64),
-    ("recovered_loss_frac", Column::F64),
-    ("cos_x_median", Column::F64),
-    ("cos_y_median", Column::F64),
-    ("n_both", Column::F64),
-    ("n_both_active", Column::F64),
-    ("n_both_relevant", Column::F64),
-    ("n_elsewhere_active", Column::F64),
-    ("n_elsewhere_relevant", Column::F64),
-    ("model_only_frac", Column::F64),
-    ("data_only_frac", Column::F64),
-];
-
 /// The outcomes of all runs of a sweep that are finished: every variant at each seed.
 ///
 /// # Errors
@@ -91,7 +71,7 @@ pub fn outcomes(base: &Settings, variants: &[Variant], seeds: &[u64]) -> Result<
 
 /// The outcomes as a table.
 pub fn outcomes_table(outcomes: &[Outcome]) -> DataFrame {
-    table::from_rows(OUTCOMES, outcomes)
+    table::from_rows(contract::OUTCOMES, outcomes)
 }
 
 fn outcome(run: &Run, variant: &str) -> Result<Outcome> {
@@ -184,24 +164,6 @@ pub struct Pooled {
     pub payload_clean_percent: f64,
 }
 
-const POOLED: Schema = &[
-    ("variant", Column::Str),
-    ("what", Column::Str),
-    ("n_seeds", Column::I64),
-    ("relevant_both_percent", Column::F64),
-    ("relevant_elsewhere_percent", Column::F64),
-    ("odds_ratio", Column::F64),
-    ("odds_low", Column::F64),
-    ("odds_high", Column::F64),
-    ("n_both_active", Column::F64),
-    ("n_both", Column::F64),
-    ("relevant_both_range", Column::Str),
-    ("l0_mean", Column::F64),
-    ("dead_percent", Column::F64),
-    ("fvu", Column::F64),
-    ("payload_clean_percent", Column::F64),
-];
-
 /// Each variant over its seeds, in the order of `variants`; those without a finished run are left out.
 pub fn pooled(outcomes: &[Outcome], variants: &[Variant]) -> Vec<Pooled> {
     let of_variant = |variant: &Variant| {
@@ -213,7 +175,7 @@ pub fn pooled(outcomes: &[Outcome], variants: &[Variant]) -> Vec<Pooled> {
 
 /// The pooled outcomes as a table.
 pub fn pooled_table(pooled: &[Pooled]) -> DataFrame {
-    table::from_rows(POOLED, pooled)
+    table::from_rows(contract::POOLED, pooled)
 }
 
 fn pool(variant: &Variant, outcomes: &[&Outcome]) -> Pooled {

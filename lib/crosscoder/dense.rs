@@ -1,12 +1,13 @@
 //! The backward pass of [`super::gradients`] where many latents fire: five dense products with the encoder's, and between
 //! them one pass over all (token, latent) pairs instead of one for each operation of the formula.
 
+use super::rows::{d_log_threshold, set_hook_norms, set_norm_gradient};
 use super::step::Room;
 use super::{Crosscoder, LossConfig, Losses, Step};
 use crate::memory::{floats, floats_mut};
 use crate::parallel;
 use crate::recipe::PreActTarget;
-use crate::simd::{dot, set_scaled, vectorised};
+use crate::simd::{scaled_error, vectorised};
 use tch::{Kind, Tensor};
 
 /// Tokens that one piece of work goes through; fixed, so that sums do not depend on the number of threads.
@@ -23,25 +24,25 @@ const LATENTS: usize = 16;
 pub(super) fn gradients(
     crosscoder: &Crosscoder,
     x: &Tensor,
+    thresholds: &[f32],
     cfg: &LossConfig,
     room: &mut Room,
     grads: &mut [Tensor],
 ) -> Step {
     let batch = x.size()[0];
     let per_row = 1.0 / batch as f64;
-    let thresholds = crosscoder.thresholds();
-    apply_jumprelu(room, floats(&thresholds));
+    apply_jumprelu(room, thresholds);
     let _recon = crosscoder.b_dec.addmm_out(&room.g, &room.latents, &crosscoder.w_dec);
     let recon = reconstruction_gradient(&mut room.g, x) * per_row;
     let _upstream = room.g.mm_out(&room.upstream, &crosscoder.w_dec.tr());
 
     let hook_norms = hook_norms(crosscoder);
-    let latents = Latents::of(crosscoder, floats(&thresholds), &hook_norms, cfg, batch as usize);
+    let latents = Latents::of(crosscoder, thresholds, &hook_norms, cfg, batch as usize);
     let sums = latents.all_tokens(room);
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = grads else { panic!("five parameters") };
     let _w_enc = room.upstream.tr().mm_out(w_enc, x);
     floats_mut(b_enc).copy_from_slice(&sums.d_b_enc);
-    set_norm_gradient(floats_mut(w_dec), crosscoder, &hook_norms, &latents.d_norms(&sums));
+    set_norm_gradients(floats_mut(w_dec), crosscoder, &hook_norms, &latents.d_norms(&sums));
     let _w_dec = w_dec.addmm_(&room.latents.tr(), &room.g);
     b_dec.copy_(&room.g.sum_dim_intlist(0, false, Kind::Float));
     floats_mut(log_threshold).copy_from_slice(&latents.d_log_thresholds(&sums));
@@ -50,7 +51,7 @@ pub(super) fn gradients(
     let sparsity = sum(&sums.squashed) * per_row;
     let pre_act =
         sums.gaps.iter().zip(&latents.dec_norms).map(|(gap, norm)| f64::from(gap * norm)).sum::<f64>() * per_row;
-    let losses = Losses { total: recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act, recon, sparsity, pre_act };
+    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
     let n_fired = Tensor::from_slice(&sums.n_fired).to_kind(Kind::Int64);
     Step { losses, grads: grads.iter().map(Tensor::shallow_clone).collect(), n_fired }
 }
@@ -84,40 +85,25 @@ fn reconstruction_gradient(recon: &mut Tensor, x: &Tensor) -> f64 {
     squares.iter().sum()
 }
 
-vectorised! {
-    fn scaled_error(recon: &mut [f32], x: &[f32], factor: f32) -> f32 {
-        for (recon, x) in recon.iter_mut().zip(x) {
-            *recon -= x;
-        }
-        let square = dot(recon, recon);
-        recon.iter_mut().for_each(|error| *error *= factor);
-        square
-    }
-}
-
 /// L2 norm of each latent's direction at each hook point, [latent, hook].
 fn hook_norms(crosscoder: &Crosscoder) -> Vec<f32> {
     let (d_model, n_hooks) = (crosscoder.d_model as usize, crosscoder.hooks.len());
     let mut norms = vec![0.0; crosscoder.n_latents() as usize * n_hooks];
     let rows = floats(&crosscoder.w_dec).chunks(d_model * n_hooks * LATENTS);
     parallel::for_each(norms.chunks_mut(n_hooks * LATENTS).zip(rows), |(norms, rows)| {
-        for (norm, direction) in norms.iter_mut().zip(rows.chunks_exact(d_model)) {
-            *norm = dot(direction, direction).sqrt();
-        }
+        let rows = rows.chunks_exact(d_model * n_hooks);
+        norms.chunks_exact_mut(n_hooks).zip(rows).for_each(|(norms, row)| set_hook_norms(norms, row, d_model));
     });
     norms
 }
 
-/// Sets the decoder's gradient to ∂L/∂N · W_dec / ‖W_dec‖.
-fn set_norm_gradient(grad: &mut [f32], crosscoder: &Crosscoder, hook_norms: &[f32], d_norms: &[f32]) {
+/// Sets the decoder's gradient to what the norms pass on to it.
+fn set_norm_gradients(grad: &mut [f32], crosscoder: &Crosscoder, hook_norms: &[f32], d_norms: &[f32]) {
     let (d_model, n_hooks) = (crosscoder.d_model as usize, crosscoder.hooks.len());
     let n = d_model * n_hooks;
     let rows = grad.chunks_mut(n).zip(floats(&crosscoder.w_dec).chunks(n));
     parallel::for_each(rows.zip(hook_norms.chunks(n_hooks).zip(d_norms)), |((grad, row), (norms, d_norm))| {
-        let directions = grad.chunks_exact_mut(d_model).zip(row.chunks_exact(d_model));
-        for ((grad, direction), norm) in directions.zip(norms) {
-            set_scaled(grad, if *norm > 0.0 { d_norm / norm } else { 0.0 }, direction);
-        }
+        set_norm_gradient(grad, row, norms, *d_norm, d_model);
     });
 }
 
@@ -228,12 +214,8 @@ impl<'a> Latents<'a> {
 
     /// ∂L/∂t
     fn d_log_thresholds(&self, sums: &Sums) -> Vec<f32> {
-        let bandwidth = self.cfg.backward.bandwidth as f32;
-        let of = |i: usize| {
-            let threshold = self.thresholds[i];
-            let chain = if self.cfg.backward.chain_rule { threshold } else { 1.0 };
-            self.pulls[i] * threshold * sums.n_below[i] - threshold / bandwidth * chain * sums.through[i]
-        };
+        let of =
+            |i: usize| d_log_threshold(self.cfg, self.thresholds[i], self.pulls[i], sums.n_below[i], sums.through[i]);
         (0..self.thresholds.len()).map(of).collect()
     }
 }

@@ -52,6 +52,13 @@ pub struct Losses {
     pub pre_act: f64,
 }
 
+impl Losses {
+    /// The terms with their weighted sum.
+    pub(super) fn weighted(recon: f64, sparsity: f64, pre_act: f64, cfg: &LossConfig) -> Losses {
+        Losses { total: recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act, recon, sparsity, pre_act }
+    }
+}
+
 /// Losses, gradients in the order of [`Crosscoder::params`], and how often each latent fired.
 pub struct Step {
     /// The losses.
@@ -119,8 +126,7 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
 
     let value = |loss: &Tensor| loss.double_value(&[]);
     let (recon, sparsity, pre_act) = (value(&recon_loss), value(&sparsity_loss), value(&pre_act_loss));
-    let total = recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act;
-    let losses = Losses { total, recon, sparsity, pre_act };
+    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
     let n_fired = latents.gt(0.0).sum_dim_intlist(0, false, Kind::Int64);
     Step { losses, grads: vec![d_w_enc, d_b_enc, d_w_dec, d_b_dec, d_log_threshold], n_fired }
 }

@@ -10,12 +10,13 @@
 //! The pre-activation term pulls on every pair below threshold alike, hence the sum over all tokens less the active ones.
 
 use super::pairs::Pairs;
+use super::rows::{d_log_threshold, set_hook_norms, set_norm_gradient};
 use super::step::Room;
 use super::{Crosscoder, LossConfig, Losses, Step};
 use crate::memory::{floats, floats_mut};
 use crate::parallel;
 use crate::recipe::PreActTarget;
-use crate::simd::{add_scaled, dot, set_scaled};
+use crate::simd::{add_scaled, dot, scaled_error, set_scaled};
 use tch::{Kind, Tensor};
 
 /// Latents that one piece of work goes through.
@@ -31,18 +32,18 @@ const DENSE_WINDOW: f64 = 0.2;
 pub(super) fn gradients(
     crosscoder: &Crosscoder,
     x: &Tensor,
+    thresholds: &[f32],
     pairs: &Pairs,
     cfg: &LossConfig,
     room: &mut Room,
     grads: &mut [Tensor],
 ) -> Step {
     let (batch, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
-    let recon_sum = reconstruction_gradient(crosscoder, x, pairs, &mut room.g);
+    let recon_sum = reconstruction_gradient(crosscoder, x, thresholds, pairs, &mut room.g);
     let g = &room.g;
     let share = pairs.window_of_latent.len() as f64 / (batch * crosscoder.n_latents()) as f64;
     let upstream = (share > DENSE_WINDOW).then(|| crosscoder.w_dec.matmul(&g.tr())); // [latent, batch]
     let x_sum = x.sum_dim_intlist(0, false, Kind::Float);
-    let thresholds = crosscoder.thresholds();
     let batch_values = Batch {
         n_inputs: n_inputs as usize,
         d_model: crosscoder.d_model as usize,
@@ -52,7 +53,7 @@ pub(super) fn gradients(
         g: floats(g),
         upstream: upstream.as_ref().map(floats),
         w_dec: floats(&crosscoder.w_dec),
-        thresholds: floats(&thresholds),
+        thresholds,
         pairs,
         cfg,
     };
@@ -61,16 +62,21 @@ pub(super) fn gradients(
     let per_row = 1.0 / batch as f64;
     let total = |of: fn(&LatentSums) -> f64| sums.iter().map(of).sum::<f64>() * per_row;
     let (recon, sparsity, pre_act) = (recon_sum * per_row, total(|s| s.sparsity), total(|s| s.pre_act));
-    let losses = Losses { total: recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act, recon, sparsity, pre_act };
+    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
     let n_fired: Vec<i64> = sums.iter().map(|sums| sums.n_fired).collect();
     Step { losses, grads: grads.iter().map(Tensor::shallow_clone).collect(), n_fired: Tensor::from_slice(&n_fired) }
 }
 
 /// Sets g = 2 (x̂ − x) / B; returns Σ (x̂ − x)².
-fn reconstruction_gradient(crosscoder: &Crosscoder, x: &Tensor, pairs: &Pairs, g: &mut Tensor) -> f64 {
+fn reconstruction_gradient(
+    crosscoder: &Crosscoder,
+    x: &Tensor,
+    thresholds: &[f32],
+    pairs: &Pairs,
+    g: &mut Tensor,
+) -> f64 {
     let (batch, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
-    let (w_dec, b_dec, thresholds) = (floats(&crosscoder.w_dec), floats(&crosscoder.b_dec), crosscoder.thresholds());
-    let thresholds = floats(&thresholds);
+    let (w_dec, b_dec) = (floats(&crosscoder.w_dec), floats(&crosscoder.b_dec));
     let mut squares = vec![0.0; batch as usize];
     let n = n_inputs as usize;
     let rows = floats_mut(g).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares).enumerate();
@@ -80,9 +86,7 @@ fn reconstruction_gradient(crosscoder: &Crosscoder, x: &Tensor, pairs: &Pairs, g
             let i = i as usize;
             add_scaled(g, latent(pre, thresholds[i]), &w_dec[i * n..][..n]);
         }
-        add_scaled(g, -1.0, x);
-        *square = f64::from(dot(g, g));
-        g.iter_mut().for_each(|g| *g *= 2.0 / batch as f32);
+        *square = f64::from(scaled_error(g, x, 2.0 / batch as f32));
     });
     squares.iter().sum()
 }
@@ -155,9 +159,7 @@ impl Batch<'_> {
     fn one_latent(&self, i: usize, grads: Grads, scratch: &mut Scratch) -> LatentSums {
         let (n, threshold, cfg) = (self.n_inputs, self.thresholds[i], self.cfg);
         let w_dec = &self.w_dec[i * n..][..n];
-        for (norm, direction) in scratch.hook_norms.iter_mut().zip(w_dec.chunks_exact(self.d_model)) {
-            *norm = dot(direction, direction).sqrt();
-        }
+        set_hook_norms(&mut scratch.hook_norms, w_dec, self.d_model);
         let dec_norm: f32 = scratch.hook_norms.iter().sum();
         let per_row = 1.0 / self.size as f32;
         let (tanh_scale, half_width) = (cfg.tanh_scale as f32, cfg.backward.bandwidth as f32 / 2.0);
@@ -200,17 +202,11 @@ impl Batch<'_> {
         };
         sums.pre_act = f64::from(gap_sum * dec_norm);
         d_norm += gap_sum * cfg.lambda_p as f32 * per_row;
-        let window_slope =
-            threshold / cfg.backward.bandwidth as f32 * if cfg.backward.chain_rule { threshold } else { 1.0 };
-        *grads.log_threshold = pull * threshold * n_below - window_slope * through;
+        *grads.log_threshold = d_log_threshold(cfg, threshold, pull, n_below, through);
         let pull_on_pre = if on_latents { 0.0 } else { pull };
         *grads.b_enc = d_b_enc - pull_on_pre * n_below;
 
-        let directions = grads.w_dec.chunks_exact_mut(self.d_model).zip(w_dec.chunks_exact(self.d_model));
-        for ((grad, direction), norm) in directions.zip(&scratch.hook_norms) {
-            let factor = if *norm > 0.0 { d_norm / norm } else { 0.0 };
-            set_scaled(grad, factor, direction);
-        }
+        set_norm_gradient(grads.w_dec, w_dec, &scratch.hook_norms, d_norm, self.d_model);
         set_scaled(grads.w_enc, -pull_on_pre, self.x_sum);
         for (&(b, pre), d_pre_act) in active.iter().zip(&scratch.d_pre_acts) {
             let b = b as usize;

@@ -46,10 +46,10 @@ impl Gradients {
         let thresholds = crosscoder.thresholds();
         let (pre_acts, thresholds) = (floats(&room.pre_acts), floats(&thresholds));
         if n_active(pre_acts, thresholds) as f64 > DENSE_ACTIVE * pre_acts.len() as f64 {
-            return dense::gradients(crosscoder, &x, cfg, room, &mut self.grads);
+            return dense::gradients(crosscoder, &x, thresholds, cfg, room, &mut self.grads);
         }
         let pairs = Pairs::of(pre_acts, thresholds, cfg.backward.bandwidth as f32 / 2.0);
-        sparse::gradients(crosscoder, &x, &pairs, cfg, room, &mut self.grads)
+        sparse::gradients(crosscoder, &x, thresholds, &pairs, cfg, room, &mut self.grads)
     }
 }
 

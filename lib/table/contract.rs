@@ -152,3 +152,43 @@ pub const QUADRANTS: Schema = &[
     ("cut_x", F64),
     ("cut_y", F64),
 ];
+
+/// One row a run of a sweep; counts are of latents, by the 5th percentile.
+pub const OUTCOMES: Schema = &[
+    ("variant", Str),
+    ("seed", I64),
+    ("payload_frac", F64),
+    ("payload_clean_frac", F64),
+    ("l0_mean", F64),
+    ("dead_frac", F64),
+    ("fvu", F64),
+    ("recovered_loss_frac", F64),
+    ("cos_x_median", F64),
+    ("cos_y_median", F64),
+    ("n_both", F64),
+    ("n_both_active", F64),
+    ("n_both_relevant", F64),
+    ("n_elsewhere_active", F64),
+    ("n_elsewhere_relevant", F64),
+    ("model_only_frac", F64),
+    ("data_only_frac", F64),
+];
+
+/// One row a variant over its seeds.
+pub const POOLED: Schema = &[
+    ("variant", Str),
+    ("what", Str),
+    ("n_seeds", I64),
+    ("relevant_both_percent", F64),
+    ("relevant_elsewhere_percent", F64),
+    ("odds_ratio", F64),
+    ("odds_low", F64),
+    ("odds_high", F64),
+    ("n_both_active", F64),
+    ("n_both", F64),
+    ("relevant_both_range", Str),
+    ("l0_mean", F64),
+    ("dead_percent", F64),
+    ("fvu", F64),
+    ("payload_clean_percent", F64),
+];
