@@ -126,8 +126,8 @@ fn loss_with(
     mean: &Tensor,
 ) -> f64 {
     let resid = model.resid(tokens, false, &mut |point, resid| {
-        let Some(place) = reading.hooks.iter().position(|&known| known == point) else { return resid };
-        if hook.is_some_and(|only| only != point) {
+        let Some(place) = reading.hooks.iter().position(|known| known.is_same_place(point)) else { return resid };
+        if hook.is_some_and(|only| !only.is_same_place(point)) {
             return resid;
         }
         match patch {

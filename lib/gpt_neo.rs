@@ -218,7 +218,7 @@ impl GptNeo {
         let mut seen: Vec<Option<Tensor>> = hooks.iter().map(|_| None).collect();
         let _no_grad = tch::no_grad_guard();
         let _last = self.resid_until(tokens, n_blocks, false, &mut |point, resid| {
-            for (acts, _) in seen.iter_mut().zip(hooks).filter(|(_, hook)| same_place(**hook, point)) {
+            for (acts, _) in seen.iter_mut().zip(hooks).filter(|(_, hook)| hook.is_same_place(point)) {
                 *acts = Some(resid.shallow_clone());
             }
             resid
@@ -308,11 +308,6 @@ impl GptNeo {
         linears.zip(loras).for_each(|((_, linear), lora)| linear.lora = lora);
         Ok(())
     }
-}
-
-/// `blocks.N.hook_resid_pre` is the same place as `blocks.{N−1}.hook_resid_post`.
-fn same_place(a: HookPoint, b: HookPoint) -> bool {
-    a.n_blocks_before() == b.n_blocks_before()
 }
 
 /// The shape that a tensor of the checkpoint has under `config`.

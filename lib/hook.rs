@@ -28,6 +28,11 @@ impl HookPoint {
         }
     }
 
+    /// Whether both name one place in the residual stream: what a block reads is what the one before it left behind.
+    pub fn is_same_place(self, other: HookPoint) -> bool {
+        self.n_blocks_before() == other.n_blocks_before()
+    }
+
     /// A short name for figures: `embed`, `0`, `1`, ….
     pub fn short(self) -> String {
         match self {

@@ -96,6 +96,18 @@ fn identity(reading: &Reading) -> Crosscoder {
 }
 
 #[test]
+fn a_place_is_patched_under_either_of_its_names() {
+    let (model, tokens) = (reference_model(), expected().get("ids"));
+    let losses = [HookPoint::ResidPre(2), HookPoint::ResidPost(1)].map(|hook| {
+        let reading = Reading { hooks: vec![hook], centred: true };
+        let loss = evaluate(&identity(&reading), &model, &reading, &tokens).losses[0];
+        (loss.clean_nats, loss.patched_nats, loss.zero_nats, loss.mean_nats)
+    });
+    assert_eq!(losses[0], losses[1]);
+    assert!(losses[0].2 > losses[0].0 + 0.01, "zero ablation costs something: {losses:?}");
+}
+
+#[test]
 fn recovered_loss_is_1_for_the_identity_and_0_for_zero_ablation() {
     let (model, tokens, reading) = (reference_model(), expected().get("ids"), Reading::all_layers(4));
     let perfect = evaluate(&identity(&reading), &model, &reading, &tokens);
