@@ -33,7 +33,7 @@ impl Reading {
     /// `tokens` [batch, seq] → [batch, seq, hook, d_model]
     pub fn acts(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
         let acts = model.acts(&tokens.to_device(model.wte.device()), &self.hooks);
-        if self.centred { &acts - acts.mean_dim([-1i64].as_slice(), true, acts.kind()) } else { acts }
+        if self.centred { centre(acts) } else { acts }
     }
 
     /// Activations of many sequences, positions of all of them in one row each.
@@ -41,10 +41,38 @@ impl Reading {
     /// # Shapes
     /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model]
     pub fn harvest(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let parts: Vec<Tensor> =
-            tokens.split(MODEL_BATCH, 0).iter().map(|part| self.acts(model, part).flatten(0, 1)).collect();
-        Tensor::cat(&parts, 0)
+        let mut all = self.room(model, tokens.numel() as i64);
+        self.fill(&mut all, model, tokens, None);
+        all
     }
+
+    /// Memory for the activations of `n_tokens` tokens, [token, hook, d_model].
+    fn room(&self, model: &GptNeo, n_tokens: i64) -> Tensor {
+        Tensor::empty([n_tokens, self.hooks.len() as i64, model.config.d_model], (Kind::Float, model.wte.device()))
+    }
+
+    /// Fills `room` with the activations of `tokens`, times a factor for each hook point.
+    fn fill(&self, room: &mut Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
+        let mut first = 0;
+        for part in tokens.split(MODEL_BATCH, 0) {
+            let acts = self.acts(model, &part).flatten(0, 1); // [token, hook, d_model]
+            let mut place = room.narrow(0, first, acts.size()[0]);
+            match scale {
+                Some(scale) => drop(acts.multiply_out(&place, scale)),
+                None => place.copy_(&acts),
+            }
+            first += acts.size()[0];
+        }
+    }
+}
+
+/// Removes each vector's mean, in place.
+fn centre(mut acts: Tensor) -> Tensor {
+    tch::no_grad(|| {
+        let means = acts.mean_dim([-1i64].as_slice(), true, acts.kind());
+        acts -= means;
+        acts
+    })
 }
 
 /// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
@@ -57,6 +85,15 @@ pub fn scale(acts: &Tensor) -> Tensor {
     norms.mean_dim([0i64].as_slice(), false, Kind::Float).reciprocal() * (d_model as f64).sqrt()
 }
 
+/// The activations that batches are drawn from.
+struct Block {
+    index: i64,
+    /// [token, hook, d_model], scaled
+    acts: Tensor,
+    /// The order in which they are handed out, beside them on the device.
+    order: Tensor,
+}
+
 /// Shuffled batches of scaled activations of one model on one set of sequences.
 pub struct ActivationStream<'a> {
     model: &'a GptNeo,
@@ -67,7 +104,7 @@ pub struct ActivationStream<'a> {
     batches_per_block: i64,
     sequences: Batches,
     seed: u64,
-    block: Option<(i64, Tensor, Vec<i64>)>,
+    block: Option<Block>,
 }
 
 impl<'a> ActivationStream<'a> {
@@ -107,17 +144,24 @@ impl<'a> ActivationStream<'a> {
     /// → [batch, hook, d_model]
     pub fn batch(&mut self, step: i64) -> Tensor {
         let (index, place) = (step / self.batches_per_block, step % self.batches_per_block);
-        if self.block.as_ref().is_none_or(|(held, _, _)| *held != index) {
-            self.block = None; // frees the old block before the next is made
-            let rows = Tensor::from_slice(&self.sequences.rows(index));
-            let acts = self.reading.harvest(self.model, &self.tokens.index_select(0, &rows)) * &self.scale;
-            let order = permutation(acts.size()[0], self.seed, index as u64);
-            self.block = Some((index, acts, order));
-        }
-        let (_, acts, order) = self.block.as_ref().expect("a block");
-        let from = (place * self.batch) as usize;
-        let rows = Tensor::from_slice(&order[from..from + self.batch as usize]).to_device(acts.device());
-        acts.index_select(0, &rows)
+        let block = match self.block.take() {
+            Some(held) if held.index == index => held,
+            held => self.next_block(index, held),
+        };
+        let batch = block.acts.index_select(0, &block.order.narrow(0, place * self.batch, self.batch));
+        self.block = Some(block);
+        batch
+    }
+
+    /// Block `index`, in the memory of the one before.
+    fn next_block(&mut self, index: i64, before: Option<Block>) -> Block {
+        let rows = Tensor::from_slice(&self.sequences.rows(index));
+        let tokens = self.tokens.index_select(0, &rows);
+        let n_tokens = tokens.numel() as i64;
+        let mut acts = before.map_or_else(|| self.reading.room(self.model, n_tokens), |block| block.acts);
+        self.reading.fill(&mut acts, self.model, &tokens, Some(&self.scale));
+        let order = Tensor::from_slice(&permutation(n_tokens, self.seed, index as u64)).to_device(acts.device());
+        Block { index, acts, order }
     }
 }
 

@@ -4,10 +4,10 @@
 use crate::activations::Reading;
 use crate::crosscoder::Crosscoder;
 use crate::firing::{FiringSums, Firings};
-use crate::fit::next_token_loss_of;
 use crate::gpt_neo::GptNeo;
 use crate::hook::HookPoint;
 use crate::metrics::{Fvu, FvuSums, recovered_loss};
+use crate::next_token::next_token_loss_of;
 use tch::{Kind, Tensor};
 
 /// Sequences at once.

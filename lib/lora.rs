@@ -64,13 +64,13 @@ impl Lora {
         }
     }
 
-    /// The update of the layer's output.
+    /// Adds the update to the layer's output.
     ///
     /// # Shapes
-    /// `xs` […, in] → […, out]
-    pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
+    /// `ys` [token, out], `xs` [token, in] → [token, out]
+    pub fn add_to(&self, mut ys: Tensor, xs: &Tensor, train: bool) -> Tensor {
         let xs = if train && self.dropout > 0.0 { xs.dropout(self.dropout, true) } else { xs.shallow_clone() };
-        xs.linear(&self.a, None::<Tensor>).linear(&self.b, None::<Tensor>) * self.scale
+        ys.addmm_(&xs.linear(&self.a, None::<Tensor>), &(&self.b * self.scale).tr())
     }
 
     /// The update as one matrix: (α / r) · B A.

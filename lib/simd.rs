@@ -1,6 +1,7 @@
 //! Loops over rows of float32 that the compiler vectorises, for the instructions that the processor turns out to have.
 
-/// Compiles a function twice, for every processor and for those with AVX2 and FMA, and calls what this one can run.
+/// Compiles a function three times, for every processor, for those with AVX2 and for those with AVX-512, and calls the
+/// widest that this one can run. All three give the same bits: sums have an order of their own, and nothing is fused.
 macro_rules! vectorised {
     ($(#[$meta:meta])* $vis:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) $(-> $returned:ty)? $body:block) => {
         $(#[$meta])*
@@ -9,12 +10,20 @@ macro_rules! vectorised {
             fn anywhere($($arg: $type),*) $(-> $returned)? $body
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx2,fma")]
+                #[target_feature(enable = "avx512f")]
+                fn with_avx512($($arg: $type),*) $(-> $returned)? {
+                    anywhere($($arg),*)
+                }
+                #[target_feature(enable = "avx2")]
                 fn with_avx2($($arg: $type),*) $(-> $returned)? {
                     anywhere($($arg),*)
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if is_x86_feature_detected!("avx512f") {
                     // SAFETY: the processor has what the function was compiled for.
+                    return unsafe { with_avx512($($arg),*) };
+                }
+                if is_x86_feature_detected!("avx2") {
+                    // SAFETY: as above.
                     return unsafe { with_avx2($($arg),*) };
                 }
             }

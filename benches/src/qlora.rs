@@ -5,9 +5,9 @@ use crate::driver::Facts;
 use crate::harvest::{block_flops, random_tokens, write_model};
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::fit::next_token_loss;
 use stagediff::gpt_neo::GptNeo;
 use stagediff::lora::{LoraConfig, save_peft};
+use stagediff::next_token::next_token_gradients;
 use stagediff::optim::{Adam, AdamConfig};
 use stagediff::tch::{self, Device, Kind, Tensor};
 use stagediff::weights::Weights;
@@ -94,9 +94,8 @@ impl Tuning {
 
 impl Side for Tuning {
     fn step(&mut self) -> Vec<f64> {
-        let (loss, _) = next_token_loss(&self.model, &self.tokens, &self.with_loss, true);
-        let grads = Tensor::run_backward(&[&loss], &self.params, false, false);
-        let norm = tch::no_grad(|| self.adam.step(&mut self.params, &grads, LR));
-        vec![loss.double_value(&[]), norm]
+        let step = next_token_gradients(&self.model, &self.params, &self.tokens, &self.with_loss, true);
+        let norm = tch::no_grad(|| self.adam.step(&mut self.params, &step.grads, LR));
+        vec![step.loss.double_value(&[]), norm]
     }
 }

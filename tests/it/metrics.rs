@@ -6,7 +6,7 @@ use stagediff::activations::Reading;
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::evaluate::evaluate;
 use stagediff::firing::{N_TOP, firings};
-use stagediff::fit::next_token_loss_of;
+use stagediff::next_token::next_token_loss_of;
 use stagediff::hook::HookPoint;
 use stagediff::metrics::{Fvu, FvuSums, cosine};
 use stagediff::stats::percentile;

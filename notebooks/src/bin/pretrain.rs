@@ -2,7 +2,7 @@
 //! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
 
 use stagediff::device;
-use stagediff::fit::mean_loss;
+use stagediff::next_token::mean_loss;
 use stagediff::preset::Preset;
 use stagediff::pretrain;
 use stagediff::pretrained;

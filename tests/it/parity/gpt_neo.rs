@@ -4,7 +4,7 @@ use super::case::Case;
 use super::folder::{self, Tensors};
 use crate::fixture::Folder;
 use stagediff::activations::Reading;
-use stagediff::fit::{mean_loss, next_token_loss, next_token_loss_of};
+use stagediff::next_token::{mean_loss, next_token_loss, next_token_loss_of};
 use stagediff::gpt_neo::{GptNeo, Reach, Sampling, generate};
 use stagediff::hook::HookPoint;
 use stagediff::tokens::Rows;
@@ -141,7 +141,7 @@ fn losses_are_those_of_transformers() {
     let (model, expected, known) = (model(), expected(), folder::json("gpt_neo/expected.json"));
     let tokens = expected.get("ids");
     for (name, with_loss) in [("loss", everywhere(&tokens)), ("loss_masked", labelled(&expected))] {
-        let (loss, _) = next_token_loss(&model, &tokens, &with_loss, false);
+        let (loss, _) = next_token_loss(&model, &tokens, &with_loss);
         let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
         let mut case = Case::new(format!("gpt_neo/{name}"), 1e-5);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {

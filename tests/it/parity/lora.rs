@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use super::gpt_neo::{everywhere, expected, labelled, model};
-use stagediff::fit::next_token_loss;
 use stagediff::gpt_neo::GptNeo;
 use stagediff::lora::read_peft_config;
+use stagediff::next_token::next_token_gradients;
 use std::collections::BTreeMap;
 use tch::Tensor;
 
@@ -45,12 +45,11 @@ fn by_name(tensors: Vec<(String, Tensor)>) -> BTreeMap<String, Tensor> {
 
 /// Loss and gradients of the adapters, against those of a file.
 fn check_gradients(model: &GptNeo, with_loss: &Tensor, loss_name: &str, known: &Tensors, file: &str) {
-    let (loss, _) = next_token_loss(model, &expected().get("ids"), with_loss, false);
-    let loss_nats = folder::number(&folder::json("lora/expected.json"), loss_name);
-    Case::new(format!("lora/{loss_name}"), 1e-5).number_absolute("loss", loss.double_value(&[]), loss_nats).check();
     let (names, params): (Vec<String>, Vec<Tensor>) = model.adapters().into_iter().unzip();
-    let grads = Tensor::run_backward(&[&loss], &params, false, false);
-    let grads: BTreeMap<String, Tensor> = names.into_iter().zip(grads).collect();
+    let found = next_token_gradients(model, &params, &expected().get("ids"), with_loss, false);
+    let loss_nats = folder::number(&folder::json("lora/expected.json"), loss_name);
+    Case::new(format!("lora/{loss_name}"), 1e-5).number_absolute("loss", found.loss.double_value(&[]), loss_nats).check();
+    let grads: BTreeMap<String, Tensor> = names.into_iter().zip(found.grads).collect();
     let mut case = Case::new(format!("lora/{file} grad, of the tensor's largest"), 1e-3);
     for (name, known) in known.below("grad.") {
         case.relative(name, &grads[name], &known);

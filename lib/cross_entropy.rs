@@ -1,0 +1,99 @@
+//! Cross-entropy over a large vocabulary, a few rows of logits at a time.
+//!
+//! ```text
+//! L = mean_i (log Σ_v exp ⟨h_i, w_v⟩ − ⟨h_i, w_target⟩)     ∂L/∂h = (softmax − one-hot) W / n     ∂L/∂W = (softmax − one-hot)ᵀ h / n
+//! ```
+//! The logits of 2048 tokens over a vocabulary of 50,257 are 400 MiB, and autograd holds them three times over. Here the
+//! gradients are computed along with the loss, while a piece of the logits is at hand.
+
+use tch::{Kind, Tensor};
+
+/// Logits at once: 16 MiB of them.
+const N_LOGITS: i64 = 1 << 22;
+
+/// Mean loss of predicting `targets`.
+///
+/// # Shapes
+/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` [token] → scalar, nats
+pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor {
+    let sums = pieces(hidden, head, targets, |_, _| ());
+    sums / hidden.size()[0] as f64
+}
+
+/// The loss and what it asks of its inputs.
+#[derive(Debug)]
+pub struct Gradients {
+    /// Mean loss, scalar, nats.
+    pub loss: Tensor,
+    /// ∂L/∂h, [token, d_model].
+    pub hidden: Tensor,
+    /// ∂L/∂W, [vocab, d_model], where it was asked for.
+    pub head: Option<Tensor>,
+}
+
+/// Mean loss of predicting `targets` with its gradients; that of the head only if `of_head`.
+///
+/// # Shapes
+/// As [`cross_entropy`].
+pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool) -> Gradients {
+    let _no_grad = tch::no_grad_guard();
+    let n_tokens = hidden.size()[0] as f64;
+    let mut d_hidden = Vec::new();
+    let mut d_head = of_head.then(|| head.zeros_like());
+    let sum = pieces(hidden, head, targets, |mut log_probs, piece| {
+        let mut d_logits = log_probs.exp_();
+        let minus_one = Tensor::full_like(&piece.targets, -1.0).to_kind(d_logits.kind());
+        let _ = d_logits.scatter_add_(1, &piece.targets, &minus_one);
+        d_hidden.push(d_logits.matmul(head) / n_tokens);
+        if let Some(d_head) = &mut d_head {
+            *d_head += d_logits.tr().matmul(&(piece.hidden / n_tokens));
+        }
+    });
+    Gradients { loss: sum / n_tokens, hidden: Tensor::cat(&d_hidden, 0), head: d_head }
+}
+
+/// Some of the tokens.
+struct Piece<'a> {
+    hidden: &'a Tensor,
+    /// [token, 1]
+    targets: Tensor,
+}
+
+/// Sums the loss up over pieces; `then` gets the log-probabilities of each, [token, vocab].
+fn pieces(hidden: &Tensor, head: &Tensor, targets: &Tensor, mut then: impl FnMut(Tensor, Piece)) -> Tensor {
+    let _no_grad = tch::no_grad_guard();
+    let n_rows = (N_LOGITS / head.size()[0]).max(1);
+    let mut sum = Tensor::zeros([], (Kind::Double, hidden.device()));
+    for (hidden, targets) in hidden.split(n_rows, 0).iter().zip(targets.split(n_rows, 0)) {
+        let targets = targets.unsqueeze(1);
+        let log_probs = hidden.matmul(&head.tr()).log_softmax(-1, None);
+        sum -= log_probs.gather(1, &targets, false).sum(Kind::Double);
+        then(log_probs, Piece { hidden, targets });
+    }
+    sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::{Device, Reduction};
+
+    #[test]
+    fn loss_and_gradients_are_those_of_autograd_over_several_pieces() {
+        tch::manual_seed(1);
+        let (n_tokens, n_vocab) = (90, 100_000);
+        let draw = |rows: i64| Tensor::randn([rows, 6], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let (hidden, head) = (draw(n_tokens), draw(n_vocab));
+        let targets = Tensor::randint(n_vocab, [n_tokens], (Kind::Int64, Device::Cpu));
+        assert!(n_tokens * n_vocab > 2 * N_LOGITS, "several pieces");
+        let expected = hidden.matmul(&head.tr()).cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
+        let grads = Tensor::run_backward(&[&expected], &[&hidden, &head], false, false);
+        let found = gradients(&hidden, &head, &targets, true);
+        let error = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
+        assert!(error(&found.loss, &expected) < 1e-5);
+        assert!(error(&cross_entropy(&hidden, &head, &targets), &expected) < 1e-5);
+        assert!(error(&found.hidden, &grads[0]) < 1e-7);
+        assert!(error(&found.head.unwrap(), &grads[1]) < 1e-7);
+        assert!(gradients(&hidden, &head, &targets, false).head.is_none());
+    }
+}
