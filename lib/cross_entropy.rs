@@ -8,8 +8,8 @@
 
 use tch::{Kind, Tensor};
 
-/// Logits at once: 16 MiB of them.
-const N_LOGITS: i64 = 1 << 22;
+/// Logits at once, 32 MiB of them: enough rows that reading W for each piece costs little beside the products.
+const N_LOGITS: i64 = 1 << 23;
 
 /// Mean loss of predicting `targets`.
 ///
@@ -62,11 +62,15 @@ struct Piece<'a> {
 /// Sums the loss up over pieces; `then` gets the log-probabilities of each, [token, vocab].
 fn pieces(hidden: &Tensor, head: &Tensor, targets: &Tensor, mut then: impl FnMut(Tensor, Piece)) -> Tensor {
     let _no_grad = tch::no_grad_guard();
-    let n_rows = (N_LOGITS / head.size()[0]).max(1);
+    let n_rows = (N_LOGITS / head.size()[0]).clamp(1, hidden.size()[0].max(1));
+    let room = || Tensor::empty([n_rows, head.size()[0]], (hidden.kind(), hidden.device()));
+    let (all_logits, all_log_probs) = (room(), room());
     let mut sum = Tensor::zeros([], (Kind::Double, hidden.device()));
     for (hidden, targets) in hidden.split(n_rows, 0).iter().zip(targets.split(n_rows, 0)) {
         let targets = targets.unsqueeze(1);
-        let log_probs = hidden.matmul(&head.tr()).log_softmax(-1, None);
+        let of_piece = |room: &Tensor| room.narrow(0, 0, hidden.size()[0]);
+        let logits = hidden.mm_out(&of_piece(&all_logits), &head.tr());
+        let log_probs = logits.log_softmax_int_out(&of_piece(&all_log_probs), -1, None);
         sum -= log_probs.gather(1, &targets, false).sum(Kind::Double);
         then(log_probs, Piece { hidden, targets });
     }
@@ -81,7 +85,7 @@ mod tests {
     #[test]
     fn loss_and_gradients_are_those_of_autograd_over_several_pieces() {
         tch::manual_seed(1);
-        let (n_tokens, n_vocab) = (90, 100_000);
+        let (n_tokens, n_vocab) = (180, 100_000);
         let draw = |rows: i64| Tensor::randn([rows, 6], (Kind::Float, Device::Cpu)).set_requires_grad(true);
         let (hidden, head) = (draw(n_tokens), draw(n_vocab));
         let targets = Tensor::randint(n_vocab, [n_tokens], (Kind::Int64, Device::Cpu));

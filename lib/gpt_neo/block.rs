@@ -86,7 +86,10 @@ impl Mlp {
     /// # Shapes
     /// `xs` [batch, seq, d_model] → the same
     pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
-        self.c_proj.forward(&self.c_fc.forward(xs, train).gelu("tanh"), train)
+        let mut hidden = self.c_fc.forward(xs, train);
+        // Where no gradient is to come back the input's memory serves the output.
+        let hidden = if hidden.requires_grad() { hidden.gelu("tanh") } else { hidden.gelu_("tanh") };
+        self.c_proj.forward(&hidden, train)
     }
 }
 
