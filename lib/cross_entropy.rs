@@ -90,7 +90,8 @@ mod tests {
         let (hidden, head) = (draw(n_tokens), draw(n_vocab));
         let targets = Tensor::randint(n_vocab, [n_tokens], (Kind::Int64, Device::Cpu));
         assert!(n_tokens * n_vocab > 2 * N_LOGITS, "several pieces");
-        let expected = hidden.matmul(&head.tr()).cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
+        let expected =
+            hidden.matmul(&head.tr()).cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
         let grads = Tensor::run_backward(&[&expected], &[&hidden, &head], false, false);
         let found = gradients(&hidden, &head, &targets, true);
         let error = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);

@@ -11,6 +11,7 @@ mod gradients;
 mod init;
 pub mod model_diffing;
 mod pairs;
+mod products;
 mod rows;
 pub mod sae_lens;
 mod sparse;
@@ -18,6 +19,7 @@ mod step;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init, tied};
+pub use products::Products;
 pub use step::Gradients;
 
 use crate::hook::HookPoint;

@@ -9,7 +9,7 @@ use crate::shuffle::{Batches, seed_for};
 use crate::tokens::Rows;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// How long and how fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,19 +74,20 @@ pub fn fit(
     let mut log: Vec<FitStep> = checkpoint.resume(params, &mut adam)?.unwrap_or_default();
     let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
     let (schedule, every) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1));
-    let (mut sum_nats, mut n_tokens) = (0.0, 0);
+    let no_nats = || Tensor::zeros([], (Kind::Double, device)); // read at lines of the log only: a GPU need not wait
+    let (mut sum_nats, mut n_tokens) = (no_nats(), 0);
     for step in adam.n_steps..cfg.n_steps {
         tch::manual_seed(seed_for(seed, &format!("step {step}")) as i64);
         let index = Tensor::from_slice(&batches.rows(step));
         let tokens = rows.tokens.index_select(0, &index).to_device(device);
-        let with_loss = rows.with_loss.index_select(0, &index).to_device(device);
+        let with_loss = rows.with_loss.index_select(0, &index);
         let step_taken = next_token_gradients(model, params, &tokens, &with_loss, true);
-        adam.step(params, &step_taken.grads, schedule.at(step));
+        let _norm = adam.step(params, &step_taken.grads, schedule.at(step));
         n_tokens += step_taken.n_tokens;
-        sum_nats += step_taken.loss.double_value(&[]) * step_taken.n_tokens as f64;
+        sum_nats += step_taken.loss * step_taken.n_tokens as f64;
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
-            let line =
-                FitStep { step: step + 1, n_tokens, loss_nats: sum_nats / n_tokens as f64, lr: schedule.at(step) };
+            let loss_nats = sum_nats.double_value(&[]) / n_tokens as f64;
+            let line = FitStep { step: step + 1, n_tokens, loss_nats, lr: schedule.at(step) };
             if !line.loss_nats.is_finite() {
                 return Err(Error::setting(
                     "loss",
@@ -96,7 +97,7 @@ pub fn fit(
             }
             progress(&line);
             log.push(line);
-            (sum_nats, n_tokens) = (0.0, 0);
+            (sum_nats, n_tokens) = (no_nats(), 0);
             checkpoint.save_if_due(params, &adam, &log)?;
         }
     }

@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 /// Mean loss of predicting each token that counts from those before it, and how many count. Without gradients.
 ///
 /// # Shapes
-/// `tokens`, `with_loss` [batch, seq] → scalar, nats
+/// `tokens`, `with_loss` [batch, seq], of which `with_loss` may stay on the processor → scalar, nats
 pub fn next_token_loss(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor) -> (Tensor, i64) {
     let _no_grad = tch::no_grad_guard();
     let (hidden, targets) = predictions(model, tokens, with_loss, false);
@@ -30,7 +30,7 @@ pub struct LossGradients {
 /// require them. With `train` adapters drop inputs.
 ///
 /// # Shapes
-/// `tokens`, `with_loss` [batch, seq]
+/// As [`next_token_loss`].
 pub fn next_token_gradients(
     model: &GptNeo,
     params: &[Tensor],
@@ -59,7 +59,7 @@ pub fn next_token_gradients(
 fn predictions(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor, train: bool) -> (Tensor, Tensor) {
     let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
     let resid = model.resid(tokens, train, &mut |_, resid| resid);
-    let counted = with_loss.narrow(1, 1, seq - 1).reshape([-1]).nonzero().squeeze_dim(1);
+    let counted = with_loss.narrow(1, 1, seq - 1).reshape([-1]).nonzero().squeeze_dim(1).to_device(tokens.device());
     let targets = tokens.narrow(1, 1, seq - 1).reshape([-1]).index_select(0, &counted);
     let resid = resid.narrow(1, 0, seq - 1).reshape([-1, model.config.d_model]).index_select(0, &counted);
     (model.ln_f.forward(&resid), targets)
@@ -84,8 +84,9 @@ pub fn mean_loss(model: &GptNeo, rows: &Rows, batch: i64) -> f64 {
     let (mut sum, mut n_tokens) = (0.0, 0);
     for start in (0..rows.n_rows()).step_by(batch as usize) {
         let n_rows = batch.min(rows.n_rows() - start);
-        let part = |tensor: &Tensor| tensor.narrow(0, start, n_rows).to_device(model.wte.device());
-        let (loss, n_counted) = next_token_loss(model, &part(&rows.tokens), &part(&rows.with_loss));
+        let part = |tensor: &Tensor| tensor.narrow(0, start, n_rows);
+        let tokens = part(&rows.tokens).to_device(model.wte.device());
+        let (loss, n_counted) = next_token_loss(model, &tokens, &part(&rows.with_loss));
         sum += loss.double_value(&[]) * n_counted as f64;
         n_tokens += n_counted;
     }

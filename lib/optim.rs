@@ -3,7 +3,7 @@
 use crate::memory::{floats, floats_mut};
 use crate::parallel;
 use crate::simd::vectorised;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Values that one piece of work goes through.
 const CHUNK: usize = 1 << 15;
@@ -47,35 +47,39 @@ impl Adam {
     }
 
     /// Clips the gradients together and moves each parameter (contiguous, float32) in place. Returns the norm of the
-    /// gradients before clipping.
-    pub fn step(&mut self, params: &mut [Tensor], grads: &[Tensor], lr: f64) -> f64 {
+    /// gradients before clipping, a scalar on their device.
+    pub fn step(&mut self, params: &mut [Tensor], grads: &[Tensor], lr: f64) -> Tensor {
         assert_eq!(params.len(), self.exp_avg.len(), "the parameters that the state was made for");
+        let _no_grad = tch::no_grad_guard();
         let norm = global_norm(grads);
-        let clip = (self.cfg.clip_norm / (norm + 1e-6)).min(1.0);
+        let clip = ((&norm + 1e-6).reciprocal() * self.cfg.clip_norm).clamp_max(1.0);
         self.n_steps += 1;
-        let update = self.update(clip, lr);
+        let update = self.update(lr);
+        let on_processor = norm.device() == Device::Cpu;
+        let clip_value = if on_processor { clip.double_value(&[]) } else { 1.0 };
         for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
             let (m, v) = (&mut self.exp_avg[i], &mut self.exp_avg_sq[i]);
-            tch::no_grad(|| match param.device() {
-                Device::Cpu => update.fused(param, &grad.contiguous(), m, v),
-                _ => update.by_tensors(param, grad, m, v),
-            });
+            if on_processor {
+                update.fused(clip_value, param, &grad.contiguous(), m, v);
+            } else {
+                update.by_tensors(&clip, param, grad, m, v);
+            }
         }
         norm
     }
 
-    fn update(&self, clip: f64, lr: f64) -> Update {
+    fn update(&self, lr: f64) -> Update {
         let AdamConfig { beta1, beta2, eps, .. } = self.cfg;
         let correction1 = 1.0 - beta1.powi(self.n_steps as i32);
         let correction2 = 1.0 - beta2.powi(self.n_steps as i32);
-        Update { beta1, beta2, eps, clip, step_size: lr / correction1, root_correction2: correction2.sqrt() }
+        Update { beta1, beta2, eps, step_size: lr / correction1, root_correction2: correction2.sqrt() }
     }
 }
 
-/// Root of the sum of squares of all gradients.
-pub fn global_norm(grads: &[Tensor]) -> f64 {
-    let squares: Vec<Tensor> = grads.iter().map(|grad| grad.norm()).collect();
-    Tensor::stack(&squares, 0).norm().double_value(&[])
+/// Root of the sum of squares of all gradients, a scalar on their device.
+pub fn global_norm(grads: &[Tensor]) -> Tensor {
+    let norms: Vec<Tensor> = grads.iter().map(Tensor::norm).collect();
+    Tensor::stack(&norms, 0).norm().to_kind(Kind::Double)
 }
 
 /// The numbers of one step.
@@ -84,20 +88,27 @@ struct Update {
     beta1: f64,
     beta2: f64,
     eps: f64,
-    clip: f64,
     step_size: f64,
     root_correction2: f64,
 }
 
 impl Update {
-    fn fused(self, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
+    fn fused(self, clip: f64, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
         let params_and_grads = floats_mut(param).chunks_mut(CHUNK).zip(floats(grad).chunks(CHUNK));
         let moments = floats_mut(exp_avg).chunks_mut(CHUNK).zip(floats_mut(exp_avg_sq).chunks_mut(CHUNK));
-        parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, p, g, m, v));
+        parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, clip as f32, p, g, m, v));
     }
 
-    fn by_tensors(self, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
-        let grad = grad * self.clip;
+    /// The same on any device; `clip` [] stays there, so that nothing waits for it.
+    fn by_tensors(
+        self,
+        clip: &Tensor,
+        param: &mut Tensor,
+        grad: &Tensor,
+        exp_avg: &mut Tensor,
+        exp_avg_sq: &mut Tensor,
+    ) {
+        let grad = grad * clip;
         let _ = exp_avg.lerp_(&grad, 1.0 - self.beta1);
         let _ = exp_avg_sq.g_mul_scalar_(self.beta2).addcmul_(&grad, &(&grad * (1.0 - self.beta2)));
         let denominator = exp_avg_sq.sqrt() / self.root_correction2 + self.eps;
@@ -106,8 +117,8 @@ impl Update {
 }
 
 vectorised! {
-    fn over(update: Update, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
-        let (beta1, beta2, clip) = (update.beta1 as f32, update.beta2 as f32, update.clip as f32);
+    fn over(update: Update, clip: f32, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
+        let (beta1, beta2) = (update.beta1 as f32, update.beta2 as f32);
         let (rest1, rest2) = ((1.0 - update.beta1) as f32, (1.0 - update.beta2) as f32);
         let (eps, step_size, scale) = (update.eps as f32, update.step_size as f32, 1.0 / update.root_correction2 as f32);
         for (((p, g), m), v) in params.iter_mut().zip(grads).zip(ms).zip(vs) {
@@ -128,7 +139,6 @@ impl std::fmt::Debug for Adam {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tch::Kind;
 
     #[test]
     fn one_pass_equals_eight() {
@@ -137,9 +147,9 @@ mod tests {
         let grad = draw();
         let (mut p, mut m, mut v) = (draw(), draw(), draw().square());
         let (mut q, mut n, mut w) = (p.copy(), m.copy(), v.copy());
-        let update = Adam { n_steps: 7, ..Adam::new(&[], AdamConfig::default()) }.update(0.3, 1e-2);
-        update.fused(&mut p, &grad, &mut m, &mut v);
-        update.by_tensors(&mut q, &grad, &mut n, &mut w);
+        let update = Adam { n_steps: 7, ..Adam::new(&[], AdamConfig::default()) }.update(1e-2);
+        update.fused(0.3, &mut p, &grad, &mut m, &mut v);
+        update.by_tensors(&Tensor::from(0.3f32), &mut q, &grad, &mut n, &mut w);
         for (a, b) in [(p, q), (m, n), (v, w)] {
             assert!((a - b).abs().max().double_value(&[]) < 1e-6);
         }

@@ -2,7 +2,7 @@
 
 use crate::activations::ActivationStream;
 use crate::checkpoint::{self, Checkpoint};
-use crate::crosscoder::{Crosscoder, Gradients, LossConfig};
+use crate::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, Step};
 use crate::optim::{Adam, AdamConfig};
 use crate::recipe::Recipe;
 use crate::schedule::{LearningRate, Ramp};
@@ -30,6 +30,8 @@ pub struct TrainConfig {
     pub lambda_s: f64,
     /// Whether λ_s rises linearly over the whole training (stage S) or is constant (later stages).
     pub ramp_lambda_s: bool,
+    /// The precision of matrix products: `float32`, or `bf16` where the machine is faster at it.
+    pub products: Products,
 }
 
 impl TrainConfig {
@@ -43,6 +45,7 @@ impl TrainConfig {
             decay_frac: 0.25,
             lambda_s: 0.5,
             ramp_lambda_s: true,
+            products: Products::Float32,
         }
     }
 
@@ -56,6 +59,7 @@ impl TrainConfig {
             decay_frac: 0.2,
             lambda_s: 0.5,
             ramp_lambda_s: false,
+            products: Products::Float32,
         }
     }
 
@@ -161,7 +165,7 @@ pub fn train(
     for step in first..cfg.n_steps {
         let acts = stream.batch(step);
         let lr = if recipe.lr_before_step { schedule.at(step) } else { schedule.set_after_step(step) };
-        let loss = LossConfig::new(ramp.at(step), recipe);
+        let loss = LossConfig { products: cfg.products, ..LossConfig::new(ramp.at(step), recipe) };
         for course in courses.iter_mut().filter(|course| course.adam.n_steps == step) {
             course.step(&acts, &loss, lr, cfg.n_steps, progress)?;
         }
@@ -201,7 +205,7 @@ impl<'a> Course<'a> {
         progress: &mut dyn FnMut(Stage, &TrainStep),
     ) -> Result<()> {
         let step = self.gradients.step(&self.trainee.crosscoder, acts, loss);
-        self.adam.step(&mut self.params, &step.grads, lr);
+        let _norm = self.adam.step(&mut self.params, &step.grads, lr);
         self.sums.add(&step, acts.size()[0]);
         let n_done = self.adam.n_steps;
         if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {
@@ -223,48 +227,36 @@ impl<'a> Course<'a> {
 struct Sums {
     n_steps: i64,
     n_acts: i64,
-    loss: f64,
-    recon: f64,
-    sparsity: f64,
-    pre_act: f64,
+    /// As [`Step::losses`].
+    losses: Tensor,
     n_fired: Tensor,
     started: Instant,
 }
 
 impl Sums {
     fn new(crosscoder: &Crosscoder) -> Sums {
-        let n_fired = Tensor::zeros([crosscoder.n_latents()], (Kind::Int64, crosscoder.b_enc.device()));
-        Sums {
-            n_steps: 0,
-            n_acts: 0,
-            loss: 0.0,
-            recon: 0.0,
-            sparsity: 0.0,
-            pre_act: 0.0,
-            n_fired,
-            started: Instant::now(),
-        }
+        let zeros = |n: i64, kind: Kind| Tensor::zeros([n], (kind, crosscoder.b_enc.device()));
+        let (losses, n_fired) = (zeros(4, Kind::Double), zeros(crosscoder.n_latents(), Kind::Int64));
+        Sums { n_steps: 0, n_acts: 0, losses, n_fired, started: Instant::now() }
     }
 
-    fn add(&mut self, step: &crate::crosscoder::Step, n_acts: i64) {
+    fn add(&mut self, step: &Step, n_acts: i64) {
         self.n_steps += 1;
         self.n_acts += n_acts;
-        self.loss += step.losses.total;
-        self.recon += step.losses.recon;
-        self.sparsity += step.losses.sparsity;
-        self.pre_act += step.losses.pre_act;
+        self.losses += &step.losses;
         self.n_fired += &step.n_fired;
     }
 
     fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {
         let n = self.n_steps as f64;
+        let sums = Losses::read(&self.losses);
         TrainStep {
             step: n_done,
             n_activations: n_done * self.n_acts / self.n_steps,
-            loss: self.loss / n,
-            loss_recon: self.recon / n,
-            loss_sparsity: self.sparsity / n,
-            loss_pre_act: self.pre_act / n,
+            loss: sums.total / n,
+            loss_recon: sums.recon / n,
+            loss_sparsity: sums.sparsity / n,
+            loss_pre_act: sums.pre_act / n,
             lambda_s,
             lr,
             l0_mean: self.n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / self.n_acts as f64,

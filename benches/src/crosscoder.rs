@@ -4,7 +4,7 @@ use crate::Result;
 use crate::driver::Facts;
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, encoder_bias, init};
+use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, encoder_bias, init};
 use stagediff::hook::HookPoint;
 use stagediff::jumprelu::Backward;
 use stagediff::optim::{Adam, AdamConfig};
@@ -71,6 +71,7 @@ impl CrosscoderWork {
             tanh_scale: 4.0,
             pre_act_target: PreActTarget::PreActs,
             backward: Backward { bandwidth: 2.0, chain_rule: true, to_input: false },
+            products: Products::Float32,
         }
     }
 
@@ -171,6 +172,6 @@ impl Side for Training {
         let acts = &self.batches[self.adam.n_steps as usize % self.batches.len()];
         let step = self.gradients.step(&self.crosscoder, acts, &self.loss);
         let norm = self.adam.step(&mut self.params, &step.grads, LR);
-        vec![step.losses.total, norm]
+        vec![Losses::read(&step.losses).total, norm.double_value(&[])]
     }
 }

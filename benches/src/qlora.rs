@@ -9,7 +9,7 @@ use stagediff::gpt_neo::GptNeo;
 use stagediff::lora::{LoraConfig, save_peft};
 use stagediff::next_token::next_token_gradients;
 use stagediff::optim::{Adam, AdamConfig};
-use stagediff::tch::{self, Device, Kind, Tensor};
+use stagediff::tch::{Device, Kind, Tensor};
 use stagediff::weights::Weights;
 use std::path::Path;
 
@@ -95,7 +95,7 @@ impl Tuning {
 impl Side for Tuning {
     fn step(&mut self) -> Vec<f64> {
         let step = next_token_gradients(&self.model, &self.params, &self.tokens, &self.with_loss, true);
-        let norm = tch::no_grad(|| self.adam.step(&mut self.params, &step.grads, LR));
-        vec![step.loss.double_value(&[]), norm]
+        let norm = self.adam.step(&mut self.params, &step.grads, LR);
+        vec![step.loss.double_value(&[]), norm.double_value(&[])]
     }
 }

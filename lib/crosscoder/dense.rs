@@ -51,7 +51,7 @@ pub(super) fn gradients(
     let sparsity = sum(&sums.squashed) * per_row;
     let pre_act =
         sums.gaps.iter().zip(&latents.dec_norms).map(|(gap, norm)| f64::from(gap * norm)).sum::<f64>() * per_row;
-    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
+    let losses = Losses::weighted(recon, sparsity, pre_act, cfg).tensor();
     let n_fired = Tensor::from_slice(&sums.n_fired).to_kind(Kind::Int64);
     Step { losses, grads: grads.iter().map(Tensor::shallow_clone).collect(), n_fired }
 }

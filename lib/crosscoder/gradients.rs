@@ -10,8 +10,8 @@
 //! ∂L/∂W_dec = fᵀ g + ∂L/∂N · W_dec / ‖W_dec‖        (per latent and hook; 0 where the norm is 0)
 //! ```
 
-use super::{Crosscoder, Encoding};
-use crate::jumprelu::{self, Backward};
+use super::{Crosscoder, Products};
+use crate::jumprelu::{self, Backward, jumprelu};
 use crate::loss;
 use crate::recipe::{PreActTarget, Recipe};
 use tch::{Kind, Tensor};
@@ -29,18 +29,27 @@ pub struct LossConfig {
     pub pre_act_target: PreActTarget,
     /// JumpReLU's backward pass.
     pub backward: Backward,
+    /// The precision of matrix products.
+    pub products: Products,
 }
 
 impl LossConfig {
     /// The published constants, c = 4, ε = 2, λ_p = 3e-6, with the recipe's choices.
     pub fn new(lambda_s: f64, recipe: &Recipe) -> LossConfig {
         let backward = Backward { bandwidth: 2.0, chain_rule: recipe.threshold_chain_rule, to_input: false };
-        LossConfig { lambda_s, lambda_p: 3e-6, tanh_scale: 4.0, pre_act_target: recipe.pre_act_target, backward }
+        LossConfig {
+            lambda_s,
+            lambda_p: 3e-6,
+            tanh_scale: 4.0,
+            pre_act_target: recipe.pre_act_target,
+            backward,
+            products: Products::Float32,
+        }
     }
 }
 
 /// The loss of one batch and its terms, unweighted.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Losses {
     /// All together, weighted.
     pub total: f64,
@@ -57,12 +66,24 @@ impl Losses {
     pub(super) fn weighted(recon: f64, sparsity: f64, pre_act: f64, cfg: &LossConfig) -> Losses {
         Losses { total: recon + cfg.lambda_s * sparsity + cfg.lambda_p * pre_act, recon, sparsity, pre_act }
     }
+
+    /// What [`Step::losses`] holds, or a sum of such tensors over steps.
+    pub fn read(losses: &Tensor) -> Losses {
+        let values = Vec::<f64>::try_from(losses).expect("four numbers");
+        Losses { total: values[0], recon: values[1], sparsity: values[2], pre_act: values[3] }
+    }
+
+    /// The reverse of [`Losses::read`].
+    pub(super) fn tensor(self) -> Tensor {
+        Tensor::from_slice(&[self.total, self.recon, self.sparsity, self.pre_act])
+    }
 }
 
-/// Losses, gradients in the order of [`Crosscoder::params`], and how often each latent fired.
+/// Losses, gradients in the order of [`Crosscoder::params`], and how often each latent fired. All of it stays on the
+/// device, so that a training there need not wait for one step before it asks for the next.
 pub struct Step {
-    /// The losses.
-    pub losses: Losses,
+    /// Whole loss, reconstruction, sparsity and pre-activation term: [`Losses::read`] takes them from the device.
+    pub losses: Tensor,
     /// ∂L/∂ each of W_enc, b_enc, W_dec, b_dec, t.
     pub grads: Vec<Tensor>,
     /// Activations of the batch on which each latent fired, [latent].
@@ -83,9 +104,12 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let per_row = 1.0 / batch as f64;
 
     let thresholds = crosscoder.thresholds();
-    let Encoding { pre_acts, latents } = crosscoder.encode(acts);
-    let (pre_acts, latents) = (&pre_acts, &latents);
-    let recon = latents.matmul(&crosscoder.w_dec) + &crosscoder.b_dec; // [batch, hook · d_model]
+    let products = cfg.products;
+    let (x_factor, w_dec_factor) = (products.factor(&x), products.factor(&crosscoder.w_dec));
+    let pre_acts = &(products.mm(&x_factor, &products.factor(&crosscoder.w_enc).tr()) + &crosscoder.b_enc);
+    let latents = &jumprelu(pre_acts, &thresholds);
+    let latent_factor = products.factor(latents);
+    let recon = products.mm(&latent_factor, &w_dec_factor) + &crosscoder.b_dec; // [batch, hook · d_model]
     let hook_norms = crosscoder.hook_norms(); // [latent, hook]
     let dec_norms = hook_norms.sum_dim_intlist(1, false, kind);
     let z = match cfg.pre_act_target {
@@ -105,7 +129,8 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let slope = (1.0 - squashed.square()) * (cfg.lambda_s * per_row * cfg.tanh_scale); // (λ_s/B) c s
     let below = z.lt_tensor(&thresholds);
     let pull = &dec_norms * (cfg.lambda_p * per_row); // (λ_p/B) N
-    let mut upstream = g.matmul(&crosscoder.w_dec.tr()) + &slope * &dec_norms;
+    let g_factor = products.factor(&g);
+    let mut upstream = products.mm(&g_factor, &w_dec_factor.tr()) + &slope * &dec_norms;
     if cfg.pre_act_target == PreActTarget::Latents {
         upstream -= &below * &pull;
     }
@@ -119,14 +144,13 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let directions =
         crosscoder.w_dec.view([n_latents, n_hooks, d_model]) / hook_norms.clamp_min(f64::MIN_POSITIVE).unsqueeze(2);
     let d_directions = directions.nan_to_num(0.0, 0.0, 0.0) * d_norms.view([-1, 1, 1]);
-    let d_w_dec = latents.tr().matmul(&g) + d_directions.view([n_latents, -1]);
+    let d_w_dec = products.mm(&latent_factor.tr(), &g_factor) + d_directions.view([n_latents, -1]);
     let d_b_dec = g.sum_dim_intlist(0, false, kind);
-    let d_w_enc = d_pre_acts.tr().matmul(&x);
+    let d_w_enc = products.mm(&products.factor(&d_pre_acts).tr(), &x_factor);
     let d_b_enc = d_pre_acts.sum_dim_intlist(0, false, kind);
 
-    let value = |loss: &Tensor| loss.double_value(&[]);
-    let (recon, sparsity, pre_act) = (value(&recon_loss), value(&sparsity_loss), value(&pre_act_loss));
-    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
+    let total = &recon_loss + &sparsity_loss * cfg.lambda_s + &pre_act_loss * cfg.lambda_p;
+    let losses = Tensor::stack(&[total, recon_loss, sparsity_loss, pre_act_loss], 0).to_kind(Kind::Double);
     let n_fired = latents.gt(0.0).sum_dim_intlist(0, false, Kind::Int64);
     Step { losses, grads: vec![d_w_enc, d_b_enc, d_w_dec, d_b_dec, d_log_threshold], n_fired }
 }

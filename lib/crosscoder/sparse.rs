@@ -62,7 +62,7 @@ pub(super) fn gradients(
     let per_row = 1.0 / batch as f64;
     let total = |of: fn(&LatentSums) -> f64| sums.iter().map(of).sum::<f64>() * per_row;
     let (recon, sparsity, pre_act) = (recon_sum * per_row, total(|s| s.sparsity), total(|s| s.pre_act));
-    let losses = Losses::weighted(recon, sparsity, pre_act, cfg);
+    let losses = Losses::weighted(recon, sparsity, pre_act, cfg).tensor();
     let n_fired: Vec<i64> = sums.iter().map(|sums| sums.n_fired).collect();
     Step { losses, grads: grads.iter().map(Tensor::shallow_clone).collect(), n_fired: Tensor::from_slice(&n_fired) }
 }

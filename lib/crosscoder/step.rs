@@ -1,7 +1,7 @@
 //! A crosscoder's training steps: the backward pass by the way that is fastest for the batch at hand.
 
 use super::pairs::Pairs;
-use super::{Crosscoder, LossConfig, Step, dense, gradients, sparse};
+use super::{Crosscoder, LossConfig, Products, Step, dense, gradients, sparse};
 use crate::memory::floats;
 use crate::parallel;
 use crate::simd::vectorised;
@@ -30,7 +30,8 @@ impl Gradients {
     /// `acts` [batch, hook, d_model], scaled
     pub fn step(&mut self, crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Step {
         let _no_grad = tch::no_grad_guard();
-        let by_rows = acts.kind() == Kind::Float && acts.device() == Device::Cpu && !cfg.backward.to_input;
+        let on_processor = acts.kind() == Kind::Float && acts.device() == Device::Cpu;
+        let by_rows = on_processor && cfg.products == Products::Float32 && !cfg.backward.to_input;
         if !by_rows {
             return gradients(crosscoder, acts, cfg);
         }

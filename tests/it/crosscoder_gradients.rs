@@ -3,7 +3,7 @@
 use crate::crosscoder::inputs;
 use crate::fixture::{self, assert_close, max_abs};
 use crate::parity::crosscoder::{PARAMS, variant};
-use stagediff::crosscoder::{Crosscoder, LossConfig, gradients, total_loss};
+use stagediff::crosscoder::{Crosscoder, LossConfig, Products, gradients, total_loss};
 use stagediff::jumprelu::Backward;
 use stagediff::loss;
 use stagediff::recipe::PreActTarget;
@@ -70,10 +70,11 @@ fn central_difference(crosscoder: &Crosscoder, i: usize, direction: &Tensor, los
 #[test]
 fn finite_differences_confirm_every_smooth_term() {
     let (crosscoder, acts) = in_double();
-    let no_window = Backward { bandwidth: 1e-12, chain_rule: true, to_input: false };
+    let backward = Backward { bandwidth: 1e-12, chain_rule: true, to_input: false };
     for (lambda_s, lambda_p) in [(0.0, 0.0), (0.5, 0.0), (0.0, 0.1), (0.5, 0.1)] {
         for pre_act_target in [PreActTarget::PreActs, PreActTarget::Latents] {
-            let cfg = LossConfig { lambda_s, lambda_p, tanh_scale: 4.0, pre_act_target, backward: no_window };
+            let products = Products::Float32;
+            let cfg = LossConfig { lambda_s, lambda_p, tanh_scale: 4.0, pre_act_target, backward, products };
             let step = gradients(&crosscoder, &acts, &cfg);
             for (i, grad) in step.grads.iter().enumerate() {
                 let direction = fixture::normal(&grad.size(), i as i64).to_kind(Kind::Double);

@@ -1,7 +1,7 @@
 //! A training step over active pairs alone against the dense one, from silent to half active.
 
 use crate::fixture::{self, assert_near, assert_same, max_abs};
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, encoder_bias, gradients, init};
+use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, Step, encoder_bias, gradients, init};
 use stagediff::hook::HookPoint;
 use stagediff::recipe::Recipe;
 use tch::{Device, Kind, Tensor};
@@ -50,12 +50,11 @@ fn sparse_and_dense_steps_agree() {
                     max_abs(expected)
                 );
             }
-            for (found, expected) in [
-                (sparse.losses.total, dense.losses.total),
-                (sparse.losses.recon, dense.losses.recon),
-                (sparse.losses.sparsity, dense.losses.sparsity),
-                (sparse.losses.pre_act, dense.losses.pre_act),
-            ] {
+            let losses = |step: &Step| {
+                let Losses { total, recon, sparsity, pre_act } = Losses::read(&step.losses);
+                [total, recon, sparsity, pre_act]
+            };
+            for (found, expected) in losses(&sparse).into_iter().zip(losses(&dense)) {
                 assert_near(found, expected, 1e-5);
             }
         }
@@ -77,5 +76,23 @@ fn weights_that_are_no_numbers_show_in_the_loss() {
     let (crosscoder, acts) = case(0.05);
     let _ = crosscoder.b_enc.get(3).fill_(f64::NAN);
     let step = Gradients::default().step(&crosscoder, &acts, &LossConfig::new(0.5, &Recipe::corrected()));
-    assert!(step.losses.total.is_nan());
+    assert!(Losses::read(&step.losses).total.is_nan());
+}
+
+#[test]
+fn products_in_bfloat16_come_near() {
+    for firing_frac in [0.05, 0.5] {
+        let (crosscoder, acts) = case(firing_frac);
+        let exact = LossConfig::new(0.5, &Recipe::corrected());
+        let rounded = LossConfig { products: Products::Bf16, ..exact };
+        let (expected, found) =
+            (gradients(&crosscoder, &acts, &exact), Gradients::default().step(&crosscoder, &acts, &rounded));
+        assert_near(Losses::read(&found.losses).total, Losses::read(&expected.losses).total, 0.01);
+        for (found, expected) in found.grads.iter().zip(&expected.grads) {
+            assert_eq!(found.kind(), Kind::Float);
+            let cosine = (found * expected).sum(Kind::Float) / (found.norm() * expected.norm());
+            assert!(cosine.double_value(&[]) > 0.995, "{cosine:?} at {firing_frac}");
+            assert!(max_abs(&(found - expected)) > 0.0, "rounded");
+        }
+    }
 }

@@ -6,9 +6,9 @@ use stagediff::activations::Reading;
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::evaluate::evaluate;
 use stagediff::firing::{N_TOP, firings};
-use stagediff::next_token::next_token_loss_of;
 use stagediff::hook::HookPoint;
 use stagediff::metrics::{Fvu, FvuSums, cosine};
+use stagediff::next_token::next_token_loss_of;
 use stagediff::stats::percentile;
 use tch::{Device, Kind, Tensor};
 

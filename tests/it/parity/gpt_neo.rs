@@ -4,9 +4,9 @@ use super::case::Case;
 use super::folder::{self, Tensors};
 use crate::fixture::Folder;
 use stagediff::activations::Reading;
-use stagediff::next_token::{mean_loss, next_token_loss, next_token_loss_of};
 use stagediff::gpt_neo::{GptNeo, Reach, Sampling, generate};
 use stagediff::hook::HookPoint;
+use stagediff::next_token::{mean_loss, next_token_loss, next_token_loss_of};
 use stagediff::tokens::Rows;
 use tch::{Device, Tensor};
 

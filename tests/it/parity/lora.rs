@@ -48,7 +48,9 @@ fn check_gradients(model: &GptNeo, with_loss: &Tensor, loss_name: &str, known: &
     let (names, params): (Vec<String>, Vec<Tensor>) = model.adapters().into_iter().unzip();
     let found = next_token_gradients(model, &params, &expected().get("ids"), with_loss, false);
     let loss_nats = folder::number(&folder::json("lora/expected.json"), loss_name);
-    Case::new(format!("lora/{loss_name}"), 1e-5).number_absolute("loss", found.loss.double_value(&[]), loss_nats).check();
+    Case::new(format!("lora/{loss_name}"), 1e-5)
+        .number_absolute("loss", found.loss.double_value(&[]), loss_nats)
+        .check();
     let grads: BTreeMap<String, Tensor> = names.into_iter().zip(found.grads).collect();
     let mut case = Case::new(format!("lora/{file} grad, of the tensor's largest"), 1e-3);
     for (name, known) in known.below("grad.") {

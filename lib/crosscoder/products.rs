@@ -1,0 +1,38 @@
+//! The precision in which a training step takes its matrix products.
+
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// How products are taken. Parameters, thresholds, losses and the optimiser's moments keep their precision either way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Products {
+    /// As precise as the parameters are.
+    #[default]
+    Float32,
+    /// Factors rounded to bfloat16, for processors and GPUs that multiply those several times as fast. On a GPU products
+    /// come in float32; on a processor they are rounded to bfloat16 too.
+    Bf16,
+}
+
+impl Products {
+    /// A tensor as a factor of products. Round once what goes into several.
+    pub(super) fn factor(self, tensor: &Tensor) -> Tensor {
+        match self {
+            Products::Float32 => tensor.shallow_clone(),
+            Products::Bf16 => tensor.to_kind(Kind::BFloat16),
+        }
+    }
+
+    /// The product of two factors.
+    ///
+    /// # Shapes
+    /// [m, k], [k, n] → [m, n]
+    pub(super) fn mm(self, a: &Tensor, b: &Tensor) -> Tensor {
+        match (self, a.device()) {
+            (Products::Float32, _) => a.mm(b),
+            (Products::Bf16, Device::Cuda(_)) => a.mm_dtype(b, Kind::Float),
+            (Products::Bf16, _) => a.mm(b).to_kind(Kind::Float),
+        }
+    }
+}
