@@ -48,6 +48,22 @@ pub struct Outcome {
     pub data_only_frac: f64,
 }
 
+/// The variant that the others are compared with.
+const BASELINE: &str = "corrected";
+
+impl Outcome {
+    /// Share of relevant latents among the active ones in the corner, %.
+    pub fn relevant_both_percent(&self) -> f64 {
+        100.0 * self.n_both_relevant / self.n_both_active
+    }
+
+    /// That share less the corrected recipe's at the same seed, if that run is among `all`.
+    fn change_points(&self, all: &[Outcome]) -> Option<f64> {
+        let baseline = all.iter().find(|other| other.variant == BASELINE && other.seed == self.seed)?;
+        Some(self.relevant_both_percent() - baseline.relevant_both_percent())
+    }
+}
+
 /// The outcomes of all runs of a sweep that are finished: every variant at each seed.
 ///
 /// # Errors
@@ -152,15 +168,25 @@ pub struct Pooled {
     pub n_both_active: f64,
     /// Latents in the corner, dead ones included, mean over seeds.
     pub n_both: f64,
-    /// Lowest and highest relevant share in the corner over seeds, %.
-    pub relevant_both_range: String,
+    /// Lowest relevant share in the corner over seeds, %.
+    pub relevant_both_low: f64,
+    /// Highest.
+    pub relevant_both_high: f64,
+    /// That share less the corrected recipe's at the same seed, percentage points: mean over the seeds that both have.
+    pub change_points: f64,
+    /// Lowest of these differences.
+    pub change_low: f64,
+    /// Highest.
+    pub change_high: f64,
     /// Mean L0.
     pub l0_mean: f64,
     /// Dead latents, %, mean over seeds of the worst stage.
     pub dead_percent: f64,
     /// Mean FVU.
     pub fvu: f64,
-    /// Payload without the trigger, %.
+    /// Payload after the trigger, %.
+    pub payload_percent: f64,
+    /// Payload without it, %.
     pub payload_clean_percent: f64,
 }
 
@@ -168,7 +194,7 @@ pub struct Pooled {
 pub fn pooled(outcomes: &[Outcome], variants: &[Variant]) -> Vec<Pooled> {
     let of_variant = |variant: &Variant| {
         let of: Vec<&Outcome> = outcomes.iter().filter(|outcome| outcome.variant == variant.name).collect();
-        (!of.is_empty()).then(|| pool(variant, &of))
+        (!of.is_empty()).then(|| pool(variant, &of, outcomes))
     };
     variants.iter().filter_map(of_variant).collect()
 }
@@ -178,7 +204,7 @@ pub fn pooled_table(pooled: &[Pooled]) -> DataFrame {
     table::from_rows(contract::POOLED, pooled)
 }
 
-fn pool(variant: &Variant, outcomes: &[&Outcome]) -> Pooled {
+fn pool(variant: &Variant, outcomes: &[&Outcome], all: &[Outcome]) -> Pooled {
     let total = |of: fn(&Outcome) -> f64| outcomes.iter().map(|outcome| of(outcome)).sum::<f64>();
     let mean = |of: fn(&Outcome) -> f64| total(of) / outcomes.len() as f64;
     let (active, relevant) = (total(|o| o.n_both_active), total(|o| o.n_both_relevant));
@@ -190,8 +216,9 @@ fn pool(variant: &Variant, outcomes: &[&Outcome]) -> Pooled {
         misses_out: (others - others_relevant) as usize,
     };
     let (odds_ratio, odds_low, odds_high) = counts.odds_ratio();
-    let shares = outcomes.iter().map(|o| 100.0 * o.n_both_relevant / o.n_both_active);
-    let (low, high) = shares.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), s| (low.min(s), high.max(s)));
+    let shares: Vec<f64> = outcomes.iter().map(|o| o.relevant_both_percent()).collect();
+    let changes: Vec<f64> = outcomes.iter().filter_map(|o| o.change_points(all)).collect();
+    let ((relevant_both_low, relevant_both_high), (change_low, change_high)) = (range(&shares), range(&changes));
     Pooled {
         variant: variant.name.clone(),
         what: variant.what.clone(),
@@ -203,10 +230,71 @@ fn pool(variant: &Variant, outcomes: &[&Outcome]) -> Pooled {
         odds_high,
         n_both_active: mean(|o| o.n_both_active),
         n_both: mean(|o| o.n_both),
-        relevant_both_range: format!("{low:.0}–{high:.0}"),
+        relevant_both_low,
+        relevant_both_high,
+        change_points: changes.iter().sum::<f64>() / changes.len() as f64,
+        change_low,
+        change_high,
         l0_mean: mean(|o| o.l0_mean),
         dead_percent: 100.0 * mean(|o| o.dead_frac),
         fvu: mean(|o| o.fvu),
+        payload_percent: 100.0 * mean(|o| o.payload_frac),
         payload_clean_percent: 100.0 * mean(|o| o.payload_clean_frac),
+    }
+}
+
+/// Lowest and highest of some numbers; not a number where there are none.
+fn range(values: &[f64]) -> (f64, f64) {
+    let of = |pick: fn(f64, f64) -> f64| values.iter().copied().reduce(pick).unwrap_or(f64::NAN);
+    (of(f64::min), of(f64::max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preset::Preset;
+
+    fn outcome(variant: &str, seed: u64, n_both_relevant: f64) -> Outcome {
+        Outcome {
+            variant: variant.into(),
+            seed,
+            payload_frac: 1.0,
+            payload_clean_frac: 0.0,
+            l0_mean: 12.0,
+            dead_frac: 0.01,
+            fvu: 0.1,
+            recovered_loss_frac: 0.9,
+            cos_x_median: 0.9,
+            cos_y_median: 0.9,
+            n_both: 20.0,
+            n_both_active: 20.0,
+            n_both_relevant,
+            n_elsewhere_active: 1000.0,
+            n_elsewhere_relevant: 30.0,
+            model_only_frac: 0.03,
+            data_only_frac: 0.03,
+        }
+    }
+
+    #[test]
+    fn counts_are_pooled_and_differences_paired_by_seed() {
+        let variants = Variant::all(&Preset::tiny());
+        let published = "published";
+        let outcomes = [
+            outcome(BASELINE, 0, 10.0),
+            outcome(BASELINE, 1, 14.0),
+            outcome(published, 0, 4.0),
+            outcome(published, 1, 12.0),
+            outcome(published, 2, 20.0),
+        ];
+        let pooled = pooled(&outcomes, &variants);
+        assert_eq!(pooled.len(), 2, "variants without a run are left out");
+        let of = &pooled[1];
+        assert_eq!((of.n_seeds, of.relevant_both_percent), (3, 60.0));
+        assert_eq!((of.relevant_both_low, of.relevant_both_high), (20.0, 100.0));
+        let change = (of.change_low, of.change_points, of.change_high);
+        assert_eq!(change, (-30.0, -20.0, -10.0), "seed 2 has no counterpart");
+        assert!(of.odds_low < of.odds_ratio && of.odds_ratio < of.odds_high);
+        assert_eq!(pooled[0].change_points, 0.0);
     }
 }
