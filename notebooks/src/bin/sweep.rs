@@ -1,6 +1,6 @@
 //! Runs the series once for each variant of the recipe and of the crosscoder, at several seeds:
 //! `cargo run -p notebooks --bin sweep -- 3` or, for some variants alone, `… -- 3 corrected sae`.
-//! A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
+//! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
 //! taken from there: each training says in its file what it was made of.
 
 use stagediff::run::{Run, Settings, VARIABLE};
@@ -9,6 +9,7 @@ use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Instant;
 
 /// The notebooks of a run.
@@ -23,12 +24,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     let n_seeds: u64 = n_seeds.parse().map_err(|_| format!("{n_seeds:?} is no number of seeds"))?;
     let base = Settings::default().or_env()?;
     let variants = chosen(Variant::all(&base.resolve()?.0), names)?;
-    for seed in (0..n_seeds).map(|seed| base.seed + seed) {
-        for variant in &variants {
-            run(variant, &Settings { seed, ..base.clone() })?;
+    let seeds = (0..n_seeds).map(|seed| Settings { seed: base.seed + seed, ..base.clone() });
+    let jobs: Vec<(&Variant, Settings)> =
+        seeds.flat_map(|settings| variants.iter().map(move |variant| (variant, settings.clone()))).collect();
+    // the corrected recipe first: the others take from it what is equal
+    let (first, rest) = jobs.into_iter().partition(|(variant, _)| variant.name == "corrected");
+    side_by_side(first)?;
+    side_by_side(rest)
+}
+
+/// Runs all jobs, as many at a time as there are processors; after a failure no more are begun.
+fn side_by_side(jobs: Vec<(&Variant, Settings)>) -> Result<(), Box<dyn Error>> {
+    let n_workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+    let (jobs, failure) = (Mutex::new(jobs.into_iter()), Mutex::new(None));
+    let worker = || {
+        while failure.lock().is_ok_and(|failure| failure.is_none()) {
+            let Some((variant, base)) = jobs.lock().ok().and_then(|mut jobs| jobs.next()) else { break };
+            if let (Err(error), Ok(mut failure)) = (run(variant, &base), failure.lock()) {
+                *failure = Some(error.to_string());
+            }
         }
-    }
-    Ok(())
+    };
+    std::thread::scope(|scope| (0..n_workers).for_each(|_| drop(scope.spawn(worker))));
+    failure.into_inner().ok().flatten().map_or(Ok(()), |error| Err(error.into()))
 }
 
 fn chosen(all: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, String> {
@@ -56,6 +74,7 @@ fn run(variant: &Variant, base: &Settings) -> Result<(), Box<dyn Error>> {
     let status = Command::new(std::env::current_exe()?.with_file_name("notebooks"))
         .args(NOTEBOOKS)
         .env(VARIABLE, serde_json::to_string(&settings)?)
+        .env("OMP_NUM_THREADS", "1")
         .stdout(File::create(&log)?)
         .stderr(File::options().append(true).open(&log)?)
         .status()?;
