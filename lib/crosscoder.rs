@@ -10,6 +10,7 @@ mod dense;
 mod gradients;
 mod init;
 pub mod model_diffing;
+mod optimiser;
 mod pairs;
 mod products;
 mod rows;
@@ -19,6 +20,7 @@ mod step;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init, tied};
+pub use optimiser::{Descent, Optimiser};
 pub use products::Products;
 pub use step::Gradients;
 

@@ -51,24 +51,29 @@ impl Adam {
     pub fn step(&mut self, params: &mut [Tensor], grads: &[Tensor], lr: f64) -> Tensor {
         assert_eq!(params.len(), self.exp_avg.len(), "the parameters that the state was made for");
         let _no_grad = tch::no_grad_guard();
-        let norm = global_norm(grads);
-        let clip = ((&norm + 1e-6).reciprocal() * self.cfg.clip_norm).clamp_max(1.0);
-        self.n_steps += 1;
-        let update = self.update(lr);
-        let on_processor = norm.device() == Device::Cpu;
-        let clip_value = if on_processor { clip.double_value(&[]) } else { 1.0 };
-        for (i, (param, grad)) in params.iter_mut().zip(grads).enumerate() {
-            let (m, v) = (&mut self.exp_avg[i], &mut self.exp_avg_sq[i]);
-            if on_processor {
-                update.fused(clip_value, param, &grad.contiguous(), m, v);
-            } else {
-                update.by_tensors(&clip, param, grad, m, v);
+        let (norm, update) = (global_norm(grads), self.next(lr));
+        let clip = match norm.device() {
+            Device::Cpu => Clip::Here(self.clip(norm.double_value(&[]))),
+            _ => Clip::There(((&norm + 1e-6).reciprocal() * self.cfg.clip_norm).clamp_max(1.0)),
+        };
+        let moments = self.exp_avg.iter_mut().zip(&mut self.exp_avg_sq);
+        for ((param, grad), (m, v)) in params.iter_mut().zip(grads).zip(moments) {
+            match &clip {
+                Clip::Here(clip) => update.fused(*clip, param, &grad.contiguous(), m, v),
+                Clip::There(clip) => update.by_tensors(clip, param, grad, m, v),
             }
         }
         norm
     }
 
-    fn update(&self, lr: f64) -> Update {
+    /// What gradients of this norm are multiplied by.
+    pub(crate) fn clip(&self, norm: f64) -> f64 {
+        (self.cfg.clip_norm / (norm + 1e-6)).min(1.0)
+    }
+
+    /// Counts a step; its numbers, for who goes through parameters and gradients by himself.
+    pub(crate) fn next(&mut self, lr: f64) -> Update {
+        self.n_steps += 1;
         let AdamConfig { beta1, beta2, eps, .. } = self.cfg;
         let correction1 = 1.0 - beta1.powi(self.n_steps as i32);
         let correction2 = 1.0 - beta2.powi(self.n_steps as i32);
@@ -82,9 +87,15 @@ pub fn global_norm(grads: &[Tensor]) -> Tensor {
     Tensor::stack(&norms, 0).norm().to_kind(Kind::Double)
 }
 
+/// What gradients are multiplied by: a number, or a scalar on a GPU, which nothing then waits for.
+enum Clip {
+    Here(f64),
+    There(Tensor),
+}
+
 /// The numbers of one step.
 #[derive(Clone, Copy)]
-struct Update {
+pub(crate) struct Update {
     beta1: f64,
     beta2: f64,
     eps: f64,
@@ -93,13 +104,17 @@ struct Update {
 }
 
 impl Update {
+    /// Moves parameters along gradients that are multiplied by `clip`.
+    pub(crate) fn apply(self, clip: f32, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
+        over(self, clip, params, grads, ms, vs);
+    }
+
     fn fused(self, clip: f64, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
         let params_and_grads = floats_mut(param).chunks_mut(CHUNK).zip(floats(grad).chunks(CHUNK));
         let moments = floats_mut(exp_avg).chunks_mut(CHUNK).zip(floats_mut(exp_avg_sq).chunks_mut(CHUNK));
         parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, clip as f32, p, g, m, v));
     }
 
-    /// The same on any device; `clip` [] stays there, so that nothing waits for it.
     fn by_tensors(
         self,
         clip: &Tensor,
@@ -147,7 +162,7 @@ mod tests {
         let grad = draw();
         let (mut p, mut m, mut v) = (draw(), draw(), draw().square());
         let (mut q, mut n, mut w) = (p.copy(), m.copy(), v.copy());
-        let update = Adam { n_steps: 7, ..Adam::new(&[], AdamConfig::default()) }.update(1e-2);
+        let update = Adam { n_steps: 6, ..Adam::new(&[], AdamConfig::default()) }.next(1e-2);
         update.fused(0.3, &mut p, &grad, &mut m, &mut v);
         update.by_tensors(&Tensor::from(0.3f32), &mut q, &grad, &mut n, &mut w);
         for (a, b) in [(p, q), (m, n), (v, w)] {

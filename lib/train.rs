@@ -2,8 +2,8 @@
 
 use crate::activations::ActivationStream;
 use crate::checkpoint::{self, Checkpoint};
-use crate::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, Step};
-use crate::optim::{Adam, AdamConfig};
+use crate::crosscoder::{Crosscoder, Descent, LossConfig, Losses, Optimiser, Products};
+use crate::optim::AdamConfig;
 use crate::recipe::Recipe;
 use crate::schedule::{LearningRate, Ramp};
 use crate::stage::Stage;
@@ -160,13 +160,13 @@ pub fn train(
         .iter_mut()
         .map(|trainee| Course::start(trainee, cfg, checkpoints, fingerprint))
         .collect::<Result<_>>()?;
-    let first = courses.iter().map(|course| course.adam.n_steps).min().unwrap_or(cfg.n_steps);
+    let first = courses.iter().map(|course| course.optimiser.adam.n_steps).min().unwrap_or(cfg.n_steps);
     let (schedule, ramp) = (cfg.learning_rate(), cfg.sparsity_weight());
     for step in first..cfg.n_steps {
         let acts = stream.batch(step);
         let lr = if recipe.lr_before_step { schedule.at(step) } else { schedule.set_after_step(step) };
         let loss = LossConfig { products: cfg.products, ..LossConfig::new(ramp.at(step), recipe) };
-        for course in courses.iter_mut().filter(|course| course.adam.n_steps == step) {
+        for course in courses.iter_mut().filter(|course| course.optimiser.adam.n_steps == step) {
             course.step(&acts, &loss, lr, cfg.n_steps, progress)?;
         }
     }
@@ -177,23 +177,20 @@ pub fn train(
 /// One crosscoder's way through the training.
 struct Course<'a> {
     trainee: &'a mut Trainee,
-    params: Vec<Tensor>,
-    gradients: Gradients,
-    adam: Adam,
+    optimiser: Optimiser,
     checkpoint: Checkpoint,
     sums: Sums,
 }
 
 impl<'a> Course<'a> {
     fn start(trainee: &'a mut Trainee, cfg: &TrainConfig, checkpoints: &Path, fingerprint: &str) -> Result<Course<'a>> {
-        let mut params = trainee.crosscoder.params();
-        let mut adam = Adam::new(&params, AdamConfig::default());
+        let mut optimiser = Optimiser::new(&trainee.crosscoder, AdamConfig::default());
         let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.stage));
         let checkpoint =
             Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.stage)).every(trainee.checkpoint_every);
-        trainee.log = checkpoint.resume(&mut params, &mut adam)?.unwrap_or_default();
+        trainee.log = checkpoint.resume(&mut trainee.crosscoder.params(), &mut optimiser.adam)?.unwrap_or_default();
         let sums = Sums::new(&trainee.crosscoder);
-        Ok(Course { trainee, params, gradients: Gradients::default(), adam, checkpoint, sums })
+        Ok(Course { trainee, optimiser, checkpoint, sums })
     }
 
     fn step(
@@ -204,10 +201,9 @@ impl<'a> Course<'a> {
         n_steps: i64,
         progress: &mut dyn FnMut(Stage, &TrainStep),
     ) -> Result<()> {
-        let step = self.gradients.step(&self.trainee.crosscoder, acts, loss);
-        let _norm = self.adam.step(&mut self.params, &step.grads, lr);
-        self.sums.add(&step, acts.size()[0]);
-        let n_done = self.adam.n_steps;
+        let descent = self.optimiser.step(&mut self.trainee.crosscoder, acts, loss, lr);
+        self.sums.add(&descent, acts.size()[0]);
+        let n_done = self.optimiser.adam.n_steps;
         if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {
             return Ok(());
         }
@@ -219,7 +215,7 @@ impl<'a> Course<'a> {
         progress(self.trainee.stage, &line);
         self.trainee.log.push(line);
         self.sums = Sums::new(&self.trainee.crosscoder);
-        self.checkpoint.save_if_due(&self.params, &self.adam, &self.trainee.log)
+        self.checkpoint.save_if_due(&self.trainee.crosscoder.params(), &self.optimiser.adam, &self.trainee.log)
     }
 }
 
@@ -227,7 +223,7 @@ impl<'a> Course<'a> {
 struct Sums {
     n_steps: i64,
     n_acts: i64,
-    /// As [`Step::losses`].
+    /// As [`Descent::losses`].
     losses: Tensor,
     n_fired: Tensor,
     started: Instant,
@@ -240,11 +236,11 @@ impl Sums {
         Sums { n_steps: 0, n_acts: 0, losses, n_fired, started: Instant::now() }
     }
 
-    fn add(&mut self, step: &Step, n_acts: i64) {
+    fn add(&mut self, descent: &Descent, n_acts: i64) {
         self.n_steps += 1;
         self.n_acts += n_acts;
-        self.losses += &step.losses;
-        self.n_fired += &step.n_fired;
+        self.losses += &descent.losses;
+        self.n_fired += &descent.n_fired;
     }
 
     fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {

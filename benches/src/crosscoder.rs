@@ -4,10 +4,10 @@ use crate::Result;
 use crate::driver::Facts;
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, encoder_bias, init};
+use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, Products, encoder_bias, init};
 use stagediff::hook::HookPoint;
 use stagediff::jumprelu::Backward;
-use stagediff::optim::{Adam, AdamConfig};
+use stagediff::optim::AdamConfig;
 use stagediff::recipe::PreActTarget;
 use stagediff::tch::{self, Device, Kind, Tensor};
 use stagediff::weights::Weights;
@@ -135,11 +135,9 @@ fn normal(shape: &[i64]) -> Tensor {
 /// Our side.
 pub struct Training {
     crosscoder: Crosscoder,
-    params: Vec<Tensor>,
     batches: Vec<Tensor>,
     loss: LossConfig,
-    gradients: Gradients,
-    adam: Adam,
+    optimiser: Optimiser,
 }
 
 impl Training {
@@ -161,17 +159,15 @@ impl Training {
             scale: Tensor::ones([work.n_hooks], (Kind::Float, Device::Cpu)),
         };
         let batches = take("acts")?.split(work.batch, 0);
-        let params = crosscoder.params();
-        let adam = Adam::new(&params, AdamConfig::default());
-        Ok(Training { crosscoder, params, batches, loss: work.loss(), gradients: Gradients::default(), adam })
+        let optimiser = Optimiser::new(&crosscoder, AdamConfig::default());
+        Ok(Training { crosscoder, batches, loss: work.loss(), optimiser })
     }
 }
 
 impl Side for Training {
     fn step(&mut self) -> Vec<f64> {
-        let acts = &self.batches[self.adam.n_steps as usize % self.batches.len()];
-        let step = self.gradients.step(&self.crosscoder, acts, &self.loss);
-        let norm = self.adam.step(&mut self.params, &step.grads, LR);
-        vec![Losses::read(&step.losses).total, norm.double_value(&[])]
+        let acts = &self.batches[self.optimiser.adam.n_steps as usize % self.batches.len()];
+        let descent = self.optimiser.step(&mut self.crosscoder, acts, &self.loss, LR);
+        vec![Losses::read(&descent.losses).total, descent.grad_norm.double_value(&[])]
     }
 }

@@ -1,6 +1,7 @@
 //! The few (token, latent) pairs of a batch that a sparse step must look at, listed by token and by latent.
 
 use crate::parallel;
+use std::ops::Range;
 
 /// Tokens looked through by one piece of work; fixed, so that sums do not depend on the number of threads.
 const CHUNK: usize = 32;
@@ -15,8 +16,25 @@ pub(super) struct Lists<T> {
 impl<T> Lists<T> {
     /// The list of row `row`.
     pub fn of(&self, row: usize) -> &[T] {
+        &self.entries[self.range(row)]
+    }
+
+    /// The places of a row's entries among those of all.
+    pub fn range(&self, row: usize) -> Range<usize> {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        &self.entries[start..self.ends[row]]
+        start..self.ends[row]
+    }
+
+    /// `values`, one for each entry, cut into those of `n_rows` rows each.
+    pub fn pieces_mut<'a, V>(&self, mut values: &'a mut [V], n_rows: usize) -> Vec<&'a mut [V]> {
+        let mut cut = |rows: &[usize], done: &mut usize| {
+            let end = *rows.last().expect("chunks are not empty");
+            let (piece, rest) = std::mem::take(&mut values).split_at_mut(end - *done);
+            (values, *done) = (rest, end);
+            piece
+        };
+        let mut done = 0;
+        self.ends.chunks(n_rows).map(|rows| cut(rows, &mut done)).collect()
     }
 
     /// Entries of all lists.

@@ -1,4 +1,4 @@
-//! A crosscoder's training steps: the backward pass by the way that is fastest for the batch at hand.
+//! A crosscoder's training steps, by the way that is fastest for the batch at hand.
 
 use super::pairs::Pairs;
 use super::{Crosscoder, LossConfig, Products, Step, dense, gradients, sparse};
@@ -20,7 +20,7 @@ const DENSE_ACTIVE: f64 = 0.15;
 #[derive(Default)]
 pub struct Gradients {
     grads: Vec<Tensor>,
-    room: Option<Room>,
+    pub(super) room: Option<Room>,
 }
 
 impl Gradients {
@@ -30,13 +30,30 @@ impl Gradients {
     /// `acts` [batch, hook, d_model], scaled
     pub fn step(&mut self, crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Step {
         let _no_grad = tch::no_grad_guard();
-        let on_processor = acts.kind() == Kind::Float && acts.device() == Device::Cpu;
-        let by_rows = on_processor && cfg.products == Products::Float32 && !cfg.backward.to_input;
-        if !by_rows {
-            return gradients(crosscoder, acts, cfg);
+        match self.encode(crosscoder, acts, cfg) {
+            Some(encoded) => self.backward(crosscoder, &encoded, cfg),
+            None => gradients(crosscoder, acts, cfg),
         }
+    }
+
+    /// The backward pass of a batch that was just encoded.
+    pub(super) fn backward(&mut self, crosscoder: &Crosscoder, encoded: &Encoded, cfg: &LossConfig) -> Step {
+        let Encoded { x, thresholds, pairs } = encoded;
         if self.grads.is_empty() {
             self.grads = crosscoder.params().iter().map(Tensor::empty_like).collect();
+        }
+        let (room, thresholds) = (self.room.as_mut().expect("encoded"), floats(thresholds));
+        match pairs {
+            None => dense::gradients(crosscoder, x, thresholds, cfg, room, &mut self.grads),
+            Some(pairs) => sparse::gradients(crosscoder, x, thresholds, pairs, cfg, room, &mut self.grads),
+        }
+    }
+
+    /// Computes the room's pre-activations; nothing where only the general way will do.
+    pub(super) fn encode(&mut self, crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Option<Encoded> {
+        let on_processor = acts.kind() == Kind::Float && acts.device() == Device::Cpu;
+        if !on_processor || cfg.products != Products::Float32 || cfg.backward.to_input {
+            return None;
         }
         let x = acts.flatten(1, 2).contiguous();
         let room = match self.room.take() {
@@ -45,13 +62,21 @@ impl Gradients {
         };
         let _pre_acts = crosscoder.b_enc.addmm_out(&room.pre_acts, &x, &crosscoder.w_enc.tr());
         let thresholds = crosscoder.thresholds();
-        let (pre_acts, thresholds) = (floats(&room.pre_acts), floats(&thresholds));
-        if n_active(pre_acts, thresholds) as f64 > DENSE_ACTIVE * pre_acts.len() as f64 {
-            return dense::gradients(crosscoder, &x, thresholds, cfg, room, &mut self.grads);
-        }
-        let pairs = Pairs::of(pre_acts, thresholds, cfg.backward.bandwidth as f32 / 2.0);
-        sparse::gradients(crosscoder, &x, thresholds, &pairs, cfg, room, &mut self.grads)
+        let (pre_acts, of_latents) = (floats(&room.pre_acts), floats(&thresholds));
+        let is_dense = n_active(pre_acts, of_latents) as f64 > DENSE_ACTIVE * pre_acts.len() as f64;
+        let pairs = (!is_dense).then(|| Pairs::of(pre_acts, of_latents, cfg.backward.bandwidth as f32 / 2.0));
+        Some(Encoded { x, thresholds, pairs })
     }
+}
+
+/// A batch whose pre-activations are in the room.
+pub(super) struct Encoded {
+    /// [batch, hook · d_model]
+    pub x: Tensor,
+    /// [latent]
+    pub thresholds: Tensor,
+    /// The active ones, where they are few.
+    pub pairs: Option<Pairs>,
 }
 
 /// Memory for what a step computes on its way, kept for the next step.

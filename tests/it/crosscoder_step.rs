@@ -1,8 +1,11 @@
 //! A training step over active pairs alone against the dense one, from silent to half active.
 
-use crate::fixture::{self, assert_near, assert_same, max_abs};
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Products, Step, encoder_bias, gradients, init};
+use crate::fixture::{self, assert_close, assert_near, assert_same, max_abs};
+use stagediff::crosscoder::{
+    Crosscoder, Gradients, LossConfig, Losses, Optimiser, Products, Step, encoder_bias, gradients, init,
+};
 use stagediff::hook::HookPoint;
+use stagediff::optim::{Adam, AdamConfig};
 use stagediff::recipe::Recipe;
 use tch::{Device, Kind, Tensor};
 
@@ -56,6 +59,37 @@ fn sparse_and_dense_steps_agree() {
             };
             for (found, expected) in losses(&sparse).into_iter().zip(losses(&dense)) {
                 assert_near(found, expected, 1e-5);
+            }
+        }
+    }
+}
+
+/// Five steps, so that moments count, of the optimiser and of dense gradients with Adam.
+#[test]
+fn the_optimiser_goes_where_dense_gradients_and_adam_go() {
+    for firing_frac in [0.0, 0.01, 0.1, 0.5] {
+        let (crosscoder, acts) = case(firing_frac);
+        for cfg in configs() {
+            let (mut moved, reference) = (crosscoder.copy(), crosscoder.copy());
+            let mut optimiser = Optimiser::new(&moved, AdamConfig::default());
+            let mut params = reference.params();
+            let mut adam = Adam::new(&params, AdamConfig::default());
+            for _ in 0..5 {
+                let expected = gradients(&reference, &acts, &cfg);
+                let norm = adam.step(&mut params, &expected.grads, 1e-2);
+                let found = optimiser.step(&mut moved, &acts, &cfg, 1e-2);
+                assert_same(&found.n_fired, &expected.n_fired);
+                assert_near(Losses::read(&found.losses).total, Losses::read(&expected.losses).total, 1e-5);
+                assert_near(found.grad_norm.double_value(&[]), norm.double_value(&[]), 1e-5);
+            }
+            assert_eq!(optimiser.adam.n_steps, 5);
+            for (found, expected) in moved.params().iter().zip(&params) {
+                assert_close(found, expected, 2e-4);
+            }
+            let moments = |adam: Adam| adam.exp_avg.into_iter().chain(adam.exp_avg_sq);
+            for (found, expected) in moments(optimiser.adam).zip(moments(adam)) {
+                let error = max_abs(&(found - &expected));
+                assert!(error <= 1e-4 * max_abs(&expected), "moments: {error} at {firing_frac}, {cfg:?}");
             }
         }
     }

@@ -4,7 +4,7 @@ use super::{PARAMS, crosscoder, inputs, laid_out};
 use crate::parity::case::Case;
 use crate::parity::folder;
 use serde_json::Value;
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Step, gradients, total_loss};
+use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Optimiser, gradients, total_loss};
 use stagediff::jumprelu::Backward;
 use stagediff::optim::{Adam, AdamConfig, global_norm};
 use stagediff::recipe::Recipe;
@@ -35,7 +35,7 @@ fn config(name: &str, known: &Value, case: &Value) -> LossConfig {
 }
 
 /// Constants of the optimiser, and its learning rate.
-fn optimiser(known: &Value) -> (AdamConfig, f64) {
+fn constants(known: &Value) -> (AdamConfig, f64) {
     let known = &known["optimizer"];
     let betas = folder::numbers(known, "betas");
     let (eps, clip_norm) = (folder::number(known, "eps"), folder::number(known, "max_norm"));
@@ -125,38 +125,38 @@ pub fn steps_of_adam_are_those_of_torch() {
         let file = format!("crosscoder/adam_{case}_corrected");
         let expected = folder::tensors(&format!("{file}.safetensors"));
         let (cfg, (crosscoder, acts)) = (config("corrected", &known, of_case), inputs());
-        let (mut params, (optimiser, lr)) = (crosscoder.params(), optimiser(&known));
-        let mut adam = Adam::new(&params, optimiser);
+        let (mut crosscoder, (constants, lr)) = (crosscoder, constants(&known));
+        let mut optimiser = Optimiser::new(&crosscoder, constants);
         let mut losses = Case::new(format!("{file} losses and norms, relative"), 1e-5);
         let mut weights = Case::new(format!("{file} parameters"), 2e-5);
-        let mut compare_losses = |known: &Value, step: &Step| {
-            let found = Losses::read(&step.losses);
+        let mut compare_losses = |known: &Value, losses_found: &Tensor| {
+            let found = Losses::read(losses_found);
             losses.number("loss", found.total, folder::number(known, "loss"));
             losses.number("recon", found.recon, folder::number(known, "recon"));
             losses.number("sparsity", found.sparsity, folder::number(known, "sparsity"));
             losses.number("pre_act", found.pre_act, folder::number(known, "pre_act"));
         };
         let steps = of_case["adam"]["steps"].as_array().expect("a list of steps");
-        let (mut norms, mut training) = (Vec::new(), Gradients::default());
+        let mut norms = Vec::new();
         for (done, known) in steps.iter().enumerate() {
-            let step = training.step(&crosscoder, &acts, &cfg);
-            compare_losses(known, &step);
-            norms.push((adam.step(&mut params, &step.grads, lr).double_value(&[]), folder::number(known, "grad_norm")));
-            for (name, param) in PARAMS.iter().zip(&params) {
+            let descent = optimiser.step(&mut crosscoder, &acts, &cfg, lr);
+            compare_losses(known, &descent.losses);
+            norms.push((descent.grad_norm.double_value(&[]), folder::number(known, "grad_norm")));
+            for (name, param) in PARAMS.iter().zip(&crosscoder.params()) {
                 let stored = format!("step{}.{name}", done + 1);
                 if expected.has(&stored) {
                     weights.absolute(&stored, param, &laid_out(name, &expected.get(&stored)));
                 }
             }
         }
-        compare_losses(&of_case["adam"]["loss_after_last_step"], &gradients(&crosscoder, &acts, &cfg));
+        compare_losses(&of_case["adam"]["loss_after_last_step"], &gradients(&crosscoder, &acts, &cfg).losses);
         for (found, known) in norms {
             losses.number("grad_norm", found, known);
         }
         losses.check();
         weights.check();
         let mut state = Case::new(format!("{file} moments, of the tensor's largest"), 1e-5);
-        for (moment, tensors) in [("exp_avg", &adam.exp_avg), ("exp_avg_sq", &adam.exp_avg_sq)] {
+        for (moment, tensors) in [("exp_avg", &optimiser.adam.exp_avg), ("exp_avg_sq", &optimiser.adam.exp_avg_sq)] {
             for (name, tensor) in PARAMS.iter().zip(tensors) {
                 let stored = format!("{moment}{}.{name}", steps.len());
                 state.relative(&stored, tensor, &laid_out(name, &expected.get(&stored)));
@@ -171,9 +171,9 @@ pub fn steps_of_adam_are_those_of_torch() {
 pub fn clipping_and_adam_alone_are_those_of_torch() {
     let expected = folder::tensors("crosscoder/optimizer.safetensors");
     let known = folder::json("crosscoder/expected.json");
-    let (optimiser, lr) = optimiser(&known);
+    let (constants, lr) = constants(&known);
     let mut params = [expected.get("p0").copy()];
-    let mut adam = Adam::new(&params, optimiser);
+    let mut adam = Adam::new(&params, constants);
     let mut weights = Case::new("crosscoder/optimizer parameters", 1e-6);
     let mut norm = Case::new("crosscoder/optimizer norms, relative", 1e-6);
     for (step, known) in folder::numbers(&known["optimizer"], "grad_norm").into_iter().enumerate() {
