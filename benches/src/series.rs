@@ -4,7 +4,8 @@ use crate::Result;
 use crate::args::Request;
 use crate::report::Row;
 use std::path::PathBuf;
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus};
 use std::time::Instant;
 
 /// The run that the series is written to, made anew each time.
@@ -20,19 +21,19 @@ pub fn measure(request: &Request) -> Result<Row> {
     let _ = std::fs::remove_dir_all(root.join("data/runs").join(RUN));
     println!("series/tiny …");
     let start = Instant::now();
-    let status = Command::new(&notebooks)
+    let child = Command::new(&notebooks)
         .arg("all")
         .current_dir(root.join("notebooks"))
         .env("STAGEDIFF_SETTINGS", format!(r#"{{"preset":"tiny","run":"{RUN}"}}"#))
         .env("OMP_NUM_THREADS", request.n_threads.to_string())
         .stdout(std::process::Stdio::null())
-        .status()
+        .spawn()
         .map_err(|error| format!("cannot start {} (cargo build -p notebooks): {error}", notebooks.display()))?;
+    let (status, cpu_s, peak_mib) = wait(child)?;
     let wall_s = start.elapsed().as_secs_f64();
     if !status.success() {
         return Err(format!("series/tiny: the notebooks ended with {status}").into());
     }
-    let (cpu_s, peak_mib) = children();
     println!("    {wall_s:.0} s, {cpu_s:.0} s of processor time");
     Ok(Row {
         case: "series/tiny".into(),
@@ -46,14 +47,18 @@ pub fn measure(request: &Request) -> Result<Row> {
     })
 }
 
-/// Processor time of the children that have ended, and the peak memory of the largest.
-fn children() -> (f64, f64) {
-    // SAFETY: a struct of numbers, written by the call.
-    let usage = unsafe {
+/// Waits for a process; how it ended, its processor time and its peak memory.
+fn wait(child: Child) -> Result<(ExitStatus, f64, f64)> {
+    let mut status = 0;
+    // SAFETY: a struct of numbers and a number, written by the call; the process is a child that nobody else waits for.
+    let (ended, usage) = unsafe {
         let mut usage: libc::rusage = std::mem::zeroed();
-        libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage);
-        usage
+        (libc::wait4(child.id() as libc::pid_t, &mut status, 0, &mut usage), usage)
     };
+    if ended < 0 {
+        return Err(std::io::Error::last_os_error().into());
+    }
     let seconds = |time: libc::timeval| time.tv_sec as f64 + 1e-6 * time.tv_usec as f64;
-    (seconds(usage.ru_utime) + seconds(usage.ru_stime), usage.ru_maxrss as f64 / 1024.0)
+    let cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    Ok((ExitStatus::from_raw(status), cpu_s, usage.ru_maxrss as f64 / 1024.0))
 }
