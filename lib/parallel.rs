@@ -94,7 +94,9 @@ mod tests {
     fn a_team_is_as_large_as_asked_for_and_passes_panics_on() {
         let Some(parallel) = openmp() else { return };
         let n_started = AtomicUsize::new(0);
-        on_team(parallel, 3, &|| drop(n_started.fetch_add(1, Ordering::Relaxed)));
+        on_team(parallel, 3, &|| {
+            n_started.fetch_add(1, Ordering::Relaxed);
+        });
         assert_eq!(n_started.into_inner(), 3);
         let stopped = catch_unwind(|| on_team(parallel, 2, &|| panic!("a worker's")));
         assert_eq!(stopped.unwrap_err().downcast_ref::<&str>(), Some(&"a worker's"));

@@ -3,8 +3,8 @@
 use crate::Result;
 use crate::args::Request;
 use crate::report::Row;
-use std::path::PathBuf;
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Instant;
 
