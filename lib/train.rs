@@ -30,7 +30,9 @@ pub struct TrainConfig {
     pub lambda_s: f64,
     /// Whether λ_s rises linearly over the whole training (stage S) or is constant (later stages).
     pub ramp_lambda_s: bool,
-    /// The precision of matrix products: `float32`, or `bf16` where the machine is faster at it.
+    /// The precision of matrix products: `float32`, or `bf16` where the machine is faster at it. Runs from before there
+    /// was a choice had `float32`.
+    #[serde(default)]
     pub products: Products,
 }
 
