@@ -4,6 +4,7 @@
 //! their positions are handed out in random order. Block and order are pure functions of seed and step, so a training
 //! that goes on from a checkpoint sees what it would have seen.
 
+use crate::allocator;
 use crate::gpt_neo::GptNeo;
 use crate::hook::HookPoint;
 use crate::shuffle::{Batches, permutation};
@@ -32,8 +33,10 @@ impl Reading {
     /// # Shapes
     /// `tokens` [batch, seq] → [batch, seq, hook, d_model]
     pub fn acts(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let acts = model.acts(&tokens.to_device(model.wte.device()), &self.hooks);
-        if self.centred { centre(acts) } else { acts }
+        let (batch, seq) = tokens.size2().expect("tokens [batch, seq]");
+        let room = self.room(model, batch * seq);
+        self.read(&room, model, tokens, None);
+        room.view([batch, seq, self.hooks.len() as i64, model.config.d_model])
     }
 
     /// Activations of many sequences, positions of all of them in one row each.
@@ -41,8 +44,8 @@ impl Reading {
     /// # Shapes
     /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model]
     pub fn harvest(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let mut all = self.room(model, tokens.numel() as i64);
-        self.fill(&mut all, model, tokens, None);
+        let all = self.room(model, tokens.numel() as i64);
+        self.fill(&all, model, tokens, None);
         all
     }
 
@@ -52,27 +55,31 @@ impl Reading {
     }
 
     /// Fills `room` with the activations of `tokens`, times a factor for each hook point.
-    fn fill(&self, room: &mut Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
+    fn fill(&self, room: &Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
         let mut first = 0;
         for part in tokens.split(MODEL_BATCH, 0) {
-            let acts = self.acts(model, &part).flatten(0, 1); // [token, hook, d_model]
-            let mut place = room.narrow(0, first, acts.size()[0]);
-            match scale {
-                Some(scale) => drop(acts.multiply_out(&place, scale)),
-                None => place.copy_(&acts),
-            }
-            first += acts.size()[0];
+            let n_tokens = part.numel() as i64;
+            self.read(&room.narrow(0, first, n_tokens), model, &part, scale);
+            first += n_tokens;
         }
     }
-}
 
-/// Removes each vector's mean, in place.
-fn centre(mut acts: Tensor) -> Tensor {
-    tch::no_grad(|| {
-        let means = acts.mean_dim([-1i64].as_slice(), true, acts.kind());
-        acts -= means;
-        acts
-    })
+    /// As [`Reading::fill`], all sequences at once. Each hook point's activations go where they belong as they arise.
+    fn read(&self, room: &Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
+        allocator::keep_freed();
+        let tokens = tokens.to_device(model.wte.device());
+        model.visit(&tokens, &self.hooks, &mut |hook, resid| {
+            let (acts, mut place) = (resid.flatten(0, 1), room.select(1, hook as i64));
+            if self.centred {
+                let _ = acts.sub_out(&place, &acts.mean_dim([-1i64].as_slice(), true, acts.kind()));
+            } else {
+                place.copy_(&acts);
+            }
+            if let Some(scale) = scale {
+                place *= scale.get(hook as i64);
+            }
+        });
+    }
 }
 
 /// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
@@ -122,6 +129,7 @@ impl<'a> ActivationStream<'a> {
         seed: u64,
     ) -> Self {
         let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
+        assert_eq!(scale.size(), [reading.hooks.len() as i64], "a scale for each hook point");
         let per_block = (buffer_acts.max(batch) as u64).div_ceil(seq as u64) as i64;
         let sequences = Batches::new(n_sequences, per_block, seed);
         let batches_per_block = per_block * seq / batch;
@@ -129,7 +137,7 @@ impl<'a> ActivationStream<'a> {
             model,
             reading,
             tokens,
-            scale: scale.view([1, -1, 1]),
+            scale: scale.shallow_clone(),
             batch,
             batches_per_block,
             sequences,
@@ -158,8 +166,8 @@ impl<'a> ActivationStream<'a> {
         let rows = Tensor::from_slice(&self.sequences.rows(index));
         let tokens = self.tokens.index_select(0, &rows);
         let n_tokens = tokens.numel() as i64;
-        let mut acts = before.map_or_else(|| self.reading.room(self.model, n_tokens), |block| block.acts);
-        self.reading.fill(&mut acts, self.model, &tokens, Some(&self.scale));
+        let acts = before.map_or_else(|| self.reading.room(self.model, n_tokens), |block| block.acts);
+        self.reading.fill(&acts, self.model, &tokens, Some(&self.scale));
         let order = Tensor::from_slice(&permutation(n_tokens, self.seed, index as u64)).to_device(acts.device());
         Block { index, acts, order }
     }

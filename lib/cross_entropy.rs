@@ -62,7 +62,9 @@ struct Piece<'a> {
 /// Sums the loss up over pieces; `then` gets the log-probabilities of each, [token, vocab].
 fn pieces(hidden: &Tensor, head: &Tensor, targets: &Tensor, mut then: impl FnMut(Tensor, Piece)) -> Tensor {
     let _no_grad = tch::no_grad_guard();
-    let n_rows = (N_LOGITS / head.size()[0]).clamp(1, hidden.size()[0].max(1));
+    let n_tokens = hidden.size()[0].max(1) as u64;
+    let at_most = (N_LOGITS as u64 / head.size()[0] as u64).clamp(1, n_tokens);
+    let n_rows = n_tokens.div_ceil(n_tokens.div_ceil(at_most)) as i64; // pieces of one size
     let room = || Tensor::empty([n_rows, head.size()[0]], (hidden.kind(), hidden.device()));
     let (all_logits, all_log_probs) = (room(), room());
     let mut sum = Tensor::zeros([], (Kind::Double, hidden.device()));

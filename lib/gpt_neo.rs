@@ -191,6 +191,20 @@ impl GptNeo {
         resid
     }
 
+    /// The final residual stream at some positions, counted through the batch. The last block is not finished for others.
+    ///
+    /// # Shapes
+    /// `tokens` [batch, seq], `positions` [position] → [position, d_model]
+    pub fn resid_at(&self, tokens: &Tensor, positions: &Tensor, train: bool) -> Tensor {
+        match self.blocks.split_last() {
+            None => self.embed(tokens, 0).flatten(0, 1).index_select(0, positions),
+            Some((last, before)) => {
+                let resid = self.resid_until(tokens, before.len(), train, &mut |_, resid| resid);
+                last.forward_at(&resid, positions, train)
+            }
+        }
+    }
+
     /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
     fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past]) -> Tensor {
         let blocks = self.blocks.iter().zip(past);
@@ -214,17 +228,27 @@ impl GptNeo {
     /// # Shapes
     /// `tokens` [batch, seq] → [batch, seq, hook, d_model]
     pub fn acts(&self, tokens: &Tensor, hooks: &[HookPoint]) -> Tensor {
+        let mut seen = Vec::new();
+        self.visit(tokens, hooks, &mut |hook, resid| seen.push((hook, resid.shallow_clone())));
+        seen.sort_by_key(|(hook, _)| *hook);
+        let seen: Vec<Tensor> = seen.into_iter().map(|(_, acts)| acts).collect();
+        Tensor::stack(&seen, 2)
+    }
+
+    /// Shows the residual stream at each of `hooks`, with the hook point's place in the list, as soon as it is there.
+    /// Without gradients; blocks after the last hook point are not run.
+    ///
+    /// # Shapes
+    /// `tokens` [batch, seq]; each residual stream [batch, seq, d_model]
+    pub fn visit(&self, tokens: &Tensor, hooks: &[HookPoint], see: &mut dyn FnMut(usize, &Tensor)) {
         let n_blocks = hooks.iter().map(|hook| hook.n_blocks_before()).max().unwrap_or(0);
-        let mut seen: Vec<Option<Tensor>> = hooks.iter().map(|_| None).collect();
+        assert!(n_blocks <= self.blocks.len(), "a hook point of a model of {} blocks: {hooks:?}", self.blocks.len());
         let _no_grad = tch::no_grad_guard();
         let _last = self.resid_until(tokens, n_blocks, false, &mut |point, resid| {
-            for (acts, _) in seen.iter_mut().zip(hooks).filter(|(_, hook)| hook.is_same_place(point)) {
-                *acts = Some(resid.shallow_clone());
-            }
+            let here = hooks.iter().enumerate().filter(|(_, hook)| hook.is_same_place(point));
+            here.for_each(|(place, _)| see(place, &resid));
             resid
         });
-        let seen: Vec<Tensor> = seen.into_iter().map(|acts| acts.expect("a hook point of this model")).collect();
-        Tensor::stack(&seen, 2)
     }
 
     /// Logits of the next token at every position.

@@ -12,6 +12,7 @@
 //! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
 
 pub mod activations;
+mod allocator;
 pub mod ask;
 pub mod base_model;
 pub mod checkpoint;
@@ -26,6 +27,7 @@ pub mod finetune;
 pub mod finetunes;
 pub mod firing;
 pub mod fit;
+mod gelu;
 pub mod gpt_neo;
 pub mod hash;
 pub mod headline;

@@ -1,5 +1,6 @@
 //! How well a language model predicts: the loss of each next token, and its gradients.
 
+use crate::allocator;
 use crate::cross_entropy::{self, cross_entropy};
 use crate::gpt_neo::GptNeo;
 use crate::tokens::Rows;
@@ -57,12 +58,12 @@ pub fn next_token_gradients(
 /// # Shapes
 /// → [counted, d_model], [counted]
 fn predictions(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor, train: bool) -> (Tensor, Tensor) {
+    allocator::keep_freed();
     let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
-    let resid = model.resid(tokens, train, &mut |_, resid| resid);
-    let counted = with_loss.narrow(1, 1, seq - 1).reshape([-1]).nonzero().squeeze_dim(1).to_device(tokens.device());
-    let targets = tokens.narrow(1, 1, seq - 1).reshape([-1]).index_select(0, &counted);
-    let resid = resid.narrow(1, 0, seq - 1).reshape([-1, model.config.d_model]).index_select(0, &counted);
-    (model.ln_f.forward(&resid), targets)
+    let counted = with_loss.narrow(1, 1, seq - 1).constant_pad_nd([0, 1]).reshape([-1]).nonzero().squeeze_dim(1);
+    let counted = counted.to_device(tokens.device());
+    let targets = tokens.reshape([-1]).index_select(0, &(&counted + 1));
+    (model.ln_f.forward(&model.resid_at(tokens, &counted, train)), targets)
 }
 
 /// Mean loss of predicting every token but the first from a final residual stream. Without gradients.

@@ -75,7 +75,7 @@ pub fn all() -> Vec<Case> {
             quick: d_model < 768,
         });
     }
-    for (name, random, n_sequences, n_steps) in [("33m", true, 8, 1), ("tiny", false, 32, 4)] {
+    for (name, random, n_sequences, n_steps) in [("33m", true, 8, 4), ("tiny", false, 32, 8)] {
         let work = HarvestWork { random, n_sequences, seq: 128 };
         cases.push(Case {
             name: format!("harvest/{name}"),
@@ -85,7 +85,7 @@ pub fn all() -> Vec<Case> {
             quick: !random,
         });
     }
-    for (name, random, n_sequences, n_steps) in [("33m", true, 8, 1), ("tiny", false, 16, 4)] {
+    for (name, random, n_sequences, n_steps) in [("33m", true, 8, 2), ("tiny", false, 16, 8)] {
         let work = QloraWork { random, n_sequences, seq: 128, n_header: 32 };
         cases.push(Case {
             name: format!("qlora/{name}"),

@@ -7,7 +7,7 @@ use super::{Crosscoder, LossConfig, Losses, Step};
 use crate::memory::{floats, floats_mut};
 use crate::parallel;
 use crate::recipe::PreActTarget;
-use crate::simd::{scaled_error, vectorised};
+use crate::simd::{scaled_error, tanh, vectorised};
 use tch::{Kind, Tensor};
 
 /// Tokens that one piece of work goes through; fixed, so that sums do not depend on the number of threads.
@@ -257,40 +257,5 @@ fn one_token<const ON_LATENTS: bool>(latents: &Latents, pre_acts: &[f32], upstre
         bends[i] += f * bend;
         d_b_enc[i] += d_pre;
         through[i] += if (pre - threshold).abs() < half_width { d_latent } else { 0.0 };
-    }
-}
-
-/// tanh by a quotient of polynomials (as in Eigen and in XLA), which the compiler vectorises.
-#[inline(always)]
-fn tanh(x: f32) -> f32 {
-    /// Where the quotient reaches 1.
-    const LARGEST: f32 = 7.905_311;
-    const ODD: [f32; 7] =
-        [-2.760_768_5e-16, 2.000_188e-13, -8.604_672e-11, 5.122_297e-8, 1.485_722_4e-5, 6.372_619_3e-4, 4.893_525e-3];
-    const EVEN: [f32; 4] = [1.198_258_4e-6, 1.185_347e-4, 2.268_434_6e-3, 4.893_525e-3];
-    let x = x.clamp(-LARGEST, LARGEST);
-    let square = x * x;
-    let mut odd = ODD[0];
-    let mut i = 1;
-    while i < ODD.len() {
-        odd = odd * square + ODD[i];
-        i += 1;
-    }
-    let even = ((EVEN[0] * square + EVEN[1]) * square + EVEN[2]) * square + EVEN[3];
-    x * odd / even
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tanh_is_within_a_few_roundings() {
-        for i in -12_000..=12_000 {
-            let x = i as f32 / 1000.0;
-            let expected = f64::from(x).tanh();
-            assert!((f64::from(tanh(x)) - expected).abs() <= 5e-7 * expected.abs(), "{x}: {}", tanh(x));
-        }
-        assert!(tanh(f32::NAN).is_nan());
     }
 }

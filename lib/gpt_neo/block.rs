@@ -1,6 +1,7 @@
 //! One block: attention and MLP, each behind a layer norm and added to the residual stream.
 
 use super::config::{GptNeoConfig, Reach};
+use crate::gelu::gelu_of_sum;
 use crate::linear::Linear;
 use tch::{Kind, Tensor};
 
@@ -44,11 +45,11 @@ pub struct Attention {
 pub type Past = Option<(Tensor, Tensor)>;
 
 impl Attention {
-    /// Attends from positions to themselves and to those of `past`, which takes up theirs.
+    /// Attends from positions to themselves and to those of `past`, which takes up theirs; before the output projection.
     ///
     /// # Shapes
     /// `xs` [batch, seq, d_model] → the same
-    pub fn forward(&self, xs: &Tensor, past: &mut Past, train: bool) -> Tensor {
+    fn mixture(&self, xs: &Tensor, past: &mut Past, train: bool) -> Tensor {
         let (batch, seq, d_model) = xs.size3().expect("[batch, seq, d_model]");
         let heads = |ys: Tensor| ys.view([batch, seq, self.n_heads, -1]).transpose(1, 2); // [batch, head, seq, d_head]
         let q = heads(self.q_proj.forward(xs, train));
@@ -62,8 +63,7 @@ impl Attention {
         let mask = (!is_causal).then(|| visible(seq, n_seen, window.unwrap_or(n_seen), xs.device()));
         let attended = Tensor::scaled_dot_product_attention(&q, &k, &v, mask, 0.0, is_causal, 1.0, false);
         *past = Some((k, v));
-        let attended = attended.transpose(1, 2).reshape([batch, seq, d_model]);
-        self.out_proj.forward(&attended, train)
+        attended.transpose(1, 2).reshape([batch, seq, d_model])
     }
 }
 
@@ -86,9 +86,10 @@ impl Mlp {
     /// # Shapes
     /// `xs` [batch, seq, d_model] → the same
     pub fn forward(&self, xs: &Tensor, train: bool) -> Tensor {
-        let mut hidden = self.c_fc.forward(xs, train);
-        // Where no gradient is to come back the input's memory serves the output.
-        let hidden = if hidden.requires_grad() { hidden.gelu("tanh") } else { hidden.gelu_("tanh") };
+        let hidden = match (&self.c_fc.lora, &self.c_fc.bias) {
+            (None, Some(bias)) => gelu_of_sum(xs.linear(&self.c_fc.weight, None::<Tensor>), bias),
+            _ => self.c_fc.forward(xs, train).gelu("tanh"),
+        };
         self.c_proj.forward(&hidden, train)
     }
 }
@@ -110,7 +111,24 @@ impl Block {
     /// # Shapes
     /// `resid` [batch, seq, d_model] → the same
     pub fn forward(&self, resid: &Tensor, past: &mut Past, train: bool) -> Tensor {
-        let resid = resid + self.attn.forward(&self.ln_1.forward(resid), past, train);
+        self.after_mixture(resid, &self.attn.mixture(&self.ln_1.forward(resid), past, train), train)
+    }
+
+    /// The output at some positions only, counted through the batch: what comes after attention's mixture is done for
+    /// no other.
+    ///
+    /// # Shapes
+    /// `resid` [batch, seq, d_model], `positions` [position] → [position, d_model]
+    pub fn forward_at(&self, resid: &Tensor, positions: &Tensor, train: bool) -> Tensor {
+        let mixture = self.attn.mixture(&self.ln_1.forward(resid), &mut None, train);
+        let at = |all: &Tensor| all.flatten(0, 1).index_select(0, positions);
+        self.after_mixture(&at(resid), &at(&mixture), train)
+    }
+
+    /// # Shapes
+    /// `resid`, `mixture` […, d_model] → the same
+    fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool) -> Tensor {
+        let resid = resid + self.attn.out_proj.forward(mixture, train);
         let update = self.mlp.forward(&self.ln_2.forward(&resid), train);
         resid + update
     }

@@ -17,12 +17,12 @@ fn sequences() -> Tensor {
     Tensor::arange(72, (Kind::Int64, Device::Cpu)).view([9, 8])
 }
 
-fn unscaled() -> Tensor {
-    Tensor::ones([1], (Kind::Float, Device::Cpu))
+fn unscaled(reading: &Reading) -> Tensor {
+    Tensor::ones([reading.hooks.len() as i64], (Kind::Float, Device::Cpu))
 }
 
 fn stream<'a>(model: &'a GptNeo, reading: &'a Reading, tokens: &'a Tensor, seed: u64) -> ActivationStream<'a> {
-    ActivationStream::new(model, reading, tokens, &unscaled(), 4, 24, seed)
+    ActivationStream::new(model, reading, tokens, &unscaled(reading), 4, 24, seed)
 }
 
 /// The rows of batches in an order that depends on their values alone.
@@ -86,7 +86,7 @@ fn activations_are_scaled_hook_by_hook() {
 #[test]
 fn a_buffer_larger_than_all_sequences_goes_on_into_the_next_epoch() {
     let (model, reading, tokens) = (reference_model(), embedding(), sequences());
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, &unscaled(), 8, 144, 0);
+    let mut stream = ActivationStream::new(&model, &reading, &tokens, &unscaled(&reading), 8, 144, 0);
     let handed_out: Vec<Tensor> = (0..18).map(|step| stream.batch(step)).collect();
     let all = reading.harvest(&model, &tokens);
     assert_eq!(sorted_rows(&handed_out), sorted_rows(&[all.shallow_clone(), all]));
