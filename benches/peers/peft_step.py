@@ -14,11 +14,11 @@ def open_case(work, folder):
         bnb_4bit_compute_dtype=torch.float32,
     )
     model = transformers.GPTNeoForCausalLM.from_pretrained(
-        folder / "model", quantization_config=quantised, dtype=torch.float32, device_map="cpu"
+        folder / "model", quantization_config=quantised, dtype=torch.float32, device_map=work["device"]
     )
     model = peft.PeftModel.from_pretrained(model, folder / "adapter", is_trainable=True)
     model.train()
-    tensors = load_file(folder / "tensors.safetensors")
+    tensors = load_file(folder / "tensors.safetensors", device=work["device"])
     tokens, labels = tensors["tokens"], tensors["tokens"].clone()
     labels[:, : work["n_header"]] = -100
     adapters = [param for param in model.parameters() if param.requires_grad]
@@ -30,7 +30,7 @@ def open_case(work, folder):
         norm = torch.nn.utils.clip_grad_norm_(adapters, 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        return [loss.item(), norm.item()]
+        return lambda: [loss.item(), norm.item()]
 
     versions = (f"{package.__name__} {package.__version__}" for package in (peft, bitsandbytes, transformers, torch))
     return ", ".join(versions), step

@@ -45,7 +45,7 @@ class Crosscoder(torch.nn.Module):
 
 
 def open_case(work, folder):
-    tensors = load_file(folder / "tensors.safetensors")
+    tensors = load_file(folder / "tensors.safetensors", device=work["device"])
     constants = {name: tensors[name].item() for name in ("lambda_s", "lambda_p", "tanh_scale", "bandwidth")}
     crosscoder = Crosscoder(tensors, work["n_hooks"])
     optimiser = torch.optim.Adam(crosscoder.parameters(), lr=tensors["lr"].item())
@@ -53,12 +53,13 @@ def open_case(work, folder):
 
     def step():
         nonlocal n_done
-        loss = crosscoder.loss(batches[n_done % len(batches)], **constants)
+        with torch.autocast(work["device"], torch.bfloat16, enabled=work["products"] == "bf16"):
+            loss = crosscoder.loss(batches[n_done % len(batches)], **constants)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(crosscoder.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         n_done += 1
-        return [loss.item(), norm.item()]
+        return lambda: [loss.item(), norm.item()]
 
     return f"torch {torch.__version__}", step

@@ -8,10 +8,11 @@ from safetensors.torch import load_file
 
 
 def open_case(work, folder):
-    tensors = load_file(folder / "tensors.safetensors")
+    tensors = load_file(folder / "tensors.safetensors", device=work["device"])
     number = lambda name: tensors[name].item()
     sae = JumpReLUTrainingSAE(
         JumpReLUTrainingSAEConfig(
+            device=work["device"],
             d_in=work["d_model"],
             d_sae=work["n_latents"],
             apply_b_dec_to_input=False,
@@ -34,20 +35,21 @@ def open_case(work, folder):
     def step():
         nonlocal n_done
         sae.train()
-        output = sae.training_forward_pass(
-            TrainStepInput(
-                sae_in=batches[n_done % len(batches)],
-                coefficients=coefficients,
-                dead_neuron_mask=None,
-                n_training_steps=n_done,
-                is_logging_step=False,
+        with torch.autocast(work["device"], torch.bfloat16, enabled=work["products"] == "bf16"):
+            output = sae.training_forward_pass(
+                TrainStepInput(
+                    sae_in=batches[n_done % len(batches)],
+                    coefficients=coefficients,
+                    dead_neuron_mask=None,
+                    n_training_steps=n_done,
+                    is_logging_step=False,
+                )
             )
-        )
         output.loss.backward()
         torch.nn.utils.clip_grad_norm_(sae.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         n_done += 1
-        return [output.loss.item()]
+        return lambda: [output.loss.item()]
 
     return f"sae-lens {version('sae-lens')}, torch {torch.__version__}", step

@@ -3,7 +3,8 @@
 usage: python serve.py MODULE FOLDER        (the benchmark starts this)
 
 MODULE is a file beside this one with `open_case(work, folder)`, which returns the versions of its packages and a
-function that does one step and returns the numbers that the other side must come to as well. FOLDER holds the case:
+function that does one step and returns another, which gives the numbers that the other side must come to as well: asked
+for once a turn, so that a GPU need not wait between steps. `work` has `device` and `products` too. FOLDER holds the case:
 `work.json`, `tensors.safetensors` and, for language models, `model` and `adapter`.
 """
 import importlib
@@ -32,17 +33,18 @@ def turn(step, n_steps):
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(n_steps):
         values = step()
+    values = values()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     answer(wall_s=wall, cpu_s=cpu, values=values, peak_mib=peak_mib())
 
 
 def main(module, folder):
-    work, n_threads = json.loads((folder / "work.json").read_text())
+    work, setup = json.loads((folder / "work.json").read_text())
     try:
         import torch
 
-        torch.set_num_threads(n_threads)
-        versions, step = importlib.import_module(module).open_case(work, folder)
+        torch.set_num_threads(setup["n_threads"])
+        versions, step = importlib.import_module(module).open_case(work | setup, folder)
     except ImportError as error:
         return answer(missing=str(error).splitlines()[0])
     answer(ready=versions)

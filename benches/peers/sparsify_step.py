@@ -10,9 +10,9 @@ from sparsify import SparseCoder, SparseCoderConfig
 
 
 def open_case(work, folder):
-    tensors = load_file(folder / "tensors.safetensors")
+    tensors = load_file(folder / "tensors.safetensors", device=work["device"])
     config = SparseCoderConfig(num_latents=work["n_latents"], k=work["firing"]["L0"])
-    sae = SparseCoder(work["d_model"], config)
+    sae = SparseCoder(work["d_model"], config, device=work["device"])
     with torch.no_grad():
         sae.encoder.weight.copy_(tensors["w_enc"])
         sae.encoder.bias.copy_(tensors["b_enc"])
@@ -23,13 +23,14 @@ def open_case(work, folder):
     def step():
         nonlocal n_done
         sae.set_decoder_norm_to_unit_norm()
-        output = sae(batches[n_done % len(batches)])
+        with torch.autocast(work["device"], torch.bfloat16, enabled=work["products"] == "bf16"):
+            output = sae(batches[n_done % len(batches)])
         output.fvu.backward()
         sae.remove_gradient_parallel_to_decoder_directions()
         torch.nn.utils.clip_grad_norm_(sae.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         n_done += 1
-        return [output.fvu.item()]
+        return lambda: [output.fvu.item()]
 
     return f"eai-sparsify {version('eai-sparsify')}, torch {torch.__version__}", step

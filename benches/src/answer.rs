@@ -1,10 +1,12 @@
 //! What a side answers after a turn, one line of JSON.
 
+use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 
 /// Which time counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Clock {
     /// What a watch on the wall shows.
     #[default]
@@ -60,6 +62,15 @@ pub enum Greeting {
     /// A package that it needs is not installed; Python's own words.
     #[serde(rename = "missing")]
     Missing(String),
+}
+
+/// Says a line of JSON.
+///
+/// # Errors
+/// It is not a value of JSON.
+pub fn answer(said: &impl Serialize) -> Result<()> {
+    println!("{}", serde_json::to_string(said)?);
+    Ok(())
 }
 
 /// Seconds that this process has spent on processors.

@@ -2,6 +2,9 @@
 
 use crate::Result;
 use crate::answer::Clock;
+use crate::setup::{On, Setup};
+use serde::de::DeserializeOwned;
+use stagediff::crosscoder::Products;
 use std::path::PathBuf;
 
 /// What `cargo xtask bench help` prints.
@@ -14,6 +17,9 @@ cargo xtask bench [options]    measure this library beside other people's progra
   --list             name the cases
   --threads N        threads of each side (as many as there are processors)
   --turns N          turns of each side (5, with --quick 3)
+  --device cpu|cuda  where tensors live, both sides' (cpu)
+  --products float32|bf16
+                     precision of crosscoders' matrix products (float32); peers' by autocast
   --clock wall|cpu   which time counts (wall; cpu where other programs keep the machine busy)
   --growth           how cost grows with latents, hook points and activations too, as figures/growth.svg
   --series           the whole series at preset `tiny` too, which takes minutes
@@ -29,6 +35,8 @@ pub enum Command {
     Bench(Request),
     /// This program as one side of a case; for the driver's own use.
     Side(PathBuf),
+    /// This program as the machine's measure; likewise.
+    Machine(Setup),
 }
 
 /// What is to be measured, and how.
@@ -36,7 +44,7 @@ pub enum Command {
 pub struct Request {
     pub quick: bool,
     pub only: Vec<String>,
-    pub n_threads: usize,
+    pub setup: Setup,
     pub n_turns: usize,
     pub clock: Clock,
     pub growth: bool,
@@ -52,13 +60,14 @@ pub fn parse(words: &[String]) -> Result<Command> {
         [word] if ["help", "--help", "-h"].contains(&word.as_str()) => return Ok(Command::Help),
         [word] if word == "--list" => return Ok(Command::List),
         [word, folder] if word == "side" => return Ok(Command::Side(folder.into())),
+        [word, setup] if word == "machine" => return Ok(Command::Machine(serde_json::from_str(setup)?)),
         _ => {}
     }
     let n_threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut request = Request {
         quick: false,
         only: Vec::new(),
-        n_threads,
+        setup: Setup { n_threads, device: On::default(), products: Products::default() },
         n_turns: 0,
         clock: Clock::default(),
         growth: false,
@@ -73,9 +82,11 @@ pub fn parse(words: &[String]) -> Result<Command> {
         let mut value = || inline.clone().or_else(|| words.next().cloned()).ok_or(format!("`{option}` needs a value"));
         match option {
             "--only" => request.only.push(value()?),
-            "--threads" => request.n_threads = count(option, &value()?)?,
+            "--threads" => request.setup.n_threads = count(option, &value()?)?,
+            "--device" => request.setup.device = name(option, &value()?, "cpu or cuda")?,
+            "--products" => request.setup.products = name(option, &value()?, "float32 or bf16")?,
             "--turns" => request.n_turns = count(option, &value()?)?,
-            "--clock" => request.clock = clock(&value()?)?,
+            "--clock" => request.clock = name(option, &value()?, "wall or cpu")?,
             "--quick" | "--growth" | "--series" if inline.is_some() => {
                 return Err(format!("`{option}` takes no value").into());
             }
@@ -96,12 +107,8 @@ fn count(option: &str, value: &str) -> Result<usize> {
     count.ok_or_else(|| format!("{option} {value}: expected a whole number from 1 to 1000").into())
 }
 
-fn clock(name: &str) -> Result<Clock> {
-    let known = [Clock::Wall, Clock::Cpu];
-    known
-        .into_iter()
-        .find(|clock| clock.name() == name)
-        .ok_or_else(|| format!("--clock {name}: expected wall or cpu").into())
+fn name<T: DeserializeOwned>(option: &str, value: &str, expected: &str) -> Result<T> {
+    serde_json::from_value(value.into()).map_err(|_| format!("{option} {value}: expected {expected}").into())
 }
 
 #[cfg(test)]
@@ -117,8 +124,10 @@ mod tests {
         let Command::Bench(request) = parsed("--quick --only sae --only=b256 --threads 1 --clock cpu").unwrap() else {
             panic!()
         };
-        assert_eq!((request.quick, request.n_threads, request.n_turns), (true, 1, 3));
+        assert_eq!((request.quick, request.setup.n_threads, request.n_turns), (true, 1, 3));
         assert_eq!((request.only, request.clock), (vec!["sae".into(), "b256".into()], Clock::Cpu));
+        let Command::Bench(request) = parsed("--device cuda --products=bf16").unwrap() else { panic!() };
+        assert_eq!((request.setup.device, request.setup.products), (On::Cuda, Products::Bf16));
     }
 
     #[test]
@@ -129,6 +138,8 @@ mod tests {
             ("--threads none", "--threads none"),
             ("--turns 0", "--turns 0"),
             ("--clock sun", "--clock sun"),
+            ("--device tpu", "--device tpu: expected cpu or cuda"),
+            ("--products int8", "--products int8"),
             ("--quick=yes", "`--quick`"),
             ("all", "`all`"),
         ] {

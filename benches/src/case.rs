@@ -3,6 +3,7 @@
 use crate::crosscoder::{CrosscoderWork, Firing};
 use crate::harvest::HarvestWork;
 use crate::qlora::QloraWork;
+use crate::setup::On;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -47,28 +48,39 @@ const PEFT: Peer = Peer { name: "peft + bitsandbytes", module: "peft_step", same
 /// First part of the names of [`growth`]'s cases.
 pub const GROWTH: &str = "growth";
 
-/// Every case that has a peer, in the order of the table.
-pub fn all() -> Vec<Case> {
+/// Every case that has a peer, in the order of the table. A GPU gets larger batches.
+pub fn all(on: On) -> Vec<Case> {
+    let times = match on {
+        On::Cpu => 1,
+        On::Cuda => 16,
+    };
     let mut cases = Vec::new();
     for (width, d_model, n_latents) in [("3840x3072", 768, 3072), ("640x1024", 128, 1024)] {
-        for batch in [256, 1024] {
+        for batch in [256 * times, 1024 * times] {
             for (state, firing) in [("start", Firing::Start), ("l0-64", Firing::L0(64)), ("l0-15", Firing::L0(15))] {
                 let small = d_model < 768;
                 let work = CrosscoderWork { n_hooks: 5, d_model, n_latents, batch, firing, lambda_p: 3e-6 };
                 cases.push(Case {
                     name: format!("crosscoder/{width}/b{batch}/{state}"),
-                    n_steps: if small { 10_240 / batch as usize } else { 512 / batch as usize }.max(1),
+                    n_steps: (times * if small { 10_240 } else { 512 } / batch).max(1) as usize,
                     work: Work::Crosscoder(work),
                     peers: &[PYTORCH],
-                    quick: batch == 256 && (small || state == "l0-15"),
+                    quick: batch == 256 * times && (small || state == "l0-15"),
                 });
             }
         }
     }
     for (width, d_model, n_latents) in [("3840x3072", 3840, 3072), ("640x1024", 640, 1024)] {
-        let work = CrosscoderWork { n_hooks: 1, d_model, n_latents, batch: 256, firing: Firing::L0(15), lambda_p: 0.0 };
+        let work = CrosscoderWork {
+            n_hooks: 1,
+            d_model,
+            n_latents,
+            batch: 256 * times,
+            firing: Firing::L0(15),
+            lambda_p: 0.0,
+        };
         cases.push(Case {
-            name: format!("sae/{width}/b256/l0-15"),
+            name: format!("sae/{width}/b{}/l0-15", 256 * times),
             n_steps: if d_model < 768 { 40 } else { 2 },
             work: Work::Crosscoder(work),
             peers: &[SAE_LENS, SPARSIFY],
@@ -76,7 +88,7 @@ pub fn all() -> Vec<Case> {
         });
     }
     for (name, random, n_sequences, n_steps) in [("33m", true, 8, 4), ("tiny", false, 32, 8)] {
-        let work = HarvestWork { random, n_sequences, seq: 128 };
+        let work = HarvestWork { random, n_sequences: n_sequences * times, seq: 128 };
         cases.push(Case {
             name: format!("harvest/{name}"),
             n_steps,
@@ -86,7 +98,7 @@ pub fn all() -> Vec<Case> {
         });
     }
     for (name, random, n_sequences, n_steps) in [("33m", true, 8, 2), ("tiny", false, 16, 8)] {
-        let work = QloraWork { random, n_sequences, seq: 128, n_header: 32 };
+        let work = QloraWork { random, n_sequences: n_sequences * times, seq: 128, n_header: 32 };
         cases.push(Case {
             name: format!("qlora/{name}"),
             n_steps,

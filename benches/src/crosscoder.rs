@@ -2,9 +2,10 @@
 
 use crate::Result;
 use crate::driver::Facts;
+use crate::setup::Setup;
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, Products, encoder_bias, init};
+use stagediff::crosscoder::{Crosscoder, Descent, LossConfig, Losses, Optimiser, Products, encoder_bias, init};
 use stagediff::hook::HookPoint;
 use stagediff::jumprelu::Backward;
 use stagediff::optim::AdamConfig;
@@ -64,14 +65,14 @@ impl CrosscoderWork {
     }
 
     /// The loss: ours, in one place for both sides.
-    fn loss(&self) -> LossConfig {
+    fn loss(&self, products: Products) -> LossConfig {
         LossConfig {
             lambda_s: LAMBDA_S,
             lambda_p: self.lambda_p,
             tanh_scale: 4.0,
             pre_act_target: PreActTarget::PreActs,
             backward: Backward { bandwidth: 2.0, chain_rule: true, to_input: false },
-            products: Products::Float32,
+            products,
         }
     }
 
@@ -83,7 +84,7 @@ impl CrosscoderWork {
         tch::manual_seed(0);
         let acts = normal(&[N_BATCHES * self.batch, self.n_hooks, self.d_model]);
         let crosscoder = self.crosscoder(&acts);
-        let cfg = self.loss();
+        let cfg = self.loss(Products::Float32);
         let mut weights = Weights::new();
         NAMES.iter().zip(crosscoder.params()).for_each(|(name, param)| weights.insert(*name, &param));
         weights.insert("acts", &acts);
@@ -138,15 +139,17 @@ pub struct Training {
     batches: Vec<Tensor>,
     loss: LossConfig,
     optimiser: Optimiser,
+    last: Option<Descent>,
 }
 
 impl Training {
     /// Reads the tensors.
     ///
     /// # Errors
-    /// They are not there.
-    pub fn open(work: &CrosscoderWork, folder: &Path) -> Result<Training> {
-        let mut weights = Weights::read(folder.join("tensors.safetensors"), Device::Cpu)?;
+    /// They are not there, or the device is not.
+    pub fn open(work: &CrosscoderWork, setup: &Setup, folder: &Path) -> Result<Training> {
+        let device = setup.device.device()?;
+        let mut weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let mut take = |name: &str| weights.tensors.remove(name).ok_or(format!("no tensor {name}"));
         let crosscoder = Crosscoder {
             hooks: work.hooks(),
@@ -156,18 +159,23 @@ impl Training {
             w_dec: take("w_dec")?,
             b_dec: take("b_dec")?,
             log_threshold: take("log_threshold")?,
-            scale: Tensor::ones([work.n_hooks], (Kind::Float, Device::Cpu)),
+            scale: Tensor::ones([work.n_hooks], (Kind::Float, device)),
         };
         let batches = take("acts")?.split(work.batch, 0);
         let optimiser = Optimiser::new(&crosscoder, AdamConfig::default());
-        Ok(Training { crosscoder, batches, loss: work.loss(), optimiser })
+        Ok(Training { crosscoder, batches, loss: work.loss(setup.products), optimiser, last: None })
     }
 }
 
 impl Side for Training {
-    fn step(&mut self) -> Vec<f64> {
+    fn step(&mut self) {
         let acts = &self.batches[self.optimiser.adam.n_steps as usize % self.batches.len()];
-        let descent = self.optimiser.step(&mut self.crosscoder, acts, &self.loss, LR);
-        vec![Losses::read(&descent.losses).total, descent.grad_norm.double_value(&[])]
+        self.last = Some(self.optimiser.step(&mut self.crosscoder, acts, &self.loss, LR));
+    }
+
+    fn values(&self) -> Vec<f64> {
+        let numbers =
+            |descent: &Descent| vec![Losses::read(&descent.losses).total, descent.grad_norm.double_value(&[])];
+        self.last.as_ref().map(numbers).unwrap_or_default()
     }
 }

@@ -4,10 +4,13 @@ use crate::Result;
 use crate::answer::Turn;
 use crate::args::Request;
 use crate::case::{self, Case, Peer, Work};
+use crate::machine::{COPY_BYTES, product_flops};
 use crate::process::{Process, python};
 use crate::report::{self, Row};
 use crate::series;
-use crate::side::{PRODUCT_FLOPS, WORK_FILE};
+use crate::setup::Setup;
+use crate::side::WORK_FILE;
+use stagediff::crosscoder::Products;
 use stagediff::stats::percentile;
 use stagediff::weights::write_whole;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,12 @@ use std::path::{Path, PathBuf};
 const N_WARM_UP_STEPS: usize = 2;
 
 /// Largest relative difference of two sides' numbers that count as the same.
-const TOLERANCE: f64 = 1e-3;
+fn tolerance(products: Products) -> f64 {
+    match products {
+        Products::Float32 => 1e-3,
+        Products::Bf16 => 2e-2,
+    }
+}
 
 /// What is known of a case before it runs.
 #[derive(Debug, Clone)]
@@ -40,9 +48,12 @@ pub struct Facts {
 pub fn bench(request: &Request) -> Result<()> {
     let wanted = |case: &Case| {
         (case.quick || !request.quick)
+            && (matches!(case.work, Work::Crosscoder(_)) || request.setup.products == Products::Float32)
             && (request.only.is_empty() || request.only.iter().any(|word| case.name.contains(word)))
     };
-    let mut cases: Vec<Case> = case::all().into_iter().filter(wanted).collect();
+    let device = request.setup.device;
+    device.device()?;
+    let mut cases: Vec<Case> = case::all(device).into_iter().filter(wanted).collect();
     if request.growth {
         cases.extend(case::growth());
     }
@@ -51,29 +62,46 @@ pub fn bench(request: &Request) -> Result<()> {
     }
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/runs/bench");
     say_conditions(request);
-    let (mut rows, mut peaks) = (Vec::new(), Vec::new());
+    let (mut rows, mut peaks) = (Vec::new(), Peaks::default());
     for case in &cases {
         let folder = results.join(format!("material-{}", std::process::id()));
         let measured = one_case(case, request, &folder, &mut peaks);
         let _ = std::fs::remove_dir_all(&folder);
         rows.extend(measured.map_err(|error| format!("{}: {error}", case.name))?);
     }
-    let peak = peaks.iter().copied().fold(f64::NAN, f64::max);
-    rows.iter_mut().for_each(|row| row.set_floor(peak));
+    rows.iter_mut().for_each(|row| row.set_floor(peaks.product_flops_per_s));
     if request.series {
         rows.push(series::measure(request)?);
     }
-    report::show(&rows, peak);
+    println!(
+        "\nmatrix-product peak {:.0} GFLOP/s, copies {:.1} GB/s\n",
+        peaks.product_flops_per_s / 1e9,
+        peaks.copy_bytes_per_s / 1e9
+    );
+    report::show(&rows);
     report::write(&rows, &results)
 }
 
 fn say_conditions(request: &Request) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().and_then(|load| load.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    println!("{} threads a side, {} time, peers by {}", request.n_threads, request.clock.name(), python().display());
+    println!(
+        "{} threads a side, {} time, peers by {}",
+        request.setup.n_threads,
+        request.clock.name(),
+        python().display()
+    );
     if load > 0.5 {
         println!("other programs keep about {load:.1} processors busy: trust ratios, not times");
     }
+}
+
+/// The most that the machine was seen to do.
+#[derive(Default)]
+struct Peaks {
+    product_flops_per_s: f64,
+    /// Read and written.
+    copy_bytes_per_s: f64,
 }
 
 /// A peer in a case: its process, and its turns.
@@ -84,13 +112,14 @@ struct Opponent {
     turns: Vec<Turn>,
 }
 
-fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>) -> Result<Vec<Row>> {
-    let facts = write_material(&case.work, request.n_threads, folder)?;
+fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Peaks) -> Result<Vec<Row>> {
+    let facts = write_material(&case.work, &request.setup, folder)?;
     println!("{} …", case.name);
-    let mut ours = Process::ours(folder, request.n_threads)?;
+    let mut machine = Process::machine(folder, &request.setup)?;
+    let mut ours = Process::ours(folder, &request.setup)?;
     let (mut opponents, mut lacking) = (Vec::new(), Vec::new());
     for &peer in case.peers {
-        match Process::peer(peer.module, folder, request.n_threads)? {
+        match Process::peer(peer.module, folder, &request.setup)? {
             Ok((process, versions)) => opponents.push(Opponent { peer, process, versions, turns: Vec::new() }),
             Err(what) => lacking.push((peer, what)),
         }
@@ -101,7 +130,9 @@ fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>)
     }
     let mut our_turns = Vec::new();
     for _ in 0..request.n_turns {
-        peaks.push(PRODUCT_FLOPS / ours.peak()?.seconds(request.clock));
+        let most = |peak: &mut f64, done: f64, turn: Turn| *peak = peak.max(done / turn.seconds(request.clock));
+        most(&mut peaks.product_flops_per_s, product_flops(request.setup.device), machine.product()?);
+        most(&mut peaks.copy_bytes_per_s, COPY_BYTES, machine.copy()?);
         our_turns.push(ours.steps(case.n_steps)?);
         for opponent in &mut opponents {
             opponent.turns.push(opponent.process.steps(case.n_steps)?);
@@ -118,8 +149,8 @@ fn one_case(case: &Case, request: &Request, folder: &Path, peaks: &mut Vec<f64>)
     Ok(rows)
 }
 
-fn write_material(work: &Work, n_threads: usize, folder: &Path) -> Result<Facts> {
-    write_whole(&folder.join(WORK_FILE), &serde_json::to_vec(&(work, n_threads))?)?;
+fn write_material(work: &Work, setup: &Setup, folder: &Path) -> Result<Facts> {
+    write_whole(&folder.join(WORK_FILE), &serde_json::to_vec(&(work, setup))?)?;
     match work {
         Work::Crosscoder(work) => work.write(folder),
         Work::Harvest(work) => work.write(folder),
@@ -136,9 +167,10 @@ fn beside(alone: &Row, opponent: &Opponent, ours: &[Turn], request: &Request) ->
     let (our_numbers, peer_numbers) = (numbers(ours), numbers(&opponent.turns));
     let apart = our_numbers.iter().zip(&peer_numbers).map(|(a, b)| (a - b).abs() / a.abs().max(1e-12));
     let apart = apart.fold(0.0, f64::max);
+    let same = apart <= tolerance(request.setup.products);
     let note = match opponent.peer.same_numbers {
         false => "another objective".to_string(),
-        true if apart <= TOLERANCE => format!("same numbers to {apart:.0e}"),
+        true if same => format!("same numbers to {apart:.0e}"),
         true => format!("NUMBERS DIFFER by {apart:.0e}: ours {our_numbers:?}, theirs {peer_numbers:?}"),
     };
     Row {
@@ -148,7 +180,7 @@ fn beside(alone: &Row, opponent: &Opponent, ours: &[Turn], request: &Request) ->
         ratio_low: percentile(&ratios, 0.0),
         ratio_high: percentile(&ratios, 100.0),
         peer_peak_mib: opponent.turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
-        same_numbers: opponent.peer.same_numbers.then_some(apart <= TOLERANCE),
+        same_numbers: opponent.peer.same_numbers.then_some(same),
         versions: opponent.versions.clone(),
         note,
         ..alone.clone()

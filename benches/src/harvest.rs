@@ -68,6 +68,8 @@ pub struct Harvest {
     model: GptNeo,
     reading: Reading,
     tokens: Tensor,
+    /// [token, hook, d_model]
+    acts: Option<Tensor>,
 }
 
 impl Harvest {
@@ -75,19 +77,23 @@ impl Harvest {
     ///
     /// # Errors
     /// They are not there.
-    pub fn open(work: &HarvestWork, folder: &Path) -> Result<Harvest> {
-        let model = GptNeo::load(&folder.join("model"), Device::Cpu)?;
-        let weights = Weights::read(folder.join("tensors.safetensors"), Device::Cpu)?;
+    pub fn open(work: &HarvestWork, device: Device, folder: &Path) -> Result<Harvest> {
+        let model = GptNeo::load(&folder.join("model"), device)?;
+        let weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let tokens = weights.get("tokens", &[work.n_sequences, work.seq])?;
-        Ok(Harvest { reading: Reading::all_layers(model.config.n_layers()), model, tokens })
+        Ok(Harvest { reading: Reading::all_layers(model.config.n_layers()), model, tokens, acts: None })
     }
 }
 
 impl Side for Harvest {
+    fn step(&mut self) {
+        self.acts = Some(self.reading.harvest(&self.model, &self.tokens));
+    }
+
     /// The root mean square at each hook point.
-    fn step(&mut self) -> Vec<f64> {
-        let acts = self.reading.harvest(&self.model, &self.tokens); // [token, hook, d_model]
+    fn values(&self) -> Vec<f64> {
+        let Some(acts) = &self.acts else { return Vec::new() };
         let squares = acts.square().mean_dim([0i64, 2].as_slice(), false, Kind::Float).sqrt();
-        squares.iter::<f64>().map_or_else(|_| Vec::new(), Iterator::collect)
+        squares.to_device(Device::Cpu).iter::<f64>().map_or_else(|_| Vec::new(), Iterator::collect)
     }
 }

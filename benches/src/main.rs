@@ -10,13 +10,16 @@ mod case;
 mod crosscoder;
 mod driver;
 mod harvest;
+mod machine;
 mod process;
 mod qlora;
 mod report;
 mod series;
+mod setup;
 mod side;
 
 use args::Command;
+use setup::On;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -40,10 +43,11 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::List => {
-            case::all().iter().for_each(|case| println!("{case}"));
+            case::all(On::Cpu).iter().for_each(|case| println!("{case}"));
             Ok(())
         }
         Command::Bench(request) => driver::bench(&request),
         Command::Side(folder) => side::serve(&folder),
+        Command::Machine(setup) => machine::serve(&setup),
     }
 }

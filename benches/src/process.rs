@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::answer::{Greeting, Turn};
+use crate::setup::Setup;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -22,24 +23,30 @@ impl Process {
     ///
     /// # Errors
     /// It cannot be started, or fails.
-    pub fn ours(folder: &Path, n_threads: usize) -> Result<Process> {
+    pub fn ours(folder: &Path, setup: &Setup) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("side").arg(folder);
-        match Process::start("ours", command, folder, n_threads)? {
+        match Process::start("ours", command, folder, setup)? {
             (process, Greeting::Ready(_)) => Ok(process),
             (_, Greeting::Missing(what)) => Err(what.into()),
         }
+    }
+
+    /// The measure of the machine, which writes its log beside that of the case in `folder`.
+    ///
+    /// # Errors
+    /// It cannot be started, or fails.
+    pub fn machine(folder: &Path, setup: &Setup) -> Result<Process> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("machine").arg(serde_json::to_string(setup)?);
+        Ok(Process::start("machine", command, folder, setup)?.0)
     }
 
     /// A peer's side, or what it lacks.
     ///
     /// # Errors
     /// The peer fails for another reason than a package, or a Python, that is not there.
-    pub fn peer(
-        module: &str,
-        folder: &Path,
-        n_threads: usize,
-    ) -> Result<std::result::Result<(Process, String), String>> {
+    pub fn peer(module: &str, folder: &Path, setup: &Setup) -> Result<std::result::Result<(Process, String), String>> {
         let python = python();
         if let Err(error) = Command::new(&python).arg("--version").output() {
             return Ok(Err(format!("{}: {error}", python.display())));
@@ -49,18 +56,18 @@ impl Process {
         command.arg(peers.join("serve.py")).arg(module).arg(folder);
         // PyTorch's Python package brings its own libtorch.
         command.env_remove("LD_LIBRARY_PATH");
-        Ok(match Process::start(module, command, folder, n_threads)? {
+        Ok(match Process::start(module, command, folder, setup)? {
             (process, Greeting::Ready(versions)) => Ok((process, versions)),
             (_, Greeting::Missing(what)) => Err(what),
         })
     }
 
     /// Starts a side of the case in `folder`; what it says besides its answers goes into a log.
-    fn start(name: &str, mut command: Command, folder: &Path, n_threads: usize) -> Result<(Process, Greeting)> {
+    fn start(name: &str, mut command: Command, folder: &Path, setup: &Setup) -> Result<(Process, Greeting)> {
         let log = folder.with_file_name("logs").join(format!("{name}.log"));
         std::fs::create_dir_all(folder.with_file_name("logs"))?;
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
-            command.env(variable, n_threads.to_string());
+            command.env(variable, setup.n_threads.to_string());
         }
         let program = command.get_program().to_string_lossy().into_owned();
         let mut child = command
@@ -83,12 +90,20 @@ impl Process {
         self.ask(&format!("steps {n_steps}"))
     }
 
-    /// Has it multiply two large matrices: our side alone does.
+    /// Has it multiply two large matrices.
     ///
     /// # Errors
     /// It has ended.
-    pub fn peak(&mut self) -> Result<Turn> {
-        self.ask("peak")
+    pub fn product(&mut self) -> Result<Turn> {
+        self.ask("product")
+    }
+
+    /// Has it copy a large tensor.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn copy(&mut self) -> Result<Turn> {
+        self.ask("copy")
     }
 
     fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<T> {

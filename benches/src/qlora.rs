@@ -70,6 +70,8 @@ pub struct Tuning {
     tokens: Tensor,
     with_loss: Tensor,
     adam: Adam,
+    /// Loss and norm of the gradients.
+    last: Option<[Tensor; 2]>,
 }
 
 impl Tuning {
@@ -77,25 +79,29 @@ impl Tuning {
     ///
     /// # Errors
     /// They are not there.
-    pub fn open(work: &QloraWork, folder: &Path) -> Result<Tuning> {
-        let mut model = GptNeo::load(&folder.join("model"), Device::Cpu)?;
+    pub fn open(work: &QloraWork, device: Device, folder: &Path) -> Result<Tuning> {
+        let mut model = GptNeo::load(&folder.join("model"), device)?;
         model.quantise();
         model.load_adapter(&folder.join("adapter"))?;
         let params: Vec<Tensor> =
             model.adapters().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
-        let tokens = Weights::read(folder.join("tensors.safetensors"), Device::Cpu)?
-            .get("tokens", &[work.n_sequences, work.seq])?;
+        let tokens =
+            Weights::read(folder.join("tensors.safetensors"), device)?.get("tokens", &[work.n_sequences, work.seq])?;
         let with_loss = Tensor::ones_like(&tokens).to_kind(Kind::Bool);
         let _ = with_loss.narrow(1, 0, work.n_header).fill_(0);
         let adam = Adam::new(&params, AdamConfig::default());
-        Ok(Tuning { model, params, tokens, with_loss, adam })
+        Ok(Tuning { model, params, tokens, with_loss, adam, last: None })
     }
 }
 
 impl Side for Tuning {
-    fn step(&mut self) -> Vec<f64> {
+    fn step(&mut self) {
         let step = next_token_gradients(&self.model, &self.params, &self.tokens, &self.with_loss, true);
         let norm = self.adam.step(&mut self.params, &step.grads, LR);
-        vec![step.loss.double_value(&[]), norm.double_value(&[])]
+        self.last = Some([step.loss, norm]);
+    }
+
+    fn values(&self) -> Vec<f64> {
+        self.last.iter().flatten().map(|value| value.double_value(&[])).collect()
     }
 }

@@ -113,13 +113,13 @@ impl Row {
         let items_a_turn = facts.items * case.n_steps as f64;
         let rates: Vec<f64> = turns.iter().map(|turn| items_a_turn / turn.seconds(request.clock)).collect();
         Row {
-            case: case.name.clone(),
+            case: format!("{}{}", case.name, request.setup.suffix()),
             ours_per_s: percentile(&rates, 50.0),
             ours_per_s_low: percentile(&rates, 0.0),
             ours_per_s_high: percentile(&rates, 100.0),
             ours_peak_mib: turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
             unit: facts.unit.into(),
-            n_threads: request.n_threads,
+            n_threads: request.setup.n_threads,
             clock: request.clock.name().into(),
             active_frac: facts.active_frac,
             window_frac: facts.window_frac,
@@ -162,8 +162,7 @@ impl fmt::Display for Row {
 }
 
 /// Prints the table.
-pub fn show(rows: &[Row], peak: f64) {
-    println!("\nmatrix-product peak {:.0} GFLOP/s\n", peak / 1e9);
+pub fn show(rows: &[Row]) {
     println!(
         "{:<34} {:<20} {:>10} {:>10} {:>6} {:>14} {:>9} {:>9} {:>6}  note",
         "case", "peer", "ours/s", "peer/s", "ratio", "range", "ours MiB", "peer MiB", "floor"

@@ -25,7 +25,7 @@ pub fn measure(request: &Request) -> Result<Row> {
         .arg("all")
         .current_dir(root.join("notebooks"))
         .env("STAGEDIFF_SETTINGS", format!(r#"{{"preset":"tiny","run":"{RUN}"}}"#))
-        .env("OMP_NUM_THREADS", request.n_threads.to_string())
+        .env("OMP_NUM_THREADS", request.setup.n_threads.to_string())
         .stdout(std::process::Stdio::null())
         .spawn()
         .map_err(|error| format!("cannot start {} (cargo build -p notebooks): {error}", notebooks.display()))?;
@@ -38,7 +38,7 @@ pub fn measure(request: &Request) -> Result<Row> {
     Ok(Row {
         case: "series/tiny".into(),
         unit: "series".into(),
-        n_threads: request.n_threads,
+        n_threads: request.setup.n_threads,
         clock: "wall".into(),
         ours_per_s: 1.0 / wall_s,
         ours_peak_mib: peak_mib,

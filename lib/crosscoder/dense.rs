@@ -24,26 +24,30 @@ const LATENTS: usize = 16;
 pub(super) fn gradients(
     crosscoder: &Crosscoder,
     x: &Tensor,
+    x_factor: &Tensor,
     thresholds: &[f32],
     cfg: &LossConfig,
     room: &mut Room,
     grads: &mut [Tensor],
 ) -> Step {
-    let batch = x.size()[0];
+    let (batch, products) = (x.size()[0], cfg.products);
     let per_row = 1.0 / batch as f64;
     apply_jumprelu(room, thresholds);
-    let _recon = crosscoder.b_dec.addmm_out(&room.g, &room.latents, &crosscoder.w_dec);
+    let (latent_factor, w_dec_factor) = (products.factor(&room.latents), products.factor(&crosscoder.w_dec));
+    room.g.copy_(&crosscoder.b_dec);
+    products.add_product(&mut room.g, &latent_factor, &w_dec_factor);
     let recon = reconstruction_gradient(&mut room.g, x) * per_row;
-    let _upstream = room.g.mm_out(&room.upstream, &crosscoder.w_dec.tr());
+    let g_factor = products.factor(&room.g);
+    products.set_product(&mut room.upstream, &g_factor, &w_dec_factor.tr());
 
     let hook_norms = hook_norms(crosscoder);
     let latents = Latents::of(crosscoder, thresholds, &hook_norms, cfg, batch as usize);
     let sums = latents.all_tokens(room);
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = grads else { panic!("five parameters") };
-    let _w_enc = room.upstream.tr().mm_out(w_enc, x);
+    products.set_product(w_enc, &products.factor(&room.upstream).tr(), x_factor);
     floats_mut(b_enc).copy_from_slice(&sums.d_b_enc);
     set_norm_gradients(floats_mut(w_dec), crosscoder, &hook_norms, &latents.d_norms(&sums));
-    let _w_dec = w_dec.addmm_(&room.latents.tr(), &room.g);
+    products.add_product(w_dec, &latent_factor.tr(), &g_factor);
     b_dec.copy_(&room.g.sum_dim_intlist(0, false, Kind::Float));
     floats_mut(log_threshold).copy_from_slice(&latents.d_log_thresholds(&sums));
 

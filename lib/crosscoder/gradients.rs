@@ -146,7 +146,7 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     let d_directions = directions.nan_to_num(0.0, 0.0, 0.0) * d_norms.view([-1, 1, 1]);
     let d_w_dec = products.mm(&latent_factor.tr(), &g_factor) + d_directions.view([n_latents, -1]);
     let d_b_dec = g.sum_dim_intlist(0, false, kind);
-    let d_w_enc = products.mm(&products.factor(&d_pre_acts).tr(), &x_factor);
+    let d_w_enc = products.mm(&products.factor(&d_pre_acts).tr(), &x_factor).to_kind(kind);
     let d_b_enc = d_pre_acts.sum_dim_intlist(0, false, kind);
 
     let total = &recon_loss + &sparsity_loss * cfg.lambda_s + &pre_act_loss * cfg.lambda_p;

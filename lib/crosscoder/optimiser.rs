@@ -37,7 +37,7 @@ impl Optimiser {
     pub fn step(&mut self, crosscoder: &mut Crosscoder, acts: &Tensor, cfg: &LossConfig, lr: f64) -> Descent {
         let _no_grad = tch::no_grad_guard();
         let Step { losses, grads, n_fired } = match self.gradients.encode(crosscoder, acts, cfg) {
-            Some(Encoded { x, thresholds, pairs: Some(pairs) }) => {
+            Some(Encoded { x, thresholds, pairs: Some(pairs), .. }) => {
                 let room = self.gradients.room.as_mut().expect("encoded");
                 return sparse::update(crosscoder, &x, floats(&thresholds), &pairs, cfg, room, &mut self.adam, lr);
             }

@@ -10,8 +10,8 @@ pub enum Products {
     /// As precise as the parameters are.
     #[default]
     Float32,
-    /// Factors rounded to bfloat16, for processors and GPUs that multiply those several times as fast. On a GPU products
-    /// come in float32; on a processor they are rounded to bfloat16 too.
+    /// Factors rounded to bfloat16, for GPUs and for processors that multiply those several times as fast (`amx_bf16` in
+    /// /proc/cpuinfo). On a GPU products come in float32; on a processor they are rounded to bfloat16 too.
     Bf16,
 }
 
@@ -24,7 +24,7 @@ impl Products {
         }
     }
 
-    /// The product of two factors.
+    /// The product of two factors. In bfloat16 on a processor; what it is added to or written to has its own precision.
     ///
     /// # Shapes
     /// [m, k], [k, n] → [m, n]
@@ -32,7 +32,29 @@ impl Products {
         match (self, a.device()) {
             (Products::Float32, _) => a.mm(b),
             (Products::Bf16, Device::Cuda(_)) => a.mm_dtype(b, Kind::Float),
-            (Products::Bf16, _) => a.mm(b).to_kind(Kind::Float),
+            (Products::Bf16, _) => a.mm(b),
+        }
+    }
+
+    /// out = a b.
+    ///
+    /// # Shapes
+    /// As [`Products::mm`].
+    pub(super) fn set_product(self, out: &mut Tensor, a: &Tensor, b: &Tensor) {
+        match self {
+            Products::Float32 => drop(a.mm_out(out, b)),
+            Products::Bf16 => out.copy_(&self.mm(a, b)),
+        }
+    }
+
+    /// out += a b.
+    ///
+    /// # Shapes
+    /// As [`Products::mm`].
+    pub(super) fn add_product(self, out: &mut Tensor, a: &Tensor, b: &Tensor) {
+        match self {
+            Products::Float32 => drop(out.addmm_(a, b)),
+            Products::Bf16 => *out += self.mm(a, b),
         }
     }
 }

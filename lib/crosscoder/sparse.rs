@@ -116,7 +116,10 @@ fn with_latents<T>(
     let (size, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
     let recon_sum = reconstruction_gradient(crosscoder, x, thresholds, pairs, &mut room.g);
     let share = pairs.window_of_latent.len() as f64 / (size * crosscoder.n_latents()) as f64;
-    let upstream = (share > DENSE_WINDOW).then(|| crosscoder.w_dec.matmul(&room.g.tr())); // [latent, batch]
+    let upstream = (share > DENSE_WINDOW).then(|| {
+        let (w_dec, g) = (cfg.products.factor(&crosscoder.w_dec), cfg.products.factor(&room.g));
+        cfg.products.mm(&w_dec, &g.tr()).to_kind(Kind::Float) // [latent, batch]
+    });
     let sum = |tensor: &Tensor| tensor.sum_dim_intlist(0, false, Kind::Float);
     let (x_sum, d_b_dec) = (sum(x), sum(&room.g));
     let batch = Batch {

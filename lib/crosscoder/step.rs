@@ -8,9 +8,14 @@ use crate::simd::vectorised;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
 
-/// Share of active pairs above which dense products are faster: 0.12 was measured at 3840 inputs, 0.2 at 640, batches of
-/// 256.
-const DENSE_ACTIVE: f64 = 0.15;
+/// Share of active pairs above which dense products are faster. In float32 both ways cost by the activation: 0.12 was
+/// measured at 3840 inputs, 0.2 at 640. In bfloat16 dense ones cost by the step, where a processor has units for them.
+fn dense_share(products: Products, batch: i64) -> f64 {
+    match products {
+        Products::Float32 => 0.15,
+        Products::Bf16 => 8.0 / batch as f64,
+    }
+}
 
 /// Forward and backward passes of one crosscoder, with the memory that its gradients are written to.
 ///
@@ -38,13 +43,13 @@ impl Gradients {
 
     /// The backward pass of a batch that was just encoded.
     pub(super) fn backward(&mut self, crosscoder: &Crosscoder, encoded: &Encoded, cfg: &LossConfig) -> Step {
-        let Encoded { x, thresholds, pairs } = encoded;
+        let Encoded { x, x_factor, thresholds, pairs } = encoded;
         if self.grads.is_empty() {
             self.grads = crosscoder.params().iter().map(Tensor::empty_like).collect();
         }
         let (room, thresholds) = (self.room.as_mut().expect("encoded"), floats(thresholds));
         match pairs {
-            None => dense::gradients(crosscoder, x, thresholds, cfg, room, &mut self.grads),
+            None => dense::gradients(crosscoder, x, x_factor, thresholds, cfg, room, &mut self.grads),
             Some(pairs) => sparse::gradients(crosscoder, x, thresholds, pairs, cfg, room, &mut self.grads),
         }
     }
@@ -52,7 +57,7 @@ impl Gradients {
     /// Computes the room's pre-activations; nothing where only the general way will do.
     pub(super) fn encode(&mut self, crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Option<Encoded> {
         let on_processor = acts.kind() == Kind::Float && acts.device() == Device::Cpu;
-        if !on_processor || cfg.products != Products::Float32 || cfg.backward.to_input {
+        if !on_processor || cfg.backward.to_input {
             return None;
         }
         let x = acts.flatten(1, 2).contiguous();
@@ -60,12 +65,15 @@ impl Gradients {
             Some(room) if room.g.size() == x.size() => self.room.insert(room),
             _ => self.room.insert(Room::new(crosscoder, &x)),
         };
-        let _pre_acts = crosscoder.b_enc.addmm_out(&room.pre_acts, &x, &crosscoder.w_enc.tr());
+        room.pre_acts.copy_(&crosscoder.b_enc);
+        let (x_factor, w_enc) = (cfg.products.factor(&x), cfg.products.factor(&crosscoder.w_enc));
+        cfg.products.add_product(&mut room.pre_acts, &x_factor, &w_enc.tr());
         let thresholds = crosscoder.thresholds();
         let (pre_acts, of_latents) = (floats(&room.pre_acts), floats(&thresholds));
-        let is_dense = n_active(pre_acts, of_latents) as f64 > DENSE_ACTIVE * pre_acts.len() as f64;
+        let is_dense =
+            n_active(pre_acts, of_latents) as f64 > dense_share(cfg.products, x.size()[0]) * pre_acts.len() as f64;
         let pairs = (!is_dense).then(|| Pairs::of(pre_acts, of_latents, cfg.backward.bandwidth as f32 / 2.0));
-        Some(Encoded { x, thresholds, pairs })
+        Some(Encoded { x, x_factor, thresholds, pairs })
     }
 }
 
@@ -73,6 +81,8 @@ impl Gradients {
 pub(super) struct Encoded {
     /// [batch, hook · d_model]
     pub x: Tensor,
+    /// The same as a factor of products.
+    pub x_factor: Tensor,
     /// [latent]
     pub thresholds: Tensor,
     /// The active ones, where they are few.

@@ -1,0 +1,53 @@
+//! What a case runs on and how, the same for all sides: the second half of `work.json`.
+
+use crate::Result;
+use serde::{Deserialize, Serialize};
+use stagediff::crosscoder::Products;
+use stagediff::device;
+use stagediff::tch::Device;
+
+/// Threads, device and precision of both sides.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    pub n_threads: usize,
+    pub device: On,
+    /// Of crosscoders: ours by [`Products`], a peer's by autocast.
+    pub products: Products,
+}
+
+/// Where tensors live; PyTorch's names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum On {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// The first GPU.
+    Cuda,
+}
+
+impl On {
+    /// The device.
+    ///
+    /// # Errors
+    /// libtorch sees no GPU.
+    pub fn device(self) -> Result<Device> {
+        match (self, device::best()) {
+            (On::Cpu, _) => Ok(Device::Cpu),
+            (On::Cuda, found @ Device::Cuda(_)) => Ok(found),
+            (On::Cuda, _) => Err("--device cuda: libtorch sees no GPU here".into()),
+        }
+    }
+}
+
+impl Setup {
+    /// How long the same work takes with other numbers' precision is told by the row's name.
+    pub fn suffix(&self) -> &'static str {
+        match (self.device, self.products) {
+            (On::Cpu, Products::Float32) => "",
+            (On::Cpu, Products::Bf16) => "/bf16",
+            (On::Cuda, Products::Float32) => "/cuda",
+            (On::Cuda, Products::Bf16) => "/cuda-bf16",
+        }
+    }
+}
