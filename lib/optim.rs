@@ -129,9 +129,9 @@ impl Update {
     ) {
         let grad = grad * clip;
         let _ = exp_avg.lerp_(&grad, 1.0 - self.beta1);
-        let _ = exp_avg_sq.g_mul_scalar_(self.beta2).addcmul_(&grad, &(&grad * (1.0 - self.beta2)));
-        let denominator = exp_avg_sq.sqrt() / self.root_correction2 + self.eps;
-        let _ = param.addcdiv_(&(&*exp_avg * -self.step_size), &denominator);
+        let _ = exp_avg_sq.lerp_(&grad.square(), 1.0 - self.beta2);
+        let denominator = exp_avg_sq.sqrt() + self.eps * self.root_correction2; // both sides times the correction
+        let _ = param.addcdiv_(&(&*exp_avg * (-self.step_size * self.root_correction2)), &denominator);
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn one_pass_equals_eight() {
+    fn one_pass_equals_several() {
         tch::manual_seed(0);
         let draw = || Tensor::randn([300, 500], (Kind::Float, Device::Cpu));
         let grad = draw();
@@ -179,7 +179,8 @@ mod tests {
         update.fused(0.3, &mut p, &grad, &mut m, &mut v);
         update.by_tensors(&Tensor::from(0.3f32), &mut q, &grad, &mut n, &mut w);
         for (a, b) in [(p, q), (m, n), (v, w)] {
-            assert!((a - b).abs().max().double_value(&[]) < 1e-6);
+            let error = (a - &b).abs() / (b.abs() + 1.0);
+            assert!(error.max().double_value(&[]) < 1e-6, "{error:?}");
         }
     }
 }
