@@ -29,10 +29,12 @@ def peak_mib():
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
-def turn(step, n_steps):
+def turn(torch, step, n_steps):
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(n_steps):
         values = step()
+    if torch.cuda.is_initialized():
+        torch.cuda.synchronize()
     values = values()
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     answer(wall_s=wall, cpu_s=cpu, values=values, peak_mib=peak_mib())
@@ -49,7 +51,7 @@ def main(module, folder):
         return answer(missing=str(error).splitlines()[0])
     answer(ready=versions)
     for line in sys.stdin:
-        turn(step, int(line.split()[1]))
+        turn(torch, step, int(line.split()[1]))
 
 
 main(sys.argv[1], Path(sys.argv[2]))

@@ -58,7 +58,11 @@ pub fn bench(request: &Request) -> Result<()> {
         cases.extend(case::growth());
     }
     if cases.is_empty() && !request.series {
-        return Err(format!("no case has {} in its name; --list names them", request.only.join(" or ")).into());
+        let of = match request.setup.products {
+            Products::Float32 => "no case",
+            Products::Bf16 => "no crosscoder or SAE, which alone --products concerns,",
+        };
+        return Err(format!("{of} has {} in its name; --list names them", request.only.join(" or ")).into());
     }
     let results = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/runs/bench");
     say_conditions(request);
@@ -179,7 +183,7 @@ fn beside(alone: &Row, opponent: &Opponent, ours: &[Turn], request: &Request) ->
         ratio: percentile(&ratios, 50.0),
         ratio_low: percentile(&ratios, 0.0),
         ratio_high: percentile(&ratios, 100.0),
-        peer_peak_mib: opponent.turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
+        peer_peak_mib: report::peak_mib(&opponent.turns, request),
         same_numbers: opponent.peer.same_numbers.then_some(same),
         versions: opponent.versions.clone(),
         note,

@@ -5,6 +5,7 @@ use crate::answer::Turn;
 use crate::args::Request;
 use crate::case::{Case, GROWTH};
 use crate::driver::Facts;
+use crate::setup::On;
 use serde::Serialize;
 use stagediff::figure::{Bars, Figure, Line, Panel};
 use stagediff::stats::percentile;
@@ -107,6 +108,14 @@ impl Default for Row {
     }
 }
 
+/// Peak memory of a side, unknown where its tensors are a GPU's.
+pub fn peak_mib(turns: &[Turn], request: &Request) -> f64 {
+    match request.setup.device {
+        On::Cpu => turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
+        On::Cuda => f64::NAN,
+    }
+}
+
 impl Row {
     /// Our side's half of a row.
     pub fn alone(case: &Case, facts: &Facts, request: &Request, turns: &[Turn]) -> Row {
@@ -117,7 +126,7 @@ impl Row {
             ours_per_s: percentile(&rates, 50.0),
             ours_per_s_low: percentile(&rates, 0.0),
             ours_per_s_high: percentile(&rates, 100.0),
-            ours_peak_mib: turns.iter().map(|turn| turn.peak_mib).fold(f64::NAN, f64::max),
+            ours_peak_mib: peak_mib(turns, request),
             unit: facts.unit.into(),
             n_threads: request.setup.n_threads,
             clock: request.clock.name().into(),

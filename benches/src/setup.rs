@@ -41,7 +41,7 @@ impl On {
 }
 
 impl Setup {
-    /// How long the same work takes with other numbers' precision is told by the row's name.
+    /// What a case's name in the table ends with.
     pub fn suffix(&self) -> &'static str {
         match (self.device, self.products) {
             (On::Cpu, Products::Float32) => "",

@@ -4,7 +4,7 @@ use crate::answer::{Greeting, Turn, answer};
 use crate::case::Work;
 use crate::setup::Setup;
 use crate::{Result, crosscoder, harvest, qlora};
-use stagediff::tch;
+use stagediff::tch::{self, Device};
 use std::io::BufRead;
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use std::path::Path;
 pub trait Side {
     /// Does one step. A GPU may still be at it afterwards.
     fn step(&mut self);
-    /// What the last step came to; waits for it.
+    /// What the last step came to.
     fn values(&self) -> Vec<f64>;
 }
 
@@ -40,6 +40,9 @@ pub fn serve(folder: &Path) -> Result<()> {
                 let n_steps: usize = n_steps.parse()?;
                 answer(&Turn::of(|| {
                     (0..n_steps).for_each(|_| side.step());
+                    if let Device::Cuda(index) = device {
+                        tch::Cuda::synchronize(index as i64);
+                    }
                     side.values()
                 }))?;
             }
