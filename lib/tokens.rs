@@ -158,7 +158,10 @@ impl Tokenizer {
 
 impl std::fmt::Debug for Tokenizer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Tokenizer({} tokens, {})", self.n_vocab(), self.path.display())
+        // Shown in notebooks that are shared: the file and its folder, not where on this machine they lie.
+        let parts: Vec<_> = self.path.iter().collect();
+        let shown: std::path::PathBuf = parts[parts.len().saturating_sub(2)..].iter().collect();
+        write!(f, "Tokenizer({} tokens, {})", self.n_vocab(), shown.display())
     }
 }
 
