@@ -7,8 +7,14 @@
 //! It sees activations times a scale per hook point. [`Crosscoder::fold`] puts that scale into the weights.
 
 mod dense;
+pub mod evaluate;
+pub mod firing;
 mod gradients;
+pub mod harvest;
 mod init;
+pub mod jumprelu;
+pub mod loss;
+pub mod metrics;
 pub mod model_diffing;
 mod optimiser;
 mod pairs;
@@ -17,6 +23,7 @@ mod rows;
 pub mod sae_lens;
 mod sparse;
 mod step;
+pub mod train;
 
 pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init, tied};
@@ -24,9 +31,9 @@ pub use optimiser::{Descent, Optimiser};
 pub use products::Products;
 pub use step::Gradients;
 
-use crate::hook::HookPoint;
-use crate::jumprelu::jumprelu;
-use crate::weights::Weights;
+use crate::crosscoder::jumprelu::jumprelu;
+use crate::files::weights::Weights;
+use crate::language_model::hook::HookPoint;
 use crate::{Error, Result};
 use std::path::Path;
 use tch::{Device, Tensor};

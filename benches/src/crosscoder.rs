@@ -5,13 +5,13 @@ use crate::driver::Facts;
 use crate::setup::Setup;
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
+use stagediff::crosscoder::jumprelu::Backward;
+use stagediff::crosscoder::loss::PreActTarget;
 use stagediff::crosscoder::{Crosscoder, Descent, LossConfig, Losses, Optimiser, Products, encoder_bias, init};
-use stagediff::hook::HookPoint;
-use stagediff::jumprelu::Backward;
-use stagediff::optim::AdamConfig;
-use stagediff::recipe::PreActTarget;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::hook::HookPoint;
 use stagediff::tch::{self, Device, Kind, Tensor};
-use stagediff::weights::Weights;
+use stagediff::training::adam::AdamConfig;
 use std::path::Path;
 
 /// Sizes and state of the crosscoder.

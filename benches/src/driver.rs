@@ -11,8 +11,8 @@ use crate::series;
 use crate::setup::Setup;
 use crate::side::WORK_FILE;
 use stagediff::crosscoder::Products;
+use stagediff::files::write_whole;
 use stagediff::stats::percentile;
-use stagediff::weights::write_whole;
 use std::path::{Path, PathBuf};
 
 /// Steps before the first turn that counts.

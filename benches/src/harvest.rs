@@ -4,10 +4,10 @@ use crate::Result;
 use crate::driver::Facts;
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::activations::Reading;
-use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::crosscoder::harvest::Reading;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
 use stagediff::tch::{self, Device, Kind, Tensor};
-use stagediff::weights::Weights;
 use std::path::{Path, PathBuf};
 
 /// Model and tokens.

@@ -5,12 +5,12 @@ use crate::driver::Facts;
 use crate::harvest::{block_flops, random_tokens, write_model};
 use crate::side::Side;
 use serde::{Deserialize, Serialize};
-use stagediff::gpt_neo::GptNeo;
-use stagediff::lora::{LoraConfig, save_peft};
-use stagediff::next_token::next_token_gradients;
-use stagediff::optim::{Adam, AdamConfig};
+use stagediff::files::weights::Weights;
+use stagediff::language_model::gpt_neo::GptNeo;
+use stagediff::language_model::lora::{LoraConfig, save_peft};
+use stagediff::language_model::next_token::next_token_gradients;
 use stagediff::tch::{Device, Kind, Tensor};
-use stagediff::weights::Weights;
+use stagediff::training::adam::{Adam, AdamConfig};
 use std::path::Path;
 
 /// Model, tokens, and how many of them have no loss.

@@ -8,10 +8,10 @@ use crate::driver::Facts;
 use crate::setup::On;
 use serde::Serialize;
 use stagediff::figure::{Bars, Figure, Line, Panel};
+use stagediff::files::write_whole;
 use stagediff::stats::percentile;
 use stagediff::table;
 use stagediff::table::contract::{Column, Schema};
-use stagediff::weights::write_whole;
 use std::fmt;
 use std::path::Path;
 

@@ -3,7 +3,7 @@
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::Products;
-use stagediff::device;
+use stagediff::processor::device;
 use stagediff::tch::Device;
 
 /// Threads, device and precision of both sides.

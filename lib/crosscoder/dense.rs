@@ -4,10 +4,10 @@
 use super::rows::{d_log_threshold, set_hook_norms, set_norm_gradient};
 use super::step::Room;
 use super::{Crosscoder, LossConfig, Losses, Step};
-use crate::memory::{floats, floats_mut};
-use crate::parallel;
-use crate::recipe::PreActTarget;
-use crate::simd::{scaled_error, tanh, vectorised};
+use crate::crosscoder::loss::PreActTarget;
+use crate::processor::memory::{floats, floats_mut};
+use crate::processor::parallel;
+use crate::processor::simd::{scaled_error, tanh, vectorised};
 use tch::{Kind, Tensor};
 
 /// Tokens that one piece of work goes through; fixed, so that sums do not depend on the number of threads.

@@ -11,9 +11,10 @@
 //! ```
 
 use super::{Crosscoder, Products};
-use crate::jumprelu::{self, Backward, jumprelu};
-use crate::loss;
-use crate::recipe::{PreActTarget, Recipe};
+use crate::crosscoder::jumprelu::{self, Backward, jumprelu};
+use crate::crosscoder::loss;
+use crate::crosscoder::loss::PreActTarget;
+use crate::experiment::recipe::Recipe;
 use tch::{Kind, Tensor};
 
 /// Weights and constants of the loss.
@@ -155,7 +156,7 @@ pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> St
     Step { losses, grads: vec![d_w_enc, d_b_enc, d_w_dec, d_b_dec, d_log_threshold], n_fired }
 }
 
-/// The loss alone, by the terms of [`crate::loss`].
+/// The loss alone, by the terms of [`crate::crosscoder::loss`].
 ///
 /// # Shapes
 /// `acts` [batch, hook, d_model], scaled → scalar

@@ -11,8 +11,8 @@
 //! and the scale lies beside it. The library's file says nothing of hook points, ours names them in its header.
 
 use super::Crosscoder;
-use crate::hook::HookPoint;
-use crate::weights::Weights;
+use crate::files::weights::Weights;
+use crate::language_model::hook::HookPoint;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;

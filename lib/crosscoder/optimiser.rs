@@ -2,8 +2,8 @@
 
 use super::step::{Encoded, Gradients};
 use super::{Crosscoder, LossConfig, Step, gradients, sparse};
-use crate::memory::floats;
-use crate::optim::{Adam, AdamConfig};
+use crate::processor::memory::floats;
+use crate::training::adam::{Adam, AdamConfig};
 use tch::Tensor;
 
 /// Takes steps. Where few pairs are active the gradients of the weights are not written to memory: at 3840 → 3072 that

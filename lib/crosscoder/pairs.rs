@@ -1,6 +1,6 @@
 //! The few (token, latent) pairs of a batch that a sparse step must look at, listed by token and by latent.
 
-use crate::parallel;
+use crate::processor::parallel;
 use std::ops::Range;
 
 /// Tokens looked through by one piece of work; fixed, so that sums do not depend on the number of threads.

@@ -1,7 +1,7 @@
 //! What one latent's row of the decoder gives and takes in a backward pass, dense or sparse.
 
 use super::LossConfig;
-use crate::simd::{dot, set_scaled};
+use crate::processor::simd::{dot, set_scaled};
 
 /// L2 norm of a row at each hook point.
 pub(super) fn set_hook_norms(norms: &mut [f32], row: &[f32], d_model: usize) {

@@ -6,8 +6,9 @@
 //! hook points, d_model, scale, and the header of our own file.
 
 use super::Crosscoder;
-use crate::hook::HookPoint;
-use crate::weights::{Weights, write_whole};
+use crate::files::weights::Weights;
+use crate::files::write_whole;
+use crate::language_model::hook::HookPoint;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::json;

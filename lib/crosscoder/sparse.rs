@@ -19,10 +19,10 @@ use latents::{Batch, CHUNK, Latents, Row, latent};
 use super::pairs::Pairs;
 use super::step::Room;
 use super::{Crosscoder, Descent, LossConfig, Losses, Step};
-use crate::memory::{floats, floats_mut};
-use crate::optim::Adam;
-use crate::parallel;
-use crate::simd::{add_scaled, dot, scaled_error};
+use crate::processor::memory::{floats, floats_mut};
+use crate::processor::parallel;
+use crate::processor::simd::{add_scaled, dot, scaled_error};
+use crate::training::adam::Adam;
 use tch::{Kind, Tensor};
 
 /// Share of pairs in the window above which one dense product beats a sum for each pair.

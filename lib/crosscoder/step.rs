@@ -2,9 +2,9 @@
 
 use super::pairs::Pairs;
 use super::{Crosscoder, LossConfig, Products, Step, dense, gradients, sparse};
-use crate::memory::floats;
-use crate::parallel;
-use crate::simd::vectorised;
+use crate::processor::memory::floats;
+use crate::processor::parallel;
+use crate::processor::simd::vectorised;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tch::{Device, Kind, Tensor};
 

@@ -1,10 +1,10 @@
 //! The stream of shuffled activations.
 
 use crate::fixture::{assert_close, assert_same};
-use crate::gpt_neo::reference_model;
-use stagediff::activations::{ActivationStream, Reading};
-use stagediff::gpt_neo::GptNeo;
-use stagediff::hook::HookPoint;
+use crate::language_model::gpt_neo::reference_model;
+use stagediff::crosscoder::harvest::{ActivationStream, Reading};
+use stagediff::language_model::gpt_neo::GptNeo;
+use stagediff::language_model::hook::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 /// Token and position embedding alone: its values do not depend on what else is in the batch.

@@ -2,11 +2,11 @@
 
 use crate::fixture::{self, Folder, Tensors, assert_close, assert_same, assert_says, max_abs};
 use crate::parity;
-use stagediff::activations;
+use stagediff::crosscoder::harvest;
+use stagediff::crosscoder::jumprelu::{Backward, backward};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::hook::HookPoint;
-use stagediff::jumprelu::{Backward, backward};
-use stagediff::weights::Weights;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::hook::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 /// The crosscoder whose parameters stand in a file under names with this prefix.
@@ -45,7 +45,7 @@ fn jumprelu_gradients_are_the_closed_form() {
 #[test]
 fn the_scale_makes_the_mean_norm_that_of_the_width() {
     let acts = fixture::normal(&[40, 3, 12], 0) * Tensor::from_slice(&[0.1f32, 1.0, 50.0]).view([1, -1, 1]);
-    let scaled = &acts * activations::scale(&acts).view([1, -1, 1]);
+    let scaled = &acts * harvest::scale(&acts).view([1, -1, 1]);
     let norms =
         scaled.norm_scalaropt_dim(2.0, [2i64].as_slice(), false).mean_dim([0i64].as_slice(), false, Kind::Float);
     assert_close(&norms, &Tensor::full([3], 12f64.sqrt(), (Kind::Float, Device::Cpu)), 1e-5);

@@ -3,10 +3,10 @@
 use crate::crosscoder::inputs;
 use crate::fixture::{self, assert_close, max_abs};
 use crate::parity::crosscoder::{PARAMS, variant};
+use stagediff::crosscoder::jumprelu::Backward;
+use stagediff::crosscoder::loss;
+use stagediff::crosscoder::loss::PreActTarget;
 use stagediff::crosscoder::{Crosscoder, LossConfig, Products, gradients, total_loss};
-use stagediff::jumprelu::Backward;
-use stagediff::loss;
-use stagediff::recipe::PreActTarget;
 use tch::{Kind, Tensor};
 
 fn in_double() -> (Crosscoder, Tensor) {

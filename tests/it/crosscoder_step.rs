@@ -4,9 +4,9 @@ use crate::fixture::{self, assert_close, assert_near, assert_same, max_abs};
 use stagediff::crosscoder::{
     Crosscoder, Gradients, LossConfig, Losses, Optimiser, Products, Step, encoder_bias, gradients, init,
 };
-use stagediff::hook::HookPoint;
-use stagediff::optim::{Adam, AdamConfig};
-use stagediff::recipe::Recipe;
+use stagediff::experiment::recipe::Recipe;
+use stagediff::language_model::hook::HookPoint;
+use stagediff::training::adam::{Adam, AdamConfig};
 use tch::{Device, Kind, Tensor};
 
 const N_LATENTS: i64 = 77;
@@ -30,7 +30,7 @@ fn configs() -> impl Iterator<Item = LossConfig> {
         let cfg = LossConfig::new(0.5, &recipe);
         [cfg, LossConfig { lambda_p: 0.1, ..cfg }].into_iter().flat_map(|cfg| {
             [0.05, 2.0].map(|bandwidth| LossConfig {
-                backward: stagediff::jumprelu::Backward { bandwidth, ..cfg.backward },
+                backward: stagediff::crosscoder::jumprelu::Backward { bandwidth, ..cfg.backward },
                 ..cfg
             })
         })

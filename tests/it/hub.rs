@@ -3,9 +3,9 @@
 use crate::fixture::{Folder, assert_says};
 use crate::hub_server::{COMMIT, Server, etag};
 use serde_json::json;
-use stagediff::hash;
-use stagediff::hub::{Files, Hub, Location};
-use stagediff::run::{Run, Settings};
+use stagediff::experiment::run::{Run, Settings};
+use stagediff::files::hash;
+use stagediff::files::hub::{Files, Hub, Location};
 use stagediff::{Result, table};
 use std::path::{Path, PathBuf};
 

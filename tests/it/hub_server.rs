@@ -1,7 +1,7 @@
 //! A hub on this machine: the endpoints that a download needs, and the ways in which they fail.
 
-use stagediff::hash;
-use stagediff::hub::Hub;
+use stagediff::files::hash;
+use stagediff::files::hub::Hub;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};

@@ -5,12 +5,12 @@
 
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
-use crate::gpt_neo::{expected, reference_model};
+use crate::language_model::gpt_neo::{expected, reference_model};
 use stagediff::crosscoder::sae_lens;
-use stagediff::gpt_neo::{GptNeo, Sampling, generate};
-use stagediff::lora::{read_peft_config, save_peft};
-use stagediff::pretrained;
-use stagediff::weights::Weights;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::gpt_neo::{GptNeo, Sampling, generate};
+use stagediff::language_model::lora::{read_peft_config, save_peft};
+use stagediff::language_model::pretrained;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;

@@ -1,11 +1,11 @@
 //! Adapters: what attaching, merging and dropout do, and which files are refused.
 
 use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
-use crate::gpt_neo::{expected, reference_model};
+use crate::language_model::gpt_neo::{expected, reference_model};
 use serde_json::Value;
-use stagediff::gpt_neo::GptNeo;
-use stagediff::lora::{LoraConfig, read_peft_config, save_peft};
-use stagediff::weights::Weights;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::gpt_neo::GptNeo;
+use stagediff::language_model::lora::{LoraConfig, read_peft_config, save_peft};
 use tch::{Device, Kind, Tensor};
 
 fn adapted() -> GptNeo {

@@ -1,14 +1,14 @@
 //! What the measures must be in the plain cases.
 
 use crate::fixture::{self, assert_close, max_abs};
-use crate::gpt_neo::{expected, reference_model};
-use stagediff::activations::Reading;
+use crate::language_model::gpt_neo::{expected, reference_model};
+use stagediff::crosscoder::evaluate::evaluate;
+use stagediff::crosscoder::firing::{N_TOP, firings};
+use stagediff::crosscoder::harvest::Reading;
+use stagediff::crosscoder::metrics::{Fvu, FvuSums, cosine};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::evaluate::evaluate;
-use stagediff::firing::{N_TOP, firings};
-use stagediff::hook::HookPoint;
-use stagediff::metrics::{Fvu, FvuSums, cosine};
-use stagediff::next_token::next_token_loss_of;
+use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::next_token::next_token_loss_of;
 use stagediff::stats::percentile;
 use tch::{Device, Kind, Tensor};
 
@@ -141,7 +141,7 @@ fn a_cosine_with_nothing_is_0_and_with_itself_1() {
 fn a_fresh_crosscoder_fires_on_the_requested_share_of_real_activations() {
     let (model, tokens, reading) = (reference_model(), expected().get("ids"), Reading::all_layers(4));
     let acts = reading.harvest(&model, &tokens);
-    let scale = stagediff::activations::scale(&acts);
+    let scale = stagediff::crosscoder::harvest::scale(&acts);
     let _generator = fixture::seeded(0);
     let fresh = init(64, &reading.hooks, &(&acts * scale.view([1, -1, 1])), &scale, 0.25);
     let found = firings(&fresh, &model, &reading, &tokens);

@@ -2,15 +2,17 @@
 
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
-use crate::gpt_neo::reference_model;
+use crate::language_model::gpt_neo::reference_model;
 use serde_json::json;
+use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file};
+use stagediff::experiment::stage::{Data, Model, Stage};
+use stagediff::experiment::stages;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::pretrain;
+use stagediff::language_model::tokens::Tokenizer;
 use stagediff::polars::prelude::DataFrame;
-use stagediff::run::{Part, Run, Settings, crosscoder_file};
-use stagediff::stage::{Data, Model, Stage};
 use stagediff::table::{self, contract};
-use stagediff::tokens::Tokenizer;
-use stagediff::weights::Weights;
-use stagediff::{Result, pretrain, stages, stories};
+use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -169,7 +171,7 @@ fn the_manifest_holds_the_hash_of_every_file() {
     let files = manifest["files"].as_object().unwrap();
     assert_eq!(files.len(), 2, "two notebooks that are open at once do not lose each other's files");
     for (name, hash) in files {
-        assert_eq!(hash.as_str().unwrap(), stagediff::run::sha256(&run.path(name)).unwrap());
+        assert_eq!(hash.as_str().unwrap(), stagediff::experiment::run::sha256(&run.path(name)).unwrap());
     }
 }
 

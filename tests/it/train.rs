@@ -1,17 +1,17 @@
 //! Trainings: the loss falls, and an interrupted one goes on as if nothing had been.
 
 use crate::fixture::{self, Folder, assert_same, assert_says};
-use stagediff::activations::{ActivationStream, Reading, scale};
-use stagediff::checkpoint::Checkpoint;
+use stagediff::crosscoder::harvest::{ActivationStream, Reading, scale};
+use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, train};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::fit::{FitConfig, FitStep, fit};
-use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
-use stagediff::lora::LoraConfig;
-use stagediff::next_token::mean_loss;
-use stagediff::recipe::Recipe;
-use stagediff::stage::Stage;
-use stagediff::tokens::Rows;
-use stagediff::train::{TrainConfig, TrainStep, Trainee, train};
+use stagediff::experiment::recipe::Recipe;
+use stagediff::experiment::stage::Stage;
+use stagediff::language_model::fit::{FitConfig, FitStep, fit};
+use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::language_model::lora::LoraConfig;
+use stagediff::language_model::next_token::mean_loss;
+use stagediff::language_model::tokens::Rows;
+use stagediff::training::checkpoint::Checkpoint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -132,7 +132,7 @@ fn a_damaged_checkpoint_is_named() {
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
     let checkpoint = Checkpoint::new(&path, "one".into());
-    let mut adam = stagediff::optim::Adam::new(&[], Default::default());
+    let mut adam = stagediff::training::adam::Adam::new(&[], Default::default());
     let unread = checkpoint.resume::<TrainStep>(&mut [Tensor::zeros([1], (Kind::Float, Device::Cpu))], &mut adam);
     assert_says(unread, &["crosscoder_D.safetensors", "not a whole safetensors file"]);
 }

@@ -3,9 +3,9 @@
 use super::super::LossConfig;
 use super::super::pairs::Pairs;
 use super::super::rows::{d_log_threshold, set_hook_norms, set_norm_gradient};
-use crate::parallel;
-use crate::recipe::PreActTarget;
-use crate::simd::{add_scaled, dot, set_scaled};
+use crate::crosscoder::loss::PreActTarget;
+use crate::processor::parallel;
+use crate::processor::simd::{add_scaled, dot, set_scaled};
 use tch::Tensor;
 
 /// Latents that one piece of work goes through.

@@ -1,10 +1,10 @@
 //! Models, adapters and crosscoders in and out of other people's forms: `cargo xtask convert`.
 
 use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
-use stagediff::hook::HookPoint;
-use stagediff::pretrained;
+use stagediff::files::weights::Weights;
+use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::pretrained;
 use stagediff::tch::{Device, Kind};
-use stagediff::weights::Weights;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};

@@ -2,8 +2,8 @@
 //! `cargo run -p notebooks --bin fetch -- hf:roneneldan/TinyStories-Instruct-33M hf://datasets/roneneldan/TinyStoriesInstruct`.
 //! Without arguments: what the settings of a run name (`STAGEDIFF_SETTINGS`).
 
-use stagediff::hub::{Hub, Kind, Location};
-use stagediff::run::{Bar, Settings, Sources};
+use stagediff::experiment::run::{Bar, Settings, Sources};
+use stagediff::files::hub::{Hub, Kind, Location};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,16 +1,16 @@
 //! Makes a base model of a preset from the built-in stories: `cargo run -p notebooks --bin pretrain -- tiny`.
 //! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
 
-use stagediff::device;
-use stagediff::next_token::mean_loss;
-use stagediff::preset::Preset;
-use stagediff::pretrain;
-use stagediff::pretrained;
-use stagediff::shuffle::seed_for;
+use stagediff::experiment::preset::Preset;
+use stagediff::files::write_whole;
+use stagediff::language_model::next_token::mean_loss;
+use stagediff::language_model::pretrain;
+use stagediff::language_model::pretrained;
+use stagediff::language_model::tokens::Rows;
+use stagediff::processor::device;
 use stagediff::stories;
 use stagediff::tch::Kind;
-use stagediff::tokens::Rows;
-use stagediff::weights::write_whole;
+use stagediff::training::shuffle::seed_for;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let split = stories::split(records, preset.heldout_frac, seed_for(SEED, "split"));
     let tokenizer = pretrain::tokenizer(&split.train, preset.model.n_vocab)?;
     let started = Instant::now();
-    let mut progress = |line: &stagediff::fit::FitStep| {
+    let mut progress = |line: &stagediff::language_model::fit::FitStep| {
         println!(
             "step {} of {}, loss {:.4} nats, {:.0} s",
             line.step,

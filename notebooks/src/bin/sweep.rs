@@ -3,8 +3,8 @@
 //! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
 //! taken from there: each training says in its file what it was made of.
 
-use stagediff::run::{Run, Settings, VARIABLE};
-use stagediff::variants::Variant;
+use stagediff::experiment::run::{Run, Settings, VARIABLE};
+use stagediff::experiment::variants::Variant;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;

@@ -4,10 +4,10 @@ mod training;
 
 use super::case::Case;
 use super::folder;
-use stagediff::activations;
+use stagediff::crosscoder::harvest;
+use stagediff::crosscoder::jumprelu::{Backward, backward, jumprelu};
 use stagediff::crosscoder::{Crosscoder, tied};
-use stagediff::hook::HookPoint;
-use stagediff::jumprelu::{Backward, backward, jumprelu};
+use stagediff::language_model::hook::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 pub use training::variant;
@@ -112,7 +112,7 @@ fn jumprelu_is_that_of_the_reference_on_its_edges() {
 fn the_scale_is_that_of_the_reference() {
     let expected = folder::tensors("crosscoder/scale.safetensors");
     let acts = expected.get("acts_raw");
-    let scale = activations::scale(&acts);
+    let scale = harvest::scale(&acts);
     let mut case = Case::new("crosscoder/scale, relative", 1e-6);
     case.by_slice("scale", &scale.unsqueeze(1), &expected.get("scale").unsqueeze(1));
     case.by_slice("acts_scaled", &(acts * scale.view([1, -1, 1])), &expected.get("acts_scaled")).check();

@@ -3,11 +3,11 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use crate::fixture::Folder;
-use stagediff::activations::Reading;
-use stagediff::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::hook::HookPoint;
-use stagediff::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::tokens::Rows;
+use stagediff::crosscoder::harvest::Reading;
+use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
+use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
+use stagediff::language_model::tokens::Rows;
 use tch::{Device, Tensor};
 
 pub const TESTS: &[fn()] = &[

@@ -3,9 +3,9 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use super::gpt_neo::{everywhere, expected, labelled, model};
-use stagediff::gpt_neo::GptNeo;
-use stagediff::lora::read_peft_config;
-use stagediff::next_token::next_token_gradients;
+use stagediff::language_model::gpt_neo::GptNeo;
+use stagediff::language_model::lora::read_peft_config;
+use stagediff::language_model::next_token::next_token_gradients;
 use std::collections::BTreeMap;
 use tch::Tensor;
 

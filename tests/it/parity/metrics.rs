@@ -5,12 +5,12 @@ use super::crosscoder::hooks;
 use super::folder::{self, Tensors};
 use serde_json::Value;
 use stagediff::crosscoder::Crosscoder;
-use stagediff::firing::FiringSums;
-use stagediff::loss;
-use stagediff::metrics::{Fvu, FvuSums, recovered_loss};
-use stagediff::quadrants::{Cuts, Quadrant, shares};
-use stagediff::recipe::DecoderSpace;
-use stagediff::rotation::{cosines_by_hook, decoder_cosines, encoder_cosines};
+use stagediff::crosscoder::firing::FiringSums;
+use stagediff::crosscoder::loss;
+use stagediff::crosscoder::metrics::{Fvu, FvuSums, recovered_loss};
+use stagediff::diff::quadrants::{Cuts, Quadrant, shares};
+use stagediff::diff::rotation::DecoderSpace;
+use stagediff::diff::rotation::{cosines_by_hook, decoder_cosines, encoder_cosines};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[

@@ -4,10 +4,10 @@ use super::{PARAMS, crosscoder, inputs, laid_out};
 use crate::parity::case::Case;
 use crate::parity::folder;
 use serde_json::Value;
+use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Optimiser, gradients, total_loss};
-use stagediff::jumprelu::Backward;
-use stagediff::optim::{Adam, AdamConfig, global_norm};
-use stagediff::recipe::Recipe;
+use stagediff::experiment::recipe::Recipe;
+use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Kind, Tensor};
 
 /// The loss that a variant of the files stands for: the corrected recipe, the published one (`reference`), and the

@@ -1,0 +1,8 @@
+//! Files that are whole or absent, their hashes, named tensors in other libraries' formats, and the hub's cache.
+
+pub mod hash;
+pub mod hub;
+pub mod weights;
+mod whole;
+
+pub use whole::{write_whole, write_whole_with};
