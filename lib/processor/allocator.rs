@@ -3,7 +3,7 @@
 /// From now on the C library keeps what is freed, up to 32 MiB a piece. libtorch allocates every tensor anew; memory that
 /// goes back to the system and comes again is cleared page by page, which took up to a tenth of a language model's step.
 #[cfg(target_env = "gnu")]
-pub(crate) fn keep_freed() {
+pub fn keep_freed() {
     use std::ffi::c_int;
     use std::sync::Once;
 
@@ -24,4 +24,4 @@ pub(crate) fn keep_freed() {
 
 /// Other C libraries do as they do.
 #[cfg(not(target_env = "gnu"))]
-pub(crate) fn keep_freed() {}
+pub fn keep_freed() {}
