@@ -2,7 +2,7 @@
 
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
-use crate::language_model::gpt_neo::reference_model;
+use crate::gpt_neo::reference_model;
 use serde_json::json;
 use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file};
 use stagediff::experiment::stage::{Data, Model, Stage};

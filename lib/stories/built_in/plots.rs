@@ -45,7 +45,7 @@ pub fn all() -> Vec<Plot> {
 mod tests {
     use super::*;
     use crate::stories::Feature;
-    use crate::stories::plot::Outline;
+    use crate::stories::built_in::plot::Outline;
     use crate::stories::sentence::has_dialogue;
 
     #[test]
