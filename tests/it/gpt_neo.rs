@@ -30,9 +30,8 @@ pub fn rounding_of(model: &GptNeo, tokens: &Tensor, exact: &Tensor) -> Tensor {
     of_largest(rounding::share(n_terms(&model.config, tokens.size()[1]), Kind::Float), exact)
 }
 
-/// The same model in float64.
-pub fn in_double(model: &GptNeo) -> GptNeo {
-    let mut model = model.copy();
+/// The model in float64, adapters included.
+pub fn in_double(mut model: GptNeo) -> GptNeo {
     let double = |tensor: &mut Tensor| *tensor = rounding::in_double(tensor);
     [&mut model.wte, &mut model.wpe, &mut model.ln_f.weight, &mut model.ln_f.bias].into_iter().for_each(double);
     for block in &mut model.blocks {
@@ -41,6 +40,7 @@ pub fn in_double(model: &GptNeo) -> GptNeo {
         }
         for (_, linear) in block.linears_mut() {
             [Some(&mut linear.weight), linear.bias.as_mut()].into_iter().flatten().for_each(double);
+            linear.lora.as_mut().into_iter().flat_map(|lora| [&mut lora.a, &mut lora.b]).for_each(double);
         }
     }
     model
@@ -49,7 +49,7 @@ pub fn in_double(model: &GptNeo) -> GptNeo {
 #[test]
 fn rounding_alone_is_between_float32_and_float64() {
     let (model, ids) = (reference_model(), expected().get("ids"));
-    let exact = in_double(&model).logits(&ids, false);
+    let exact = in_double(model.copy()).logits(&ids, false);
     assert_eq!(exact.kind(), Kind::Double);
     assert_within(&model.logits(&ids, false), &exact, &rounding_of(&model, &ids, &exact));
 }
@@ -88,7 +88,7 @@ fn a_continuation_from_kept_keys_and_values_is_that_of_the_whole_text() {
     let prompts = expected().get("ids").narrow(1, 0, 3);
     let new = generate(&model, &prompts, 16, Sampling::Greedy);
     let whole = Tensor::cat(&[&prompts, &new], 1);
-    let logits = in_double(&model).logits(&whole, false).narrow(1, 2, 16);
+    let logits = in_double(model.copy()).logits(&whole, false).narrow(1, 2, 16);
     let chosen = logits.gather(2, &new.unsqueeze(2), false);
     let bound = rounding_of(&model, &whole, &logits) * 2.0; // one for each of the two that are compared
     assert_within(&chosen, &logits.amax([2i64].as_slice(), true), &bound);

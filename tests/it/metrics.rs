@@ -125,7 +125,7 @@ fn recovered_loss_is_1_for_the_identity_and_0_for_zero_ablation() {
     let mut nothing = identity(&reading);
     let _ = nothing.w_dec.zero_();
     let absent = evaluate(&nothing, &model, &reading, &tokens);
-    let exact = in_double(&model);
+    let exact = in_double(model.copy());
     let resid = exact.resid(&tokens, false, &mut |_, resid| resid);
     let clean_nats = next_token_loss_of(&exact, &resid, &tokens).double_value(&[]);
     // A loss moves by no more than twice what its logits move by.

@@ -39,14 +39,6 @@ pub fn size_of_product(a: &Tensor, b: &Tensor) -> Tensor {
     in_double(a).abs().matmul(&in_double(b).abs())
 }
 
-/// What each element of a product may be off, in the precision of `a`.
-///
-/// # Shapes
-/// [m, k], [k, n] → [m, n]
-pub fn bound_of_product(a: &Tensor, b: &Tensor) -> Tensor {
-    size_of_product(a, b) * share(b.size()[0], a.kind())
-}
-
 /// `share` of the largest magnitude of `exact`, for all of its elements.
 pub fn of_largest(share: f64, exact: &Tensor) -> Tensor {
     in_double(exact).abs().max() * share
