@@ -9,14 +9,19 @@ mod args;
 mod case;
 mod crosscoder;
 mod driver;
+mod figures;
 mod harvest;
 mod machine;
 mod process;
 mod qlora;
 mod report;
+mod row;
 mod series;
+mod serve;
 mod setup;
 mod side;
+mod side_by_side;
+mod work;
 
 use args::Command;
 use setup::On;
@@ -47,7 +52,7 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Bench(request) => driver::bench(&request),
-        Command::Side(folder) => side::serve(&folder),
+        Command::Side(folder) => serve::serve(&folder),
         Command::Machine(setup) => machine::serve(&setup),
     }
 }

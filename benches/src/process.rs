@@ -9,6 +9,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// Steps before the first turn that counts.
+const N_WARM_UP_STEPS: usize = 2;
+
 /// A running side that is ready for turns.
 pub struct Process {
     name: String,
@@ -27,7 +30,7 @@ impl Process {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("side").arg(folder);
         match Process::start("ours", command, folder, setup)? {
-            (process, Greeting::Ready(_)) => Ok(process),
+            (mut process, Greeting::Ready(_)) => process.steps(N_WARM_UP_STEPS).map(|_| process),
             (_, Greeting::Missing(what)) => Err(what.into()),
         }
     }
@@ -57,7 +60,10 @@ impl Process {
         // PyTorch's Python package brings its own libtorch.
         command.env_remove("LD_LIBRARY_PATH");
         Ok(match Process::start(module, command, folder, setup)? {
-            (process, Greeting::Ready(versions)) => Ok((process, versions)),
+            (mut process, Greeting::Ready(versions)) => {
+                process.steps(N_WARM_UP_STEPS)?;
+                Ok((process, versions))
+            }
             (_, Greeting::Missing(what)) => Err(what),
         })
     }
@@ -90,29 +96,29 @@ impl Process {
         self.ask(&format!("steps {n_steps}"))
     }
 
-    /// Has it multiply two large matrices.
+    /// Has it do what a line says, and waits for it.
     ///
     /// # Errors
     /// It has ended.
-    pub fn product(&mut self) -> Result<Turn> {
-        self.ask("product")
-    }
-
-    /// Has it copy a large tensor.
-    ///
-    /// # Errors
-    /// It has ended.
-    pub fn copy(&mut self) -> Result<Turn> {
-        self.ask("copy")
-    }
-
-    fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<T> {
-        let stdin = self.stdin.as_mut().ok_or("no pipe")?;
-        writeln!(stdin, "{request}").map_err(|error| format!("{} has ended: {error}", self.name))?;
+    pub fn ask(&mut self, request: &str) -> Result<Turn> {
+        self.begin(request)?;
         self.answer()
     }
 
-    fn answer<T: DeserializeOwned>(&mut self) -> Result<T> {
+    /// Has it begin what a line says.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn begin(&mut self, request: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().ok_or("no pipe")?;
+        writeln!(stdin, "{request}").map_err(|error| format!("{} has ended: {error}", self.name).into())
+    }
+
+    /// Waits for its next line.
+    ///
+    /// # Errors
+    /// It has ended, or says something else.
+    pub fn answer<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
         if line.is_empty() {
