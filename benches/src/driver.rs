@@ -5,9 +5,9 @@ use crate::answer::Turn;
 use crate::args::Request;
 use crate::case::{self, Case, Peer};
 use crate::machine::{COPY_BYTES, product_flops};
-use crate::process::{Process, python};
+use crate::process::{Process, Started, python};
 use crate::row::{Row, SameNumbers};
-use crate::setup::{On, Setup, waiting};
+use crate::setup::{On, waiting};
 use crate::side::Facts;
 use crate::work::Work;
 use crate::{report, series, side_by_side};
@@ -116,41 +116,32 @@ impl Peaks {
     }
 }
 
-/// A peer in a case: its process, and its turns.
+/// A peer in a case: its process, or what it lacks, and its turns.
 struct Opponent {
     peer: Peer,
-    process: Process,
-    versions: String,
+    side: Started,
     turns: Vec<Turn>,
-}
-
-/// The peers of a case that can be run, and what the others lack.
-fn opponents(case: &Case, folder: &Path, setup: &Setup) -> Result<(Vec<Opponent>, Vec<(Peer, String)>)> {
-    let (mut opponents, mut lacking) = (Vec::new(), Vec::new());
-    for &peer in case.peers {
-        match Process::peer(peer.module, folder, setup)? {
-            Ok((process, versions)) => opponents.push(Opponent { peer, process, versions, turns: Vec::new() }),
-            Err(what) => lacking.push((peer, what)),
-        }
-    }
-    Ok((opponents, lacking))
 }
 
 fn beside_peers(case: &Case, request: &Request, folder: &Path, peaks: &mut Peaks) -> Result<Vec<Row>> {
     let facts = case.work.write(&request.setup, folder)?;
     let mut machine = Process::machine(folder, &request.setup)?;
     let mut ours = Process::ours(folder, &request.setup)?;
-    let (mut opponents, lacking) = opponents(case, folder, &request.setup)?;
+    let mut opponents = Vec::new();
+    for &peer in case.peers {
+        opponents.push(Opponent { peer, side: Process::peer(peer.module, folder, &request.setup)?, turns: Vec::new() });
+    }
     let mut measured = Measured { case, facts, request, turns: Vec::new() };
     for _ in 0..request.n_turns {
         peaks.measure(&mut machine, request)?;
         measured.turns.push(ours.steps(case.n_steps)?);
-        for opponent in &mut opponents {
-            opponent.turns.push(opponent.process.steps(case.n_steps)?);
+        for Opponent { side, turns, .. } in &mut opponents {
+            if let Ok((process, _)) = side {
+                turns.push(process.steps(case.n_steps)?);
+            }
         }
     }
     let mut rows: Vec<Row> = opponents.iter().map(|opponent| measured.beside(opponent)).collect();
-    rows.extend(lacking.iter().map(|(peer, what)| measured.alone().missing(peer.name, what)));
     if rows.is_empty() {
         rows.push(measured.alone());
     }
@@ -193,20 +184,24 @@ impl Measured<'_> {
 
     /// The row of a peer: medians, the range of the ratio over rounds, and whether the numbers are the same.
     fn beside(&self, opponent: &Opponent) -> Row {
+        let alone = Row { peer: opponent.peer.name.into(), ..self.alone() };
+        let versions = match &opponent.side {
+            Ok((_, versions)) => versions.clone(),
+            Err(what) => return Row { note: format!("missing: {what}"), ..alone },
+        };
         let (our_s, peer_s) = (self.seconds(&self.turns), self.seconds(&opponent.turns));
         let ratios: Vec<f64> = our_s.iter().zip(&peer_s).map(|(ours, peer)| peer / ours).collect();
         let (same, note) = self.compare(opponent);
         Row {
-            peer: opponent.peer.name.into(),
             peer_per_s: self.items_a_turn() / percentile(&peer_s, 50.0),
             ratio: percentile(&ratios, 50.0),
             ratio_low: percentile(&ratios, 0.0),
             ratio_high: percentile(&ratios, 100.0),
             peer_peak_mib: self.peak_mib(&opponent.turns),
             same_numbers: SameNumbers(same),
-            versions: opponent.versions.clone(),
+            versions,
             note,
-            ..self.alone()
+            ..alone
         }
     }
 

@@ -21,18 +21,20 @@ pub struct Process {
     stdout: BufReader<ChildStdout>,
 }
 
+/// A side with the versions of its programs, or the package that it lacks.
+pub type Started = std::result::Result<(Process, String), String>;
+
 impl Process {
-    /// Our side of the case in `folder`.
+    /// Our side of the case in `folder`, warmed up.
     ///
     /// # Errors
     /// It cannot be started, or fails.
     pub fn ours(folder: &Path, setup: &Setup) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("side").arg(folder);
-        match Process::start("ours", command, folder, setup)? {
-            (mut process, Greeting::Ready(_)) => process.steps(N_WARM_UP_STEPS).map(|_| process),
-            (_, Greeting::Missing(what)) => Err(what.into()),
-        }
+        let (mut process, _) = Process::start("ours", command, folder, setup)??;
+        process.steps(N_WARM_UP_STEPS)?;
+        Ok(process)
     }
 
     /// The measure of the machine, which writes its log beside that of the case in `folder`.
@@ -42,14 +44,14 @@ impl Process {
     pub fn machine(folder: &Path, setup: &Setup) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("machine").arg(serde_json::to_string(setup)?);
-        Ok(Process::start("machine", command, folder, setup)?.0)
+        Ok(Process::start("machine", command, folder, setup)??.0)
     }
 
-    /// A peer's side, or what it lacks.
+    /// A peer's side, warmed up, or what it lacks.
     ///
     /// # Errors
     /// The peer fails for another reason than a package, or a Python, that is not there.
-    pub fn peer(module: &str, folder: &Path, setup: &Setup) -> Result<std::result::Result<(Process, String), String>> {
+    pub fn peer(module: &str, folder: &Path, setup: &Setup) -> Result<Started> {
         let python = python();
         if let Err(error) = Command::new(&python).arg("--version").output() {
             return Ok(Err(format!("{}: {error}", python.display())));
@@ -59,17 +61,15 @@ impl Process {
         command.arg(peers.join("serve.py")).arg(module).arg(folder);
         // PyTorch's Python package brings its own libtorch.
         command.env_remove("LD_LIBRARY_PATH");
-        Ok(match Process::start(module, command, folder, setup)? {
-            (mut process, Greeting::Ready(versions)) => {
-                process.steps(N_WARM_UP_STEPS)?;
-                Ok((process, versions))
-            }
-            (_, Greeting::Missing(what)) => Err(what),
-        })
+        let mut started = Process::start(module, command, folder, setup)?;
+        if let Ok((process, _)) = &mut started {
+            process.steps(N_WARM_UP_STEPS)?;
+        }
+        Ok(started)
     }
 
     /// Starts a side of the case in `folder`; what it says besides its answers goes into a log.
-    fn start(name: &str, mut command: Command, folder: &Path, setup: &Setup) -> Result<(Process, Greeting)> {
+    fn start(name: &str, mut command: Command, folder: &Path, setup: &Setup) -> Result<Started> {
         let log = folder.with_file_name("logs").join(format!("{name}.log"));
         std::fs::create_dir_all(folder.with_file_name("logs"))?;
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
@@ -84,8 +84,10 @@ impl Process {
             .map_err(|error| format!("cannot start {program}: {error}"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().ok_or("no pipe")?);
         let mut process = Process { name: name.into(), log, child, stdin, stdout: BufReader::new(stdout) };
-        let greeting = process.answer()?;
-        Ok((process, greeting))
+        Ok(match process.answer()? {
+            Greeting::Ready(versions) => Ok((process, versions)),
+            Greeting::Missing(what) => Err(what),
+        })
     }
 
     /// Has it do so many steps.

@@ -82,11 +82,6 @@ impl Row {
             note: String::new(),
         }
     }
-
-    /// The row of a peer that could not be run.
-    pub fn missing(self, peer: &str, what: &str) -> Row {
-        Row { peer: peer.into(), note: format!("missing: {what}"), ..self }
-    }
 }
 
 impl fmt::Display for Row {
