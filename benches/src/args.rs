@@ -63,7 +63,9 @@ pub fn parse(words: &[String]) -> Result<Command> {
     Ok(command(lexopt::Parser::from_args(words)).map_err(sentence)?)
 }
 
-fn command(mut words: lexopt::Parser) -> std::result::Result<Command, lexopt::Error> {
+type Read<T> = std::result::Result<T, lexopt::Error>;
+
+fn command(mut words: lexopt::Parser) -> Read<Command> {
     let (mut request, mut n_turns) = (Request::default(), None);
     while let Some(word) = words.next()? {
         match word {
@@ -95,17 +97,13 @@ fn command(mut words: lexopt::Parser) -> std::result::Result<Command, lexopt::Er
     Ok(Command::Bench(request))
 }
 
-fn count(option: &str, words: &mut lexopt::Parser) -> std::result::Result<usize, lexopt::Error> {
+fn count(option: &str, words: &mut lexopt::Parser) -> Read<usize> {
     let value = words.value()?.string()?;
     let count = value.parse().ok().filter(|count| (1..=1000).contains(count));
     count.ok_or_else(|| format!("{option} {value}: expected a whole number from 1 to 1000").into())
 }
 
-fn name<T: DeserializeOwned>(
-    option: &str,
-    words: &mut lexopt::Parser,
-    expected: &str,
-) -> std::result::Result<T, lexopt::Error> {
+fn name<T: DeserializeOwned>(option: &str, words: &mut lexopt::Parser, expected: &str) -> Read<T> {
     let value = words.value()?.string()?;
     serde_json::from_value(value.as_str().into()).map_err(|_| format!("{option} {value}: expected {expected}").into())
 }

@@ -9,7 +9,6 @@ mod args;
 mod case;
 mod crosscoder;
 mod driver;
-mod figures;
 mod harvest;
 mod machine;
 mod process;
@@ -17,7 +16,6 @@ mod qlora;
 mod report;
 mod row;
 mod series;
-mod serve;
 mod setup;
 mod side;
 mod side_by_side;
@@ -52,7 +50,7 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Bench(request) => driver::bench(&request),
-        Command::Side(folder) => serve::serve(&folder),
+        Command::Side(folder) => work::serve(&folder),
         Command::Machine(setup) => machine::serve(&setup),
     }
 }
