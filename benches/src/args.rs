@@ -90,8 +90,8 @@ fn command(mut words: lexopt::Parser) -> Read<Command> {
             word => return Err(word.unexpected()),
         }
     }
-    if request.side_by_side && (request.growth || request.series) {
-        return Err("--side-by-side: expected without --growth and --series".into());
+    if request.side_by_side && (request.growth || request.series || request.clock == Clock::Cpu) {
+        return Err("--side-by-side: expected without --growth, --series and --clock cpu".into());
     }
     request.n_turns = n_turns.unwrap_or(if request.quick { 3 } else { 5 });
     Ok(Command::Bench(request))
@@ -161,6 +161,7 @@ mod tests {
             ("--products int8", "--products int8"),
             ("--quick=yes", "`--quick` takes no value"),
             ("--side-by-side --series", "--side-by-side"),
+            ("--side-by-side --clock cpu", "--side-by-side"),
             ("all", "unknown option `all`"),
         ] {
             let error = parsed(line).unwrap_err().to_string();

@@ -79,8 +79,10 @@ fn chosen(request: &Request) -> Result<Vec<Case>> {
 fn say_conditions(request: &Request) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().and_then(|load| load.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    let (n_threads, clock) = (request.setup.n_threads, request.clock.name());
-    println!("{n_threads} threads a side ({}), {clock} time, peers by {}", waiting(), python().display());
+    println!("{} threads a side, {} time, {}", request.setup.n_threads, request.clock.name(), waiting());
+    if !request.side_by_side {
+        println!("peers by {}", python().display());
+    }
     if load > 0.5 {
         println!("other programs keep about {load:.1} processors busy: trust ratios, not times");
     }
