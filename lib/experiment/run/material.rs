@@ -1,7 +1,6 @@
 //! What the steps of a run hand to each other: stories, tokenizer, language models, token sequences, crosscoders.
 
-use super::Run;
-use super::settings::BaseModel;
+use super::{BaseModel, Run};
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::Reading;
 use crate::experiment::recipe::MeasuredOn;
