@@ -43,6 +43,15 @@ impl fmt::Display for Quadrant {
     }
 }
 
+impl std::str::FromStr for Quadrant {
+    type Err = crate::Error;
+
+    fn from_str(name: &str) -> crate::Result<Quadrant> {
+        let known = || crate::Error::setting("quadrant", name, "expected both, model, data or neither");
+        Quadrant::ALL.into_iter().find(|quadrant| quadrant.to_string() == name).ok_or_else(known)
+    }
+}
+
 /// Which latents the percentiles of the quadrants are taken over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

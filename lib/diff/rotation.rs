@@ -5,7 +5,10 @@
 
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::metrics::cosine;
+use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 
 /// The space in which decoder directions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,27 @@ pub enum DecoderSpace {
     Scaled,
     /// The model's own space, where hook points of high norm weigh more.
     Folded,
+}
+
+impl fmt::Display for DecoderSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DecoderSpace::Scaled => "scaled",
+            DecoderSpace::Folded => "folded",
+        })
+    }
+}
+
+impl FromStr for DecoderSpace {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<DecoderSpace> {
+        let known = || Error::setting("space", name, "expected scaled or folded");
+        [DecoderSpace::Scaled, DecoderSpace::Folded]
+            .into_iter()
+            .find(|space| space.to_string() == name)
+            .ok_or_else(known)
+    }
 }
 
 /// Cosines between the decoder directions of the same latent in two crosscoders, flattened over hook points; 0 where one

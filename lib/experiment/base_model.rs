@@ -1,56 +1,69 @@
 //! The base model of a run: taken from where the settings say, or trained on the run's stories.
 
 use crate::experiment::run::{Part, Run};
+use crate::experiment::step::Step;
+use crate::experiment::tables::FittingRow;
+use crate::files::hash::sha256;
 use crate::language_model::fit::FitStep;
-use crate::language_model::gpt_neo::{GptNeo, GptNeoConfig};
+use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::pretrain;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
-use crate::table::{self, contract};
 use crate::{Error, Result};
-use polars::prelude::DataFrame;
-use serde::Serialize;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-/// A language model with its tokenizer and the log of its training, where that is known.
-#[derive(Debug)]
-pub struct BaseModel {
-    /// The model.
-    pub model: GptNeo,
-    /// Its tokenizer.
-    pub tokenizer: Tokenizer,
-    /// Its training.
-    pub log: Vec<FitStep>,
-}
-
-/// Loads or trains the base model and writes it as `weights/base`, with `tables/pretraining`.
+/// Loads or trains the base model and writes it as `weights/base`, with `tables/pretraining`. A base model that was
+/// written from the same is left as it is. Returns it with its tokenizer.
 ///
 /// # Errors
 /// Notebook 01 has not been run, a file does not fit, or the training diverges.
-pub fn obtain(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel> {
-    let base = match run.base_folder() {
-        Some(dir) => read(&dir, run)?,
-        None => make(run, progress)?,
+pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<(GptNeo, Tokenizer)> {
+    let log = match run.base_folder() {
+        Some(dir) => {
+            let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(&dir)? }), &[])?;
+            step.once(run.model_files("base"), || take(run, &dir))?
+        }
+        None => {
+            let preset = &run.preset;
+            let settings = json!([preset.model, preset.pretrain, run.settings.seed]);
+            let step = Step::new(run, "base", settings, &[Part::Train.file().into()])?;
+            step.once(run.model_files("base"), || train(run, &step, progress))?
+        }
     };
-    run.save_model("base", &base.model, &base.tokenizer, &[])?;
-    run.save_table("pretraining", &fitting_table("base", &base.log))?;
-    Ok(base)
+    run.save("pretraining", &fitting_rows("base", &log))?;
+    Ok((run.load_model("base")?, run.tokenizer()?))
 }
 
-fn read(dir: &std::path::Path, run: &Run) -> Result<BaseModel> {
+/// SHA-256 of every file of a folder.
+fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
+    let mut hashes = BTreeMap::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        let path = entry.map_err(Error::io(dir))?.path();
+        if path.is_file() {
+            hashes.insert(path.file_name().unwrap_or_default().to_string_lossy().into(), sha256(&path)?);
+        }
+    }
+    Ok(hashes)
+}
+
+/// Copies a model from elsewhere; returns the log of its training where it comes with one.
+fn take(run: &Run, dir: &Path) -> Result<Vec<FitStep>> {
     let (model, tokenizer) = pretrained::load(dir, run.device)?;
+    run.save_model("base", &model, &tokenizer, &[])?;
     let log_path = dir.join("pretraining.json");
-    let log = match std::fs::read_to_string(&log_path) {
-        Ok(text) => serde_json::from_str(&text).map_err(|e| Error::invalid(&log_path, e.to_string()))?,
-        Err(_) => Vec::new(),
-    };
-    Ok(BaseModel { model, tokenizer, log })
+    match std::fs::read_to_string(&log_path) {
+        Ok(text) => serde_json::from_str(&text).map_err(|e| Error::invalid(&log_path, e.to_string())),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
-fn make(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel> {
+fn train(run: &Run, step: &Step, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FitStep>> {
     let records = run.records(Part::Train)?;
-    let config: &GptNeoConfig = &run.preset.model;
+    let config = &run.preset.model;
     let tokenizer = pretrain::tokenizer(&records, config.n_vocab)?;
-    let (seed, checkpoint) = (run.seed_for("base model"), run.path("checkpoints/base.safetensors"));
+    let (seed, checkpoint) = (run.seed_for("base model"), step.checkpoint());
     let (model, log) = pretrain::language_model(
         config,
         &tokenizer,
@@ -59,19 +72,17 @@ fn make(run: &Run, progress: &mut dyn FnMut(&FitStep)) -> Result<BaseModel> {
         seed,
         &checkpoint,
         run.device,
-        progress,
+        &mut |line| progress("base", line),
     )?;
-    Ok(BaseModel { model, tokenizer, log })
+    run.save_model("base", &model, &tokenizer, &[])?;
+    Ok(log)
 }
 
-/// A language model's training log as a table.
-pub fn fitting_table(model: &str, log: &[FitStep]) -> DataFrame {
-    #[derive(Serialize)]
-    struct Row<'a> {
-        model: &'a str,
-        #[serde(flatten)]
-        line: &'a FitStep,
-    }
-    let rows: Vec<Row> = log.iter().map(|line| Row { model, line }).collect();
-    table::from_rows(contract::FITTING, &rows)
+/// A language model's training log as rows.
+pub(super) fn fitting_rows(model: &str, log: &[FitStep]) -> Vec<FittingRow> {
+    let row = |line: &FitStep| {
+        let FitStep { step, n_tokens, loss_nats, lr } = *line;
+        FittingRow { model: model.into(), step, n_tokens, loss_nats, lr }
+    };
+    log.iter().map(row).collect()
 }

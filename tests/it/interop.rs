@@ -5,7 +5,7 @@
 
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
-use crate::language_model::gpt_neo::{expected, reference_model};
+use crate::gpt_neo::{expected, reference_model};
 use stagediff::crosscoder::sae_lens;
 use stagediff::files::weights::Weights;
 use stagediff::language_model::gpt_neo::{GptNeo, Sampling, generate};

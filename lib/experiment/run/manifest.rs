@@ -93,15 +93,17 @@ impl Manifest {
         })
     }
 
-    /// Adds the hash of a file and writes the manifest. Other notebooks may do the same: the file is read anew under a
-    /// lock.
+    /// Adds the hash of a file that `write` writes, and writes the manifest. Other notebooks may do the same: all of it
+    /// happens under a lock, and the manifest is read anew.
     ///
     /// # Errors
-    /// The folder cannot be written to.
-    pub fn record(&mut self, dir: &Path, name: &str) -> Result<()> {
+    /// Those of `write`, or the folder cannot be written to.
+    pub fn update(&mut self, dir: &Path, name: &str, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
         let lock_path = dir.join(".lock");
         let lock = std::fs::File::create(&lock_path).map_err(Error::io(&lock_path))?;
         lock.lock().map_err(Error::io(&lock_path))?;
+        write()?;
         let path = dir.join(FILE);
         if path.exists() {
             self.files = Manifest::read(&path)?.files;

@@ -43,9 +43,9 @@ pub fn all() -> Vec<Plot> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::plot::Outline;
     use super::*;
     use crate::stories::Feature;
-    use crate::stories::plot::Outline;
     use crate::stories::sentence::has_dialogue;
 
     #[test]
