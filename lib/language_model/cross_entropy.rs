@@ -78,29 +78,3 @@ fn pieces(hidden: &Tensor, head: &Tensor, targets: &Tensor, mut then: impl FnMut
     }
     sum
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tch::{Device, Reduction};
-
-    #[test]
-    fn loss_and_gradients_are_those_of_autograd_over_several_pieces() {
-        tch::manual_seed(1);
-        let (n_tokens, n_vocab) = (180, 100_000);
-        let draw = |rows: i64| Tensor::randn([rows, 6], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let (hidden, head) = (draw(n_tokens), draw(n_vocab));
-        let targets = Tensor::randint(n_vocab, [n_tokens], (Kind::Int64, Device::Cpu));
-        assert!(n_tokens * n_vocab > 2 * N_LOGITS, "several pieces");
-        let expected =
-            hidden.matmul(&head.tr()).cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
-        let grads = Tensor::run_backward(&[&expected], &[&hidden, &head], false, false);
-        let found = gradients(&hidden, &head, &targets, true);
-        let error = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
-        assert!(error(&found.loss, &expected) < 1e-5);
-        assert!(error(&cross_entropy(&hidden, &head, &targets), &expected) < 1e-5);
-        assert!(error(&found.hidden, &grads[0]) < 1e-7);
-        assert!(error(&found.head.unwrap(), &grads[1]) < 1e-7);
-        assert!(gradients(&hidden, &head, &targets, false).head.is_none());
-    }
-}

@@ -6,7 +6,7 @@
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
 use crate::gpt_neo::{expected, reference_model};
-use stagediff::crosscoder::sae_lens;
+use stagediff::crosscoder::formats::sae_lens;
 use stagediff::files::weights::Weights;
 use stagediff::language_model::gpt_neo::{GptNeo, Sampling, generate};
 use stagediff::language_model::lora::{read_peft_config, save_peft};

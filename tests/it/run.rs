@@ -3,7 +3,7 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file};
+use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::experiment::stage::{Data, Model, Stage};
 use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
@@ -62,14 +62,14 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = with(smoke(), &values).resolve().unwrap();
+    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }
 
 #[test]
 fn unknown_names_and_values_that_do_not_fit_are_refused() {
-    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(with(smoke(), values).resolve(), said);
+    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(resolve(&with(smoke(), values)), said);
     refused(&[("n_latent", "64")], &["n_latent", "not known here", "n_latents"]);
     refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
     refused(&[("n_latents.x", "1")], &["n_latents.x"]);
@@ -78,8 +78,8 @@ fn unknown_names_and_values_that_do_not_fit_are_refused() {
     refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
     refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
     refused(&[("stage_s", "5")], &["--set", "5"]);
-    assert_says(Settings::new("huge").resolve(), &["preset is huge", "smoke, tiny, small or paper"]);
-    assert_says(Settings { recipe: "mine".into(), ..smoke() }.resolve(), &["recipe is mine", "corrected or published"]);
+    assert_says(resolve(&Settings::new("huge")), &["preset is huge", "smoke, tiny, small or paper"]);
+    assert_says(resolve(&Settings { recipe: "mine".into(), ..smoke() }), &["recipe is mine", "corrected or published"]);
 }
 
 #[test]

@@ -55,3 +55,30 @@ impl std::fmt::Debug for Backprop {
         write!(f, "Backprop({})", if self.workspace.is_some() { "used" } else { "unused" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crosscoder::{PreActTarget, init};
+    use crate::language_model::hook::HookPoint;
+    use crate::processor::memory::floats;
+    use crate::processor::simd::tests::{assert_same_bits_at_every_width, uneven};
+    use tch::{Device, Kind};
+
+    /// Dense and over active pairs, with either target of the pre-activation loss.
+    #[test]
+    fn every_width_takes_the_same_step() {
+        let acts = Tensor::from_slice(&uneven(50 * 3 * 20)).view([50, 3, 20]).tanh();
+        let scale = Tensor::ones([3], (Kind::Float, Device::Cpu));
+        for (firing_frac, pre_act_target) in
+            [0.05, 0.5].into_iter().flat_map(|frac| [(frac, PreActTarget::PreActs), (frac, PreActTarget::Latents)])
+        {
+            let crosscoder = init(77, &HookPoint::residual_stream(2), &acts, &scale, firing_frac);
+            assert_same_bits_at_every_width(|| {
+                let cfg = LossConfig { pre_act_target, ..LossConfig::default() };
+                let step = Backprop::default().gradients(&crosscoder, &acts, &cfg);
+                step.grads.iter().flat_map(floats).copied().collect()
+            });
+        }
+    }
+}

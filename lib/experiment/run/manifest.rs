@@ -1,6 +1,6 @@
 //! `run.json`: what a run is made of, and the hash of every file in it.
 
-use super::settings::Settings;
+use super::settings::resolve;
 use super::sources::Sources;
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
@@ -8,6 +8,7 @@ use crate::files::hash::sha256;
 use crate::files::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stagediff_settings::Settings;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,7 +36,7 @@ impl Identity {
     /// # Errors
     /// Unknown names.
     pub fn of(settings: &Settings, sources: &Sources) -> Result<Identity> {
-        let (preset, recipe) = settings.resolve()?;
+        let (preset, recipe) = resolve(settings)?;
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         Ok(Identity { preset, recipe, seed: settings.seed, stories, base: sources.base_identity.clone() })
     }
