@@ -108,7 +108,7 @@ pub(super) fn d_reconstruction(acts: &Tensor, recon: &Tensor) -> Tensor {
 /// mean_b Σ_i tanh(c f_i N_i), with N the decoder norms.
 ///
 /// # Shapes
-/// `latents` [batch, latent], `dec_norms` [latent] → scalar
+/// `latents` [batch, latent], `dec_norms` `[latent]` → scalar
 pub fn sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) -> Tensor {
     batch_mean(&(latents * dec_norms * tanh_scale).tanh())
 }
@@ -116,7 +116,7 @@ pub fn sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) -> Tensor
 /// ∂ sparsity / ∂f = (c/B) N (1 − tanh²) and ∂ sparsity / ∂N = Σ_b (c/B) f (1 − tanh²).
 ///
 /// # Shapes
-/// → [batch, latent], [latent]
+/// → [batch, latent], `[latent]`
 pub(super) fn d_sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) -> (Tensor, Tensor) {
     let slope = 1.0 - (latents * dec_norms * tanh_scale).tanh().square();
     let slope = slope * (tanh_scale / latents.size()[0] as f64);
@@ -126,35 +126,24 @@ pub(super) fn d_sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) 
 /// mean_b Σ_i relu(θ_i − z_i) N_i, with z the pre-activations (or, in the published code, the latents).
 ///
 /// # Shapes
-/// `target` [batch, latent], `thresholds`, `dec_norms` [latent] → scalar
+/// `target` [batch, latent], `thresholds`, `dec_norms` `[latent]` → scalar
 pub fn pre_activation(target: &Tensor, thresholds: &Tensor, dec_norms: &Tensor) -> Tensor {
     batch_mean(&((thresholds - target).relu() * dec_norms))
 }
 
-/// The derivatives of [`pre_activation`], with below = 1[z < θ].
-pub(super) struct PreActivationGradient {
-    /// ∂/∂z = −(1/B) N below, [batch, latent].
-    pub target: Tensor,
-    /// ∂/∂θ = (1/B) N Σ_b below, [latent].
-    pub thresholds: Tensor,
-    /// ∂/∂N = (1/B) Σ_b relu(θ − z), [latent].
-    pub dec_norms: Tensor,
-}
-
-pub(super) fn d_pre_activation(target: &Tensor, thresholds: &Tensor, dec_norms: &Tensor) -> PreActivationGradient {
-    let per_row = 1.0 / target.size()[0] as f64;
-    let of_target = -(target.lt_tensor(thresholds) * dec_norms) * per_row;
-    PreActivationGradient {
-        thresholds: -batch_sum(&of_target),
-        target: of_target,
-        dec_norms: batch_sum(&(thresholds - target).relu()) * per_row,
-    }
+/// With gap = θ − z: ∂ pre-activation / ∂gap = (1/B) N 1[gap > 0] and ∂ pre-activation / ∂N = (1/B) Σ_b relu(gap).
+///
+/// # Shapes
+/// → [batch, latent], `[latent]`
+pub(super) fn d_pre_activation(target: &Tensor, thresholds: &Tensor, dec_norms: &Tensor) -> (Tensor, Tensor) {
+    let (gap, per_row) = (thresholds - target, 1.0 / target.size()[0] as f64);
+    (gap.gt(0.0) * (dec_norms * per_row), batch_sum(&gap.relu()) * per_row)
 }
 
 fn batch_mean(terms: &Tensor) -> Tensor {
     terms.sum(terms.kind()) / terms.size()[0] as f64
 }
 
-fn batch_sum(terms: &Tensor) -> Tensor {
+pub(super) fn batch_sum(terms: &Tensor) -> Tensor {
     terms.sum_dim_intlist(0, false, terms.kind())
 }

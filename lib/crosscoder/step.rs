@@ -8,9 +8,8 @@
 //! | `encode` | the encoder's product, and the choice of the way on |
 //! | `dense` | many latents fire: five products, and one pass over all pairs between them |
 //! | `sparse`, `pairs` | few fire: the work goes with the pairs that are active |
-//! | `backprop`, `optimiser` | losses and gradients; a step of Adam along them |
+//! | `optimiser` | Adam along the gradients |
 
-mod backprop;
 mod decoder_rows;
 mod dense;
 mod encode;
@@ -23,7 +22,6 @@ mod sparse;
 mod terms;
 mod workspace;
 
-pub use backprop::Backprop;
 pub use forward::total_loss;
 pub use general::gradients;
 pub use optimiser::Optimiser;

@@ -5,9 +5,10 @@ use crate::parity;
 use crate::rounding::{self, assert_within, share};
 use stagediff::crosscoder::harvest;
 use stagediff::crosscoder::jumprelu::{Backward, backward};
-use stagediff::crosscoder::{Crosscoder, init};
+use stagediff::crosscoder::{BatchGradients, Crosscoder, LossConfig, Optimiser, StepReport, init};
 use stagediff::files::weights::Weights;
 use stagediff::language_model::hook::HookPoint;
+use stagediff::training::adam::AdamConfig;
 use tch::{Device, Kind, Tensor};
 
 /// The crosscoder whose parameters stand in a file under names with this prefix.
@@ -30,6 +31,23 @@ pub fn in_double(crosscoder: &Crosscoder) -> Crosscoder {
 pub fn with_params(crosscoder: &Crosscoder, params: &[Tensor]) -> Crosscoder {
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = [0, 1, 2, 3, 4].map(|i: usize| params[i].shallow_clone());
     Crosscoder { w_enc, b_enc, w_dec, b_dec, log_threshold, ..crosscoder.copy() }
+}
+
+/// An optimiser that remembers nothing and clips nothing: its first moment is the gradient.
+pub fn forgetful_optimiser(crosscoder: &Crosscoder) -> Optimiser {
+    Optimiser::new(crosscoder, AdamConfig { beta1: 0.0, clip_norm: f64::INFINITY, ..AdamConfig::default() })
+}
+
+/// Losses and gradients as a training takes them: by active pairs where few fire.
+pub fn training_gradients(
+    optimiser: &mut Optimiser,
+    crosscoder: &Crosscoder,
+    acts: &Tensor,
+    cfg: &LossConfig,
+) -> BatchGradients {
+    let StepReport { losses, n_fired, .. } = optimiser.step(&mut crosscoder.copy(), acts, cfg, 0.0);
+    let grads = std::array::from_fn(|i| optimiser.adam.exp_avg[i].copy());
+    BatchGradients { losses, grads, n_fired }
 }
 
 #[test]

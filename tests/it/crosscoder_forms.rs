@@ -69,9 +69,12 @@ fn an_sae_that_takes_its_bias_off_the_input_has_the_same_latents() {
     assert_within(&shifted.encode(&acts.view([40, 5, 12])).pre_acts, &expected, &bound);
 }
 
+/// A name for the test's folder, an edit of a good file, and what is said of it.
+type Refusal<'a, File> = (&'a str, &'a dyn Fn(&mut File), &'a [&'a str]);
+
 #[test]
 fn what_a_crosscoder_cannot_do_is_refused_by_field() {
-    let cases: [(&str, &dyn Fn(&mut Value), &[&str]); 7] = [
+    let cases: [Refusal<Value>; 7] = [
         ("architecture", &|config| config["architecture"] = "topk".into(), &["architecture is \"topk\"", "jumprelu"]),
         (
             "normalize",
@@ -159,7 +162,7 @@ fn letters_of_dimensions_do_not_matter_and_hook_points_can_be_named() {
 
 #[test]
 fn what_is_no_jumprelu_crosscoder_of_one_model_is_refused() {
-    let cases: [(&str, &dyn Fn(&mut Weights), &[&str]); 4] = [
+    let cases: [Refusal<Weights>; 4] = [
         ("relu", &|weights| drop(weights.tensors.remove("hidden_activation.log_threshold_H")), &["log_threshold"]),
         ("skip", &|weights| weights.insert("W_skip_XdXd", &Tensor::from(1.0)), &["W_skip"]),
         (

@@ -1,11 +1,11 @@
 //! A training step over active pairs alone and a dense one against float64, from silent to half active.
 
-use crate::crosscoder::in_double;
+use crate::crosscoder::{forgetful_optimiser, in_double, training_gradients};
 use crate::fixture::{self, assert_same, max_abs};
 use crate::rounding::{self, assert_near, assert_within, of_largest, share, size_of_product, unit};
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{
-    Backprop, BatchGradients, Crosscoder, LossConfig, Losses, Optimiser, Precision, encoder_bias, gradients, init,
+    BatchGradients, Crosscoder, LossConfig, Losses, Optimiser, Precision, encoder_bias, gradients, init,
 };
 use stagediff::experiment::recipe::Recipe;
 use stagediff::language_model::hook::HookPoint;
@@ -53,7 +53,7 @@ fn decide(crosscoder: &mut Crosscoder, acts: &Tensor, cfg: &LossConfig) {
 
 /// As a training takes it: by active pairs where few fire.
 fn training_step(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> BatchGradients {
-    Backprop::default().gradients(crosscoder, acts, cfg)
+    training_gradients(&mut forgetful_optimiser(crosscoder), crosscoder, acts, cfg)
 }
 
 fn configs() -> impl Iterator<Item = LossConfig> {
@@ -189,9 +189,10 @@ fn a_step_of_the_optimiser_is_adam_on_the_gradients_of_float64() {
 fn a_step_does_not_depend_on_the_one_before() {
     let (crosscoder, acts) = case(0.05);
     let cfg = LossConfig::default();
-    let mut used = Backprop::default();
-    used.gradients(&crosscoder, &(&acts * 3.0), &cfg);
-    let (again, fresh) = (used.gradients(&crosscoder, &acts, &cfg), training_step(&crosscoder, &acts, &cfg));
+    let mut used = forgetful_optimiser(&crosscoder);
+    training_gradients(&mut used, &crosscoder, &(&acts * 3.0), &cfg);
+    let again = training_gradients(&mut used, &crosscoder, &acts, &cfg);
+    let fresh = training_step(&crosscoder, &acts, &cfg);
     again.grads.iter().zip(&fresh.grads).for_each(|(again, fresh)| assert_same(again, fresh));
 }
 

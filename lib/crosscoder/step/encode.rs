@@ -19,7 +19,7 @@ pub(super) struct Batch<'a> {
     pub x: Tensor,
     /// The same as a factor of products.
     pub x_factor: Tensor,
-    /// [latent]
+    /// `[latent]`
     pub thresholds: Tensor,
     pub workspace: &'a mut Workspace,
 }
@@ -27,7 +27,7 @@ pub(super) struct Batch<'a> {
 /// A batch by the way on that is fastest for it.
 pub(super) enum Encoded<'a> {
     /// On another device than the processor, in another precision, or with a term that the fast ways do not know.
-    General { crosscoder: &'a Crosscoder, acts: &'a Tensor, cfg: &'a LossConfig },
+    General,
     /// Many pairs are active.
     Dense(Batch<'a>),
     /// Few are: these.
@@ -37,12 +37,12 @@ pub(super) enum Encoded<'a> {
 /// Encodes `acts` [batch, hook, d_model] in a workspace.
 pub(super) fn encode<'a>(
     crosscoder: &'a Crosscoder,
-    acts: &'a Tensor,
+    acts: &Tensor,
     cfg: &'a LossConfig,
     workspace: &'a mut Option<Workspace>,
 ) -> Encoded<'a> {
     if acts.kind() != Kind::Float || acts.device() != Device::Cpu || cfg.backward.to_input {
-        return Encoded::General { crosscoder, acts, cfg };
+        return Encoded::General;
     }
     let x = acts.flatten(1, 2).contiguous();
     let held = workspace.take();

@@ -11,9 +11,9 @@ pub(super) struct Forward {
     pub encoding: Encoding,
     /// x̂ [batch, hook · d_model]
     pub recon: Tensor,
-    /// θ [latent]
+    /// θ `[latent]`
     pub thresholds: Tensor,
-    /// N [latent]
+    /// N `[latent]`
     pub dec_norms: Tensor,
     pub x_factor: Tensor,
     pub latent_factor: Tensor,

@@ -17,7 +17,7 @@ mod latent_gradients;
 
 use super::encode::Batch;
 use super::pairs::Pairs;
-use super::report::{BatchGradients, StepReport};
+use super::report::StepReport;
 use super::terms::latent;
 use crate::crosscoder::loss::{LossConfig, Losses};
 use crate::processor::memory::{floats, floats_mut};
@@ -33,29 +33,6 @@ const DENSE_WINDOW: f64 = 0.2;
 
 /// Latents that one piece of work goes through.
 const LATENTS: usize = 16;
-
-/// Losses and gradients; writes into `grads`, the tensors of an earlier step.
-pub(super) fn gradients(mut batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) -> BatchGradients {
-    let recon_sum = set_recon_gradient(&mut batch, pairs);
-    let sums = BatchSums::of(&batch, pairs);
-    let rows = BatchRows::of(&batch, pairs, &sums);
-    let decoder = floats(&batch.crosscoder.w_dec);
-    let latents = LatentGradients::of(&rows, decoder);
-    let n = rows.n_inputs;
-    let [w_enc, b_enc, w_dec, b_dec, log_threshold] = &mut *grads;
-    let weights = floats_mut(w_enc).chunks_mut(n).zip(floats_mut(w_dec).chunks_mut(n)).zip(decoder.chunks(n));
-    parallel::for_each(weights.enumerate(), |(i, ((w_enc, w_dec), decoder_row))| {
-        rows.set_gradient(latents.row(i, &rows, decoder_row), GradientRows { w_enc, w_dec });
-    });
-    floats_mut(b_enc).copy_from_slice(&latents.each(|latent| latent.d_b_enc));
-    floats_mut(b_dec).copy_from_slice(rows.d_b_dec);
-    floats_mut(log_threshold).copy_from_slice(&latents.each(|latent| latent.d_log_threshold));
-    BatchGradients {
-        losses: losses(&batch, recon_sum, &latents),
-        grads: grads.each_ref().map(Tensor::shallow_clone),
-        n_fired: latents.n_fired(),
-    }
-}
 
 /// A step of `adam` along the gradients, which are never written to memory.
 pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) -> StepReport {

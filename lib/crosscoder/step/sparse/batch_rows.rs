@@ -1,11 +1,11 @@
 //! Latent by latent: its share of the losses and its rows of the gradients, from the pairs in which it is active.
 
 use super::BatchSums;
-use crate::crosscoder::loss::{LossConfig, PreActTarget};
+use crate::crosscoder::loss::PreActTarget;
 use crate::crosscoder::step::decoder_rows::set_norm_gradient;
 use crate::crosscoder::step::encode::Batch;
 use crate::crosscoder::step::pairs::Pairs;
-use crate::crosscoder::step::terms::{Pair, Weights, d_log_threshold, latent};
+use crate::crosscoder::step::terms::{Latent, Weights, latent};
 use crate::processor::memory::floats;
 use crate::processor::simd::{add_scaled, dot, set_scaled};
 
@@ -23,7 +23,6 @@ pub struct BatchRows<'a> {
     /// ⟨g, W_dec⟩ [latent, batch], where it was worth a dense product.
     upstream: Option<&'a [f32]>,
     thresholds: &'a [f32],
-    cfg: &'a LossConfig,
     weights: Weights,
 }
 
@@ -47,10 +46,9 @@ pub struct LatentRow<'a> {
 /// One latent's gradients but for its rows, and its share of the losses.
 #[derive(Clone, Copy, Default)]
 pub struct LatentNumbers {
-    /// ∂L/∂N
     d_norm: f32,
     /// −∂L/∂pre of a pair below threshold.
-    silent_weight: f32,
+    silent: f32,
     pub d_b_enc: f32,
     pub d_log_threshold: f32,
     /// Sum of squares of its rows of both weights' gradients.
@@ -64,34 +62,6 @@ pub struct LatentNumbers {
 pub struct GradientRows<'a> {
     pub w_enc: &'a mut [f32],
     pub w_dec: &'a mut [f32],
-}
-
-/// What the pairs of one latent share.
-struct LatentTerms {
-    threshold: f32,
-    dec_norm: f32,
-    /// (λ_p/B) N
-    pre_act_weight: f32,
-    target: PreActTarget,
-    weights: Weights,
-}
-
-impl LatentTerms {
-    fn pair(&self, pre: f32) -> Pair {
-        Pair::of(pre, self.threshold, self.weights.tanh_scale * self.dec_norm, self.target, f32::tanh)
-    }
-}
-
-/// Sums over the pairs of one latent.
-struct PairSums {
-    /// (λ_s/B) c Σ f slope
-    from_sparsity: f32,
-    d_pre_act: f32,
-    squashed: f64,
-    n_fired: i64,
-    n_below: f32,
-    /// Σ ∂L/∂f in the window
-    window_grad: f32,
 }
 
 impl<'a> BatchRows<'a> {
@@ -108,75 +78,56 @@ impl<'a> BatchRows<'a> {
             g: floats(&batch.workspace.d_recon),
             upstream: sums.upstream.as_ref().map(floats),
             thresholds: floats(&batch.thresholds),
-            cfg: batch.cfg,
             weights: Weights::of(batch.cfg, size),
         }
     }
 
-    /// Goes through one latent's pairs; sets ∂L/∂pre of those in which it is active, and overwrites `scratch`, a row.
+    /// Sums over one latent's pairs. Those below threshold have f = 0 and the same terms, so they are counted; of those in
+    /// which it is active `d_pre_acts` gets ∂L/∂pre. Overwrites `scratch`, a row.
     pub fn numbers(&self, decoder: DecoderRow, d_pre_acts: &mut [f32], scratch: &mut [f32]) -> LatentNumbers {
-        let (dec_norm, target) = (decoder.hook_norms.iter().sum(), self.cfg.pre_act_target);
-        let (threshold, pre_act_weight) = (self.thresholds[decoder.i], self.weights.pre_act * dec_norm);
-        let terms = LatentTerms { threshold, dec_norm, pre_act_weight, target, weights: self.weights };
-        let mut sums = self.silent_pairs(decoder, &terms, scratch);
-        self.add_active_pairs(&mut sums, decoder, &terms, d_pre_acts);
-        let (gap_sum, silent_weight) = match target {
-            PreActTarget::PreActs => (self.pairs.gap_sums[decoder.i], pre_act_weight),
-            PreActTarget::Latents => (sums.n_below * threshold, 0.0),
+        let (i, weights, dec_norm) = (decoder.i, self.weights, decoder.hook_norms.iter().sum());
+        let latent = Latent { threshold: self.thresholds[i], dec_norm, weights };
+        let mut numbers = LatentNumbers::default();
+        let mut n_below = self.pairs.n_below[i];
+        let silent_in_window = latent.pair(0.0, f32::tanh).d_latent(weights.sparsity * dec_norm);
+        let n_in_window = self.pairs.window_of_latent.of(i).len() as f32;
+        let mut window_grad = self.window_upstream(decoder, scratch) + n_in_window * silent_in_window;
+        for (&(b, pre), d_pre_act) in self.pairs.active_of_latent.of(i).iter().zip(d_pre_acts) {
+            let pair = latent.pair(pre, f32::tanh);
+            let sparsity_slope = pair.slope * weights.sparsity;
+            let d_latent = pair.d_latent(self.upstream(decoder, b as usize) + sparsity_slope * dec_norm);
+            *d_pre_act = pair.d_pre_act(d_latent);
+            window_grad += if pair.is_in_window { d_latent } else { 0.0 };
+            n_below += f32::from(pair.is_below);
+            numbers.d_norm += pair.latent * sparsity_slope;
+            numbers.d_b_enc += *d_pre_act;
+            numbers.sparsity += f64::from(pair.squashed);
+            numbers.n_fired += i64::from(pair.fires);
+        }
+        let (gap_sum, silent) = match weights.target {
+            PreActTarget::PreActs => (self.pairs.gap_sums[i], latent.d_gap()),
+            PreActTarget::Latents => (n_below * latent.threshold, 0.0),
         };
         LatentNumbers {
-            d_norm: self.weights.d_norm(sums.from_sparsity, gap_sum),
-            silent_weight,
-            d_b_enc: sums.d_pre_act - silent_weight * sums.n_below,
-            d_log_threshold: d_log_threshold(self.cfg, threshold, pre_act_weight, sums.n_below, sums.window_grad),
-            squares: 0.0,
-            sparsity: sums.squashed,
+            d_norm: weights.d_norm(numbers.d_norm, gap_sum),
+            silent,
+            d_b_enc: numbers.d_b_enc - silent * n_below,
+            d_log_threshold: latent.d_log_threshold(n_below, window_grad),
             pre_act: f64::from(gap_sum * dec_norm),
-            n_fired: sums.n_fired,
-        }
-    }
-
-    /// Pairs below threshold all have f = 0 and the same terms, so they are counted.
-    fn silent_pairs(&self, decoder: DecoderRow, terms: &LatentTerms, scratch: &mut [f32]) -> PairSums {
-        let n_in_window = self.pairs.window_of_latent.of(decoder.i).len() as f32;
-        let from_sparsity = terms.weights.sparsity * terms.dec_norm;
-        let silent = terms.pair(0.0).d_latent(from_sparsity, terms.pre_act_weight);
-        PairSums {
-            from_sparsity: 0.0,
-            d_pre_act: 0.0,
-            squashed: 0.0,
-            n_fired: 0,
-            n_below: self.pairs.n_below[decoder.i],
-            window_grad: self.window_upstream(decoder, scratch) + n_in_window * silent,
-        }
-    }
-
-    fn add_active_pairs(&self, sums: &mut PairSums, decoder: DecoderRow, terms: &LatentTerms, d_pre_acts: &mut [f32]) {
-        for (&(b, pre), d_pre_act) in self.pairs.active_of_latent.of(decoder.i).iter().zip(d_pre_acts) {
-            let pair = terms.pair(pre);
-            let sparsity_slope = pair.slope * terms.weights.sparsity;
-            let upstream = self.upstream(decoder, b as usize);
-            let d_latent = pair.d_latent(upstream + sparsity_slope * terms.dec_norm, terms.pre_act_weight);
-            *d_pre_act = pair.d_pre_act(d_latent, terms.pre_act_weight);
-            sums.from_sparsity += pair.latent * sparsity_slope;
-            sums.d_pre_act += *d_pre_act;
-            sums.squashed += f64::from(pair.squashed);
-            sums.n_fired += i64::from(pair.fires);
-            sums.n_below += f32::from(pair.is_below());
-            sums.window_grad += if pair.is_in_window(terms.weights.half_window) { d_latent } else { 0.0 };
+            ..numbers
         }
     }
 
     /// Sets a latent's rows of both weights' gradients.
-    pub fn set_gradient(&self, latent_row: LatentRow, grad: GradientRows) {
-        let LatentRow { decoder: DecoderRow { i, direction, hook_norms }, d_pre_acts, numbers } = latent_row;
+    pub fn set_gradient(&self, row: LatentRow, grad: GradientRows) {
+        let LatentRow { decoder: DecoderRow { i, direction, hook_norms }, d_pre_acts, numbers } = row;
         let n = self.n_inputs;
         set_norm_gradient(grad.w_dec, direction, hook_norms, numbers.d_norm);
-        set_scaled(grad.w_enc, -numbers.silent_weight, self.x_sum);
+        set_scaled(grad.w_enc, -numbers.silent, self.x_sum);
         for (&(b, pre), d_pre_act) in self.pairs.active_of_latent.of(i).iter().zip(d_pre_acts) {
             let b = b as usize;
             add_scaled(grad.w_dec, latent(pre, self.thresholds[i]), &self.g[b * n..][..n]);
-            add_scaled(grad.w_enc, d_pre_act + numbers.silent_weight, &self.x[b * n..][..n]);
+            add_scaled(grad.w_enc, d_pre_act + numbers.silent, &self.x[b * n..][..n]);
         }
     }
 

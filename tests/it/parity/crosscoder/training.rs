@@ -1,13 +1,13 @@
 //! Losses, gradients and steps of the optimiser, for each case and variant that expected.json names.
 
 use super::{PARAMS, inputs, laid_out};
-use crate::crosscoder;
+use crate::crosscoder::{self, forgetful_optimiser, training_gradients};
 use crate::parity::case::Case;
 use crate::parity::folder;
 use crate::rounding::{self, share, unit};
 use serde_json::Value;
 use stagediff::crosscoder::jumprelu::Backward;
-use stagediff::crosscoder::{Backprop, Crosscoder, LossConfig, Losses, Optimiser, gradients, total_loss};
+use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, gradients, total_loss};
 use stagediff::experiment::recipe::Recipe;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Kind, Tensor};
@@ -109,7 +109,7 @@ pub fn gradients_are_those_of_the_reference() {
     each_variant(|case, variant, cfg, _| {
         let file = format!("crosscoder/grads_{case}_{variant}");
         let expected = folder::tensors(&format!("{file}.safetensors"));
-        let training = Backprop::default().gradients(&float.0, &float.1, cfg);
+        let training = training_gradients(&mut forgetful_optimiser(&float.0), &float.0, &float.1, cfg);
         for (way, step, kind) in [
             ("float32", gradients(&float.0, &float.1, cfg), Kind::Float),
             ("float32 in training", training, Kind::Float),
