@@ -1,7 +1,7 @@
 //! Crosscoders in other libraries' forms.
 
 use crate::crosscoder::crosscoder;
-use crate::fixture::{self, Folder, assert_same, assert_says};
+use crate::fixture::{self, Edit, Folder, assert_same, assert_says};
 use crate::rounding::{assert_within, in_double, of_largest, share, size_of_product};
 use serde_json::Value;
 use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
@@ -70,7 +70,7 @@ fn an_sae_that_takes_its_bias_off_the_input_has_the_same_latents() {
 
 #[test]
 fn what_a_crosscoder_cannot_do_is_refused_by_field() {
-    let cases: [(&str, &dyn Fn(&mut Value), &[&str]); 7] = [
+    let cases: [(&str, &Edit<Value>, &[&str]); 7] = [
         ("architecture", &|config| config["architecture"] = "topk".into(), &["architecture is \"topk\"", "jumprelu"]),
         (
             "normalize",
@@ -158,7 +158,7 @@ fn letters_of_dimensions_do_not_matter_and_hook_points_can_be_named() {
 
 #[test]
 fn what_is_no_jumprelu_crosscoder_of_one_model_is_refused() {
-    let cases: [(&str, &dyn Fn(&mut Weights), &[&str]); 4] = [
+    let cases: [(&str, &Edit<Weights>, &[&str]); 4] = [
         ("relu", &|weights| drop(weights.tensors.remove("hidden_activation.log_threshold_H")), &["log_threshold"]),
         ("skip", &|weights| weights.insert("W_skip_XdXd", &Tensor::from(1.0)), &["W_skip"]),
         (

@@ -90,6 +90,9 @@ impl Drop for Folder {
     }
 }
 
+/// What is done to a file before it is refused.
+pub type Edit<'a, T> = dyn Fn(&mut T) + 'a;
+
 /// The message of an error, which must hold each of `parts`.
 #[track_caller]
 pub fn assert_says<T>(result: stagediff::Result<T>, parts: &[&str]) {

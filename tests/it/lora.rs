@@ -1,6 +1,6 @@
 //! Adapters: what attaching, merging and dropout do, and which files are refused.
 
-use crate::fixture::{self, Folder, assert_same, assert_says};
+use crate::fixture::{self, Edit, Folder, assert_same, assert_says};
 use crate::gpt_neo::{expected, reference_model, rounding_of};
 use crate::rounding::assert_within;
 use serde_json::Value;
@@ -122,7 +122,7 @@ fn the_order_of_targets_does_not_matter_and_other_lines_are_passed_over() {
 fn adapters_that_do_not_fit_are_refused_and_named() {
     let name = "base_model.model.transformer.h.1.attn.attention.v_proj.lora_B.weight";
     let narrow = Tensor::zeros([32, 4], (Kind::Float, Device::Cpu));
-    let cases: [(&str, &dyn Fn(&mut Weights), &[&str]); 3] = [
+    let cases: [(&str, &Edit<Weights>, &[&str]); 3] = [
         ("lora_shape", &|weights| weights.insert(name, &narrow), &[name, "[32, 4]", "[32, 8]"]),
         ("lora_half", &|weights| drop(weights.tensors.remove(name)), &[name, "adapter_model.safetensors"]),
         (
