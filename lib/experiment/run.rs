@@ -85,14 +85,15 @@ impl Run {
         settings.check_name()?;
         let dir = data_dir.join("runs").join(settings.name());
         let device = device::best();
-        let sources = Sources::of(&settings, cache)?;
+        let mut known = Manifest::known_sources(&dir);
+        let sources = Sources::of(&settings, cache, &mut known)?;
         let identity = Identity::of(&settings, &sources)?;
         let (preset, recipe) = (identity.preset.clone(), identity.recipe);
         let made_with = BTreeMap::from([
             ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
             ("device".to_string(), device::describe(device)),
         ]);
-        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with)?);
+        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
         Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest })
     }
 

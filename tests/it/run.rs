@@ -7,7 +7,7 @@ use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::experiment::stage::{Data, Model, Stage};
 use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
-use stagediff::files::hash::sha256;
+use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::files::weights::Weights;
 use stagediff::language_model::pretrain;
 use stagediff::language_model::tokens::Tokenizer;
@@ -204,6 +204,23 @@ fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
     std::fs::write(&path, "Once there was an elm.\n<|endoftext|>\n").unwrap();
     assert_says(open(&folder, settings), &["this folder holds another run", "stories is"]);
     assert_says(open(&folder, smoke()), &["stories is \"built-in\""]);
+}
+
+#[test]
+fn a_file_that_did_not_change_is_hashed_once() {
+    let folder = Folder::new("run_hashes");
+    let path = folder.file("stories.txt", "an oak");
+    let mut known = KnownHashes::default();
+    let first = known.sha256(&path).unwrap();
+    assert_eq!(first, sha256(&path).unwrap());
+    let changed = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::write(&path, "an elm").unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), sha256(&path).unwrap());
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    let elm = known.sha256(&path).unwrap();
+    std::fs::write(&path, "an ash").unwrap();
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), elm, "same length, same time: not read again");
 }
 
 #[test]
