@@ -291,6 +291,4 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     for ((name, found), (_, known)) in again.adapters().iter().zip(model.adapters()) {
         assert!(found.equal(&known), "{name}");
     }
-    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
-    assert!(manifest.contains("weights/ft1_adapter/adapter_model.safetensors"));
 }
