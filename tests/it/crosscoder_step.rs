@@ -203,6 +203,8 @@ fn weights_that_are_no_numbers_show_in_the_loss() {
     assert!(Losses::read(&step.losses).total.is_nan());
 }
 
+/// Rounding factors to bfloat16 may carry one active pair in a hundred across its threshold. What it adds to a gradient is
+/// missing then: a hundredth of the squares, a tenth of the norm.
 #[test]
 fn products_in_bfloat16_come_near() {
     for firing_frac in [0.05, 0.5] {
@@ -213,9 +215,8 @@ fn products_in_bfloat16_come_near() {
         assert_near(Losses::read(&found.losses).total, Losses::read(&expected.losses).total, 0.01);
         for (found, expected) in found.grads.iter().zip(&expected.grads) {
             assert_eq!(found.kind(), Kind::Float);
-            let cosine = (found * expected).sum(Kind::Float) / (found.norm() * expected.norm());
-            assert!(cosine.double_value(&[]) > 0.995, "{cosine:?} at {firing_frac}");
-            assert!(max_abs(&(found - expected)) > 0.0, "rounded");
+            let error = ((found - expected).norm() / expected.norm()).double_value(&[]);
+            assert!((f64::MIN_POSITIVE..0.1).contains(&error), "{error} at {firing_frac}");
         }
     }
 }
