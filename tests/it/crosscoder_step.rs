@@ -66,8 +66,8 @@ fn configs() -> impl Iterator<Item = LossConfig> {
     })
 }
 
-/// Losses, firings and gradients are those of float64 but for rounding. The smallest term of a gradient, that of the
-/// pre-activations at λ_p = 0.1, is a thousand times the bound.
+/// Losses, firings and gradients are those of float64 but for rounding. The smallest term of all gradients, what the
+/// pre-activations at λ_p = 0.1 add to ∂L/∂N, is ten thousand times the bound.
 #[track_caller]
 fn assert_is_step(found: &Step, exact: &Step) {
     assert_same(&found.n_fired, &exact.n_fired);
