@@ -2,7 +2,8 @@
 
 pub mod hash;
 pub mod hub;
-pub mod weights;
+pub(crate) mod weights;
 mod whole;
 
+pub use weights::Weights;
 pub use whole::{write_whole, write_whole_with};

@@ -5,8 +5,7 @@
 //!
 //! ```no_run
 //! # fn main() -> stagediff::Result<()> {
-//! use stagediff::language_model::gpt_neo::GptNeo;
-//! use stagediff::language_model::hook::HookPoint;
+//! use stagediff::language_model::{GptNeo, HookPoint};
 //! use tch::{Device, Kind, Tensor};
 //!
 //! let model = GptNeo::load("TinyStories-Instruct-33M".as_ref(), Device::Cpu)?;
@@ -15,23 +14,24 @@
 //! # Ok(()) }
 //! ```
 
+mod attention;
 mod block;
+mod checkpoint;
 mod config;
 mod generate;
+mod layer_norm;
 mod published;
 
-pub use block::{Attention, Block, LayerNorm, Mlp, Past};
+pub use attention::Attention;
+pub use block::{Block, Mlp};
 pub use config::{GptNeoConfig, Reach};
 pub use generate::{Sampling, generate};
+pub use layer_norm::LayerNorm;
 
-use crate::files::weights::Weights;
-use crate::files::write_whole;
 use crate::language_model::hook::HookPoint;
-use crate::language_model::lora::{self, LoraConfig};
-use crate::{Error, Result};
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use crate::language_model::linear::Linear;
+use attention::Past;
+use tch::{Kind, Tensor};
 
 /// The language model.
 pub struct GptNeo {
@@ -48,128 +48,6 @@ pub struct GptNeo {
 }
 
 impl GptNeo {
-    /// Fresh weights: normal with standard deviation 0.02, residual outputs divided by √(2 · blocks). Draws from
-    /// libtorch's generator: seed it first.
-    pub fn init(config: &GptNeoConfig, device: Device) -> GptNeo {
-        let residual_std = 0.02 / (2.0 * config.n_layers() as f64).sqrt();
-        let draw = |name: &str| -> std::result::Result<Tensor, std::convert::Infallible> {
-            let shape = tensor_shape(config, name);
-            let opts = (Kind::Float, device);
-            Ok(if name.ends_with(".bias") {
-                Tensor::zeros(&shape, opts)
-            } else if name.contains("ln_") {
-                Tensor::ones(&shape, opts)
-            } else {
-                let std = if name.contains("out_proj") || name.contains("c_proj") { residual_std } else { 0.02 };
-                Tensor::empty(&shape, opts).normal_(0.0, std)
-            })
-        };
-        match GptNeo::from_tensors(config, draw) {
-            Ok(model) => model,
-        }
-    }
-
-    fn from_tensors<E>(
-        config: &GptNeoConfig,
-        mut get: impl FnMut(&str) -> std::result::Result<Tensor, E>,
-    ) -> std::result::Result<GptNeo, E> {
-        let (wte, wpe) = (get("transformer.wte.weight")?, get("transformer.wpe.weight")?);
-        let blocks = (0..config.n_layers())
-            .map(|index| Block::from_tensors(config, index, &mut get))
-            .collect::<std::result::Result<_, E>>()?;
-        let (weight, bias) = (get("transformer.ln_f.weight")?, get("transformer.ln_f.bias")?);
-        let ln_f = LayerNorm { weight, bias, eps: config.layer_norm_eps };
-        Ok(GptNeo { config: config.clone(), wte, wpe, blocks, ln_f })
-    }
-
-    /// A model of its own with the same values. Adapters are not copied.
-    pub fn copy(&self) -> GptNeo {
-        let tensors: BTreeMap<String, Tensor> = self.tensors().into_iter().collect();
-        let take =
-            |name: &str| -> std::result::Result<Tensor, std::convert::Infallible> { Ok(tensors[name].detach().copy()) };
-        match GptNeo::from_tensors(&self.config, take) {
-            Ok(model) => model,
-        }
-    }
-
-    /// Loads a Hugging Face folder as published: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one
-    /// file or in shards. Weights are held in float32.
-    ///
-    /// # Errors
-    /// A file is missing or damaged, the config asks for something that is not implemented, or a tensor is missing, of
-    /// another shape than the config asks for, or not of this model.
-    pub fn load(dir: &Path, device: Device) -> Result<GptNeo> {
-        let config = GptNeoConfig::read(&dir.join("config.json"))?;
-        let weights = published::read(dir, device)?;
-        let model = GptNeo::from_weights(&config, &weights)?;
-        let taken: BTreeMap<String, Tensor> = model.tensors().into_iter().collect();
-        match weights.tensors.keys().find(|name| !taken.contains_key(*name)) {
-            None => Ok(model),
-            Some(name) => {
-                let reason =
-                    format!("has tensor {name:?}, which a GPT-Neo of {} blocks does not have", config.n_layers());
-                Err(Error::invalid(weights.path(), reason))
-            }
-        }
-    }
-
-    /// Takes the model out of named tensors.
-    ///
-    /// # Errors
-    /// A tensor is missing or of another shape than `config` asks for.
-    pub fn from_weights(config: &GptNeoConfig, weights: &Weights) -> Result<GptNeo> {
-        GptNeo::from_tensors(config, |name| Ok(weights.get(name, &tensor_shape(config, name))?.to_kind(Kind::Float)))
-    }
-
-    /// Writes a Hugging Face folder, `config.json` and `model.safetensors`, with tensors of `kind` (`Kind::Half` for
-    /// half the size). [`crate::language_model::pretrained::save`] adds the tokenizer.
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
-    pub fn save(&self, dir: &Path, kind: Kind, about: &[(&str, &str)]) -> Result<()> {
-        let mut weights = Weights::new();
-        weights.describe("format", "pt");
-        for (key, value) in about {
-            weights.describe(key, value);
-        }
-        for (name, tensor) in self.tensors() {
-            weights.insert(name, &tensor.detach().to_kind(kind));
-        }
-        write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
-        weights.write(dir.join("model.safetensors"))
-    }
-
-    /// Every tensor of the checkpoint, by name. Adapters are not among them: see [`GptNeo::adapters`].
-    pub fn tensors(&self) -> Vec<(String, Tensor)> {
-        let mut tensors = vec![
-            ("transformer.wte.weight".to_string(), self.wte.shallow_clone()),
-            ("transformer.wpe.weight".to_string(), self.wpe.shallow_clone()),
-            ("transformer.ln_f.weight".to_string(), self.ln_f.weight.shallow_clone()),
-            ("transformer.ln_f.bias".to_string(), self.ln_f.bias.shallow_clone()),
-        ];
-        for (index, block) in self.blocks.iter().enumerate() {
-            let mut push = |name: &str, tensor: &Tensor| {
-                tensors.push((format!("transformer.h.{index}.{name}"), tensor.shallow_clone()))
-            };
-            for (name, norm) in [("ln_1", &block.ln_1), ("ln_2", &block.ln_2)] {
-                push(&format!("{name}.weight"), &norm.weight);
-                push(&format!("{name}.bias"), &norm.bias);
-            }
-            for (name, linear) in block.linears() {
-                push(&format!("{name}.weight"), &linear.weight);
-                if let Some(bias) = &linear.bias {
-                    push(&format!("{name}.bias"), bias);
-                }
-            }
-        }
-        tensors
-    }
-
-    /// Number of parameters, the tied head counted once and adapters not at all.
-    pub fn n_parameters(&self) -> usize {
-        self.tensors().iter().map(|(_, tensor)| tensor.numel()).sum()
-    }
-
     /// Runs the blocks; `edit` may read or replace the residual stream at each hook point, in order.
     ///
     /// # Shapes
@@ -196,7 +74,7 @@ impl GptNeo {
     ///
     /// # Shapes
     /// `tokens` [batch, seq], `positions` [position] → [position, d_model]
-    pub fn resid_at(&self, tokens: &Tensor, positions: &Tensor, train: bool) -> Tensor {
+    pub(crate) fn resid_at(&self, tokens: &Tensor, positions: &Tensor, train: bool) -> Tensor {
         match self.blocks.split_last() {
             None => self.embed(tokens, 0).flatten(0, 1).index_select(0, positions),
             Some((last, before)) => {
@@ -229,11 +107,11 @@ impl GptNeo {
     /// # Shapes
     /// `tokens` [batch, seq] → [batch, seq, hook, d_model]
     pub fn acts(&self, tokens: &Tensor, hooks: &[HookPoint]) -> Tensor {
-        let mut seen = Vec::new();
-        self.visit(tokens, hooks, &mut |hook, resid| seen.push((hook, resid.shallow_clone())));
-        seen.sort_by_key(|(hook, _)| *hook);
-        let seen: Vec<Tensor> = seen.into_iter().map(|(_, acts)| acts).collect();
-        Tensor::stack(&seen, 2)
+        let (batch, seq) = tokens.size2().expect("tokens [batch, seq]");
+        let size = [batch, seq, hooks.len() as i64, self.config.d_model];
+        let acts = Tensor::empty(size, (Kind::Float, self.wte.device()));
+        self.visit(tokens, hooks, &mut |hook_idx, resid| acts.select(2, hook_idx as i64).copy_(resid));
+        acts
     }
 
     /// Shows the residual stream at each of `hooks`, with the hook point's place in the list, as soon as it is there.
@@ -268,86 +146,24 @@ impl GptNeo {
         self.ln_f.forward(resid).linear(&self.wte, None::<Tensor>)
     }
 
-    /// Quantises every linear layer of the blocks to NF4; embeddings, head, norms and biases stay float.
-    pub fn quantise(&mut self) {
-        self.blocks
-            .iter_mut()
-            .for_each(|block| block.linears_mut().into_iter().for_each(|(_, linear)| linear.quantise()));
+    /// The linear layers of all blocks.
+    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.blocks.iter().flat_map(Block::linears)
     }
 
-    /// Adds fresh adapters to the layers that `cfg` names, and freezes everything else.
-    pub fn attach(&mut self, cfg: &LoraConfig) {
-        for block in &mut self.blocks {
-            for (name, linear) in block.linears_mut() {
-                if cfg.targets.iter().any(|target| name.ends_with(target)) {
-                    linear.attach(cfg);
-                }
-            }
-        }
+    /// The same, to change them.
+    pub fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.blocks.iter_mut().flat_map(Block::linears_mut)
+    }
+
+    /// Quantises every linear layer of the blocks to NF4; embeddings, head, norms and biases stay float.
+    pub fn quantise(&mut self) {
+        self.linears_mut().for_each(Linear::quantise);
     }
 
     /// Adds each adapter's update to its layer's weight and drops the adapters.
     pub fn merge(&mut self) {
-        self.blocks.iter_mut().for_each(|block| block.linears_mut().into_iter().for_each(|(_, linear)| linear.merge()));
-    }
-
-    /// The adapters' tensors under the names that PEFT gives them.
-    pub fn adapters(&self) -> Vec<(String, Tensor)> {
-        let mut tensors = Vec::new();
-        for (index, block) in self.blocks.iter().enumerate() {
-            for (name, linear) in block.linears() {
-                let Some(lora) = &linear.lora else { continue };
-                let layer = format!("transformer.h.{index}.{name}");
-                tensors.push((lora::peft_name(&layer, "A"), lora.a.shallow_clone()));
-                tensors.push((lora::peft_name(&layer, "B"), lora.b.shallow_clone()));
-            }
-        }
-        tensors
-    }
-
-    /// Adds the adapters of a PEFT folder: `adapter_config.json` and `adapter_model.safetensors`. A folder that does not
-    /// fit leaves the model as it was.
-    ///
-    /// # Errors
-    /// A file is missing, or a tensor does not fit, or the file holds adapters for layers that are not there.
-    pub fn load_adapter(&mut self, dir: &Path) -> Result<()> {
-        let (cfg, weights) = lora::read_peft(dir, self.wte.device())?;
-        let mut loras = Vec::new();
-        let mut foreign: BTreeSet<&String> = weights.tensors.keys().collect();
-        for (index, block) in self.blocks.iter().enumerate() {
-            for (name, linear) in block.linears() {
-                let (layer, size) = (format!("transformer.h.{index}.{name}"), linear.weight.size2().expect("a matrix"));
-                loras.push(lora::from_peft(&weights, &layer, size, &cfg)?);
-                foreign.retain(|name| ["A", "B"].iter().all(|half| **name != lora::peft_name(&layer, half)));
-            }
-        }
-        if let Some(name) = foreign.first() {
-            let n_taken = weights.tensors.len() - foreign.len();
-            let reason = format!(
-                "has {} tensors, this model takes {n_taken} of them and has no place for {name}",
-                weights.tensors.len()
-            );
-            return Err(Error::invalid(weights.path(), reason));
-        }
-        let linears = self.blocks.iter_mut().flat_map(Block::linears_mut);
-        linears.zip(loras).for_each(|((_, linear), lora)| linear.lora = lora);
-        Ok(())
-    }
-}
-
-/// The shape that a tensor of the checkpoint has under `config`.
-fn tensor_shape(config: &GptNeoConfig, name: &str) -> Vec<i64> {
-    let (d_model, d_mlp) = (config.d_model, config.d_mlp);
-    let place = name.trim_end_matches(".weight").trim_end_matches(".bias");
-    let part = place.rsplit('.').next().unwrap_or(place);
-    match (part, name.ends_with(".bias")) {
-        ("wte", _) => vec![config.n_vocab, d_model],
-        ("wpe", _) => vec![config.n_positions, d_model],
-        ("c_fc", false) => vec![d_mlp, d_model],
-        ("c_fc", true) => vec![d_mlp],
-        ("c_proj", false) => vec![d_model, d_mlp],
-        ("q_proj" | "k_proj" | "v_proj" | "out_proj", false) => vec![d_model, d_model],
-        _ => vec![d_model],
+        self.linears_mut().for_each(Linear::merge);
     }
 }
 

@@ -4,8 +4,8 @@ use crate::crosscoder::crosscoder;
 use crate::fixture::{self, Folder, assert_close, assert_same, assert_says, max_abs};
 use serde_json::Value;
 use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::files::Weights;
+use stagediff::language_model::HookPoint;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 

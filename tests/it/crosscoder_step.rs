@@ -5,7 +5,7 @@ use stagediff::crosscoder::{
     Crosscoder, Gradients, LossConfig, Losses, Optimiser, Products, Step, encoder_bias, gradients, init,
 };
 use stagediff::experiment::recipe::Recipe;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::HookPoint;
 use stagediff::training::adam::{Adam, AdamConfig};
 use tch::{Device, Kind, Tensor};
 

@@ -3,21 +3,20 @@
 use crate::fixture::{self, Folder, assert_close, assert_same, assert_says};
 use crate::gpt_neo::{expected, reference_model};
 use serde_json::Value;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::GptNeo;
-use stagediff::language_model::lora::{LoraConfig, read_peft_config, save_peft};
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, LoraConfig, peft};
 use tch::{Device, Kind, Tensor};
 
 fn adapted() -> GptNeo {
     let mut model = reference_model();
-    model.load_adapter(&fixture::path("lora")).unwrap();
+    peft::load(model.linears_mut(), &fixture::path("lora")).unwrap();
     model
 }
 
 fn adapted_nf4() -> GptNeo {
     let mut model = reference_model();
     model.quantise();
-    model.load_adapter(&fixture::path("lora")).unwrap();
+    peft::load(model.linears_mut(), &fixture::path("lora")).unwrap();
     model
 }
 
@@ -45,8 +44,8 @@ fn a_zero_adapter_leaves_logits_as_they_are() {
     for cfg in [LoraConfig::published(), LoraConfig::all_linear()] {
         let mut model = reference_model();
         let before = model.logits(&ids, false);
-        model.attach(&cfg);
-        assert_eq!(model.adapters().len(), 2 * 4 * cfg.targets.len());
+        peft::attach(model.linears_mut(), &cfg);
+        assert_eq!(peft::adapters(model.linears()).len(), 2 * 4 * cfg.targets.len());
         assert_close(&model.logits(&ids, false), &before, 1e-5);
         assert_close(&model.logits(&ids, true), &before, 1e-5);
         model.merge();
@@ -67,7 +66,7 @@ fn the_published_adapters_have_as_many_parameters_as_published() {
     let cfg = LoraConfig::published();
     let n_trained = 4 * cfg.targets.len() as i64 * cfg.rank * 2 * 768;
     assert_eq!(n_trained, 98_304);
-    let n_here: usize = adapted().adapters().iter().map(|(_, tensor)| tensor.numel()).sum();
+    let n_here: usize = peft::adapters(adapted().linears()).iter().map(|(_, tensor)| tensor.numel()).sum();
     assert_eq!(n_here, 4096);
 }
 
@@ -100,16 +99,16 @@ fn anything_but_plain_lora_is_refused_by_name() {
     ];
     for (name, value) in settings {
         let folder = edited(&format!("lora_{name}"), |config| config[name] = value, |_| ());
-        assert_says(read_peft_config(&folder.join("adapter_config.json")), &["adapter_config.json", name]);
+        assert_says(peft::read_config(&folder.join("adapter_config.json")), &["adapter_config.json", name]);
     }
     let folder = edited("lora_rank", |config| drop(config.as_object_mut().unwrap().remove("r")), |_| ());
-    assert_says(read_peft_config(&folder.join("adapter_config.json")), &["adapter_config.json", "missing field `r`"]);
-    assert_says(read_peft_config(&folder.join("none.json")), &["cannot access", "none.json"]);
+    assert_says(peft::read_config(&folder.join("adapter_config.json")), &["adapter_config.json", "missing field `r`"]);
+    assert_says(peft::read_config(&folder.join("none.json")), &["cannot access", "none.json"]);
 }
 
 #[test]
 fn the_order_of_targets_does_not_matter_and_other_lines_are_passed_over() {
-    let read = read_peft_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let read = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
     let mut targets = read.targets.clone();
     targets.sort();
     assert_eq!(LoraConfig { targets, ..read }, LoraConfig::published());
@@ -131,8 +130,8 @@ fn adapters_that_do_not_fit_are_refused_and_named() {
     for (test, edit, said) in cases {
         let folder = edited(test, |_| (), edit);
         let mut model = reference_model();
-        assert_says(model.load_adapter(folder.path()), said);
-        assert!(model.adapters().is_empty(), "{test}: the model is as it was");
+        assert_says(peft::load(model.linears_mut(), folder.path()), said);
+        assert!(peft::adapters(model.linears()).is_empty(), "{test}: the model is as it was");
     }
 }
 
@@ -142,20 +141,19 @@ fn an_adapter_that_does_not_fit_leaves_the_earlier_one() {
     let before = model.logits(&ids, false);
     let last = "base_model.model.transformer.h.3.attn.attention.v_proj.lora_B.weight";
     let folder = edited("lora_last", |_| (), |weights| drop(weights.tensors.remove(last)));
-    assert_says(model.load_adapter(folder.path()), &[last]);
+    assert_says(peft::load(model.linears_mut(), folder.path()), &[last]);
     assert_same(&model.logits(&ids, false), &before);
 }
 
 #[test]
 fn a_saved_adapter_is_the_same_adapter() {
     let (model, folder) = (adapted(), Folder::new("lora_saved"));
-    let cfg = read_peft_config(&fixture::path("lora/adapter_config.json")).unwrap();
-    let mut adapters = Weights::new();
-    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
-    save_peft(folder.path(), &adapters, &cfg, "base").unwrap();
-    assert_eq!(read_peft_config(&folder.join("adapter_config.json")).unwrap(), cfg);
+    let cfg = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
+    peft::save(folder.path(), &adapters, &cfg, "base").unwrap();
+    assert_eq!(peft::read_config(&folder.join("adapter_config.json")).unwrap(), cfg);
     let mut again = reference_model();
-    again.load_adapter(folder.path()).unwrap();
+    peft::load(again.linears_mut(), folder.path()).unwrap();
     let ids = expected().get("ids");
     assert_same(&again.logits(&ids, false), &model.logits(&ids, false));
     let (written, theirs) = ("adapter_model.safetensors", fixture::path("lora/adapter_model.safetensors"));

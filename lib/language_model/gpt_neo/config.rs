@@ -57,6 +57,14 @@ impl GptNeoConfig {
         }
     }
 
+    /// Standard deviation of fresh weights.
+    pub(super) const INIT_STD: f64 = 0.02;
+
+    /// Standard deviation of fresh weights that write to the residual stream: what many blocks add up stays as large.
+    pub(super) fn residual_init_std(&self) -> f64 {
+        GptNeoConfig::INIT_STD / (2.0 * self.n_layers() as f64).sqrt()
+    }
+
     /// Number of blocks.
     pub fn n_layers(&self) -> usize {
         self.reach.len()

@@ -7,7 +7,7 @@ use super::folder;
 use stagediff::crosscoder::harvest;
 use stagediff::crosscoder::jumprelu::{Backward, backward, jumprelu};
 use stagediff::crosscoder::{Crosscoder, tied};
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 pub use training::variant;

@@ -4,10 +4,9 @@ use super::case::Case;
 use super::folder::{self, Tensors};
 use crate::fixture::Folder;
 use stagediff::crosscoder::harvest::Reading;
-use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::{
+    GptNeo, HookPoint, Reach, Sampling, TokenRows, generate, mean_loss, next_token_loss, next_token_loss_of,
+};
 use tch::{Device, Tensor};
 
 pub const TESTS: &[fn()] = &[
@@ -142,7 +141,7 @@ fn losses_are_those_of_transformers() {
     let tokens = expected.get("ids");
     for (name, with_loss) in [("loss", everywhere(&tokens)), ("loss_masked", labelled(&expected))] {
         let (loss, _) = next_token_loss(&model, &tokens, &with_loss);
-        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        let rows = TokenRows { tokens: tokens.shallow_clone(), with_loss };
         let mut case = Case::new(format!("gpt_neo/{name}"), 1e-5);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
             case.number_absolute("next_token_loss", loss.double_value(&[]), known);

@@ -3,9 +3,7 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use super::gpt_neo::{everywhere, expected, labelled, model};
-use stagediff::language_model::gpt_neo::GptNeo;
-use stagediff::language_model::lora::read_peft_config;
-use stagediff::language_model::next_token::next_token_gradients;
+use stagediff::language_model::{GptNeo, next_token_gradients, peft};
 use std::collections::BTreeMap;
 use tch::Tensor;
 
@@ -21,7 +19,7 @@ pub const TESTS: &[fn()] = &[
 fn adapt(mut model: GptNeo) -> GptNeo {
     let config = folder::path("lora/adapter_config.json");
     folder::path("lora/adapter_model.safetensors");
-    model.load_adapter(config.parent().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+    peft::load(model.linears_mut(), config.parent().unwrap()).unwrap_or_else(|error| panic!("{error}"));
     model
 }
 
@@ -45,7 +43,7 @@ fn by_name(tensors: Vec<(String, Tensor)>) -> BTreeMap<String, Tensor> {
 
 /// Loss and gradients of the adapters, against those of a file.
 fn check_gradients(model: &GptNeo, with_loss: &Tensor, loss_name: &str, known: &Tensors, file: &str) {
-    let (names, params): (Vec<String>, Vec<Tensor>) = model.adapters().into_iter().unzip();
+    let (names, params): (Vec<String>, Vec<Tensor>) = peft::adapters(model.linears()).into_iter().unzip();
     let found = next_token_gradients(model, &params, &expected().get("ids"), with_loss, false);
     let loss_nats = folder::number(&folder::json("lora/expected.json"), loss_name);
     Case::new(format!("lora/{loss_name}"), 1e-5)
@@ -62,9 +60,10 @@ fn check_gradients(model: &GptNeo, with_loss: &Tensor, loss_name: &str, known: &
 /// `adapter_model.safetensors`, `adapter_config.json`; `scaling`, `trainable_parameters`.
 #[test]
 fn adapters_are_taken_up_bit_for_bit() {
-    let (adapters, file) = (by_name(adapt(model()).adapters()), folder::tensors("lora/adapter_model.safetensors"));
+    let (adapters, file) =
+        (by_name(peft::adapters(adapt(model()).linears())), folder::tensors("lora/adapter_model.safetensors"));
     let known = folder::json("lora/expected.json");
-    let cfg = read_peft_config(&folder::path("lora/adapter_config.json")).unwrap();
+    let cfg = peft::read_config(&folder::path("lora/adapter_config.json")).unwrap();
     let scaling = cfg.alpha / cfg.rank as f64;
     Case::new("lora/scaling", 1e-12).number("scaling", scaling, folder::number(&known, "scaling")).check();
     let mut case = Case::exact("lora/adapter_model");
@@ -88,7 +87,7 @@ fn an_adapted_model_is_that_of_peft() {
 fn merged_weights_and_logits_are_those_of_peft() {
     let (mut merged, before, known) = (adapt(model()), by_name(model().tensors()), on_float());
     merged.merge();
-    assert!(merged.adapters().is_empty());
+    assert!(peft::adapters(merged.linears()).is_empty());
     let logits = merged.logits(&expected().get("ids"), false);
     Case::new("lora/logits_merged", 1e-4).absolute("logits", &logits, &known.get("logits_merged")).check();
     let (mut weights, mut rest) = (Case::new("lora/merged", 1e-6), Case::exact("lora/merged, other tensors"));

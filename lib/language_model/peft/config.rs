@@ -1,27 +1,14 @@
-//! Adapters in the form of PEFT: a folder with `adapter_config.json` and `adapter_model.safetensors`.
+//! `adapter_config.json`: which layers have adapters, of which rank and strength.
 
-use super::{Lora, LoraConfig};
-use crate::files::weights::Weights;
-use crate::files::write_whole;
+use crate::language_model::lora::LoraConfig;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tch::{Device, Kind};
 
-/// The files of a PEFT folder: config and tensors.
-pub const PEFT_FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
-
-/// What older versions of PEFT wrote.
-const PICKLED_FILE: &str = "adapter_model.bin";
-
-/// Writes a PEFT folder of adapters under PEFT's names ([`crate::language_model::gpt_neo::GptNeo::adapters`],
-/// [`crate::language_model::finetune::Finetuned`]). `base` is the name or folder of the model that they belong to.
-///
-/// # Errors
-/// The folder cannot be written to.
-pub fn save_peft(dir: &Path, adapters: &Weights, cfg: &LoraConfig, base: &str) -> Result<()> {
+/// The file as PEFT reads it. `base` is the name or folder of the model that the adapters belong to.
+pub(super) fn to_json(cfg: &LoraConfig, base: &str) -> String {
     let alpha = if cfg.alpha.fract() == 0.0 { json!(cfg.alpha as i64) } else { json!(cfg.alpha) };
     let config = json!({
         "peft_type": "LORA",
@@ -36,28 +23,16 @@ pub fn save_peft(dir: &Path, adapters: &Weights, cfg: &LoraConfig, base: &str) -
         "init_lora_weights": true,
         "inference_mode": true,
     });
-    write_whole(&dir.join(PEFT_FILES[0]), format!("{config:#}\n").as_bytes())?;
-    let mut weights = Weights::new();
-    weights.describe("format", "pt");
-    adapters.tensors.iter().for_each(|(name, tensor)| weights.insert(name, tensor));
-    weights.write(dir.join(PEFT_FILES[1]))
-}
-
-/// Config and tensors of a PEFT folder.
-pub(crate) fn read_peft(dir: &Path, device: Device) -> Result<(LoraConfig, Weights)> {
-    let cfg = read_peft_config(&dir.join(PEFT_FILES[0]))?;
-    let (path, pickled) = (dir.join(PEFT_FILES[1]), dir.join(PICKLED_FILE));
-    let held = if !path.exists() && pickled.exists() { pickled } else { path };
-    Ok((cfg, Weights::read(held, device)?))
+    format!("{config:#}\n")
 }
 
 /// Reads `adapter_config.json` as PEFT writes it.
 ///
 /// # Errors
 /// The file is missing, no JSON, or asks for something else than plain LoRA: the setting is named.
-pub fn read_peft_config(path: &Path) -> Result<LoraConfig> {
+pub fn read_config(path: &Path) -> Result<LoraConfig> {
     let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let config: PeftConfig = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
+    let config: ConfigFile = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
     config.check(path)?;
     Ok(LoraConfig {
         rank: config.r,
@@ -71,7 +46,7 @@ pub fn read_peft_config(path: &Path) -> Result<LoraConfig> {
 }
 
 #[derive(Deserialize)]
-struct PeftConfig {
+struct ConfigFile {
     peft_type: String,
     r: i64,
     lora_alpha: f64,
@@ -89,7 +64,7 @@ enum Targets {
     Pattern(String),
 }
 
-impl PeftConfig {
+impl ConfigFile {
     /// Refuses the settings that make the update something else than (α / r) · B A.
     fn check(&self, path: &Path) -> Result<()> {
         let refused = |name: &str, value: &dyn std::fmt::Display| {
@@ -141,24 +116,4 @@ impl PeftConfig {
             None => Ok(()),
         }
     }
-}
-
-/// The name that PEFT gives to one half of an adapter: `half` is `A` or `B`, `layer` the layer's name in the checkpoint.
-pub fn peft_name(layer: &str, half: &str) -> String {
-    format!("base_model.model.{layer}.lora_{half}.weight")
-}
-
-/// The adapter of `layer` in a PEFT file, or nothing where the file has none for it.
-///
-/// # Errors
-/// A shape that does not fit [out, in].
-pub fn from_peft(weights: &Weights, layer: &str, size: (i64, i64), cfg: &LoraConfig) -> Result<Option<Lora>> {
-    let name = peft_name(layer, "A");
-    if !weights.tensors.contains_key(&name) {
-        return Ok(None);
-    }
-    let (n_out, n_in) = size;
-    let a = weights.get(&name, &[cfg.rank, n_in])?.to_kind(Kind::Float).set_requires_grad(true);
-    let b = weights.get(&peft_name(layer, "B"), &[n_out, cfg.rank])?.to_kind(Kind::Float).set_requires_grad(true);
-    Ok(Some(Lora { a, b, scale: cfg.alpha / cfg.rank as f64, dropout: cfg.dropout }))
 }
