@@ -17,7 +17,7 @@
 //! The built-in stories are written from plots (`stories/built_in/plot.rs` says how to add one); what a record's header promises is true
 //! of its story, so there is something to learn from it.
 
-pub mod built_in;
+mod built_in;
 mod files;
 mod header;
 mod record;

@@ -1,8 +1,10 @@
-//! A model's tensors by name: drawn afresh, copied, and in the folders of Hugging Face.
+//! A model out of tensors: drawn afresh, copied, read from the folders of Hugging Face; and such folders written.
 
 use super::block::Block;
+use super::config::GptNeoConfig;
 use super::layer_norm::LayerNorm;
-use super::{GptNeo, GptNeoConfig, published};
+use super::model::{GptNeo, WPE, WTE};
+use super::published;
 use crate::files::weights::Weights;
 use crate::files::write_whole;
 use crate::language_model::parameters::{Init, Source};
@@ -11,9 +13,6 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-
-const WTE: &str = "transformer.wte.weight";
-const WPE: &str = "transformer.wpe.weight";
 
 impl GptNeo {
     /// Builds the model of tensors from `source`. Fresh ones are drawn in this order.
@@ -88,18 +87,5 @@ impl GptNeo {
         }
         write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
         weights.write(dir.join("model.safetensors"))
-    }
-
-    /// Every tensor of the checkpoint, by name. Adapters are not among them.
-    pub fn tensors(&self) -> Vec<(String, Tensor)> {
-        let embeddings = [(WTE.to_string(), &self.wte), (WPE.to_string(), &self.wpe)];
-        let blocks = self.blocks.iter().flat_map(Block::tensors);
-        let all = embeddings.into_iter().chain(self.ln_f.tensors()).chain(blocks);
-        all.map(|(name, tensor)| (name, tensor.shallow_clone())).collect()
-    }
-
-    /// Number of parameters, the tied head counted once and adapters not at all.
-    pub fn n_parameters(&self) -> usize {
-        self.tensors().iter().map(|(_, tensor)| tensor.numel()).sum()
     }
 }

@@ -45,7 +45,7 @@ pub fn all() -> Vec<Plot> {
 mod tests {
     use super::super::plot::Outline;
     use super::*;
-    use crate::stories::Feature;
+    use crate::stories::record::Feature;
     use crate::stories::sentence::has_dialogue;
 
     #[test]

@@ -13,7 +13,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows that are decoded at a time: some megabytes of stories.
+/// TextRows that are decoded at a time: some megabytes of stories.
 const N_ROWS_AT_ONCE: usize = 8192;
 
 /// The column with the text.
@@ -23,7 +23,7 @@ const TEXT: &str = "text";
 const IS_TRAINING: &str = "is_training";
 
 /// One row.
-pub struct Row {
+pub struct TextRow {
     /// Counted from 1, over all files.
     pub number: usize,
     /// A line, or a whole record; empty where the column has none.
@@ -32,11 +32,11 @@ pub struct Row {
     pub is_training: Option<bool>,
 }
 
-/// Rows of several files, one after the other. After an error nothing more comes.
-pub struct Rows {
+/// TextRows of several files, one after the other. After an error nothing more comes.
+pub struct TextRows {
     files: VecDeque<PathBuf>,
     open: Option<Shard>,
-    ready: VecDeque<Row>,
+    ready: VecDeque<TextRow>,
     n_before: usize,
 }
 
@@ -58,13 +58,13 @@ pub fn is_parquet(path: &Path) -> Result<bool> {
     Ok(start == b"PAR1")
 }
 
-impl Rows {
+impl TextRows {
     /// The rows of these files. Each is opened when it is its turn.
-    pub fn of(files: &[PathBuf]) -> Rows {
-        Rows { files: files.iter().cloned().collect(), open: None, ready: VecDeque::new(), n_before: 0 }
+    pub fn of(files: &[PathBuf]) -> TextRows {
+        TextRows { files: files.iter().cloned().collect(), open: None, ready: VecDeque::new(), n_before: 0 }
     }
 
-    fn read(&mut self) -> Result<Option<Row>> {
+    fn read(&mut self) -> Result<Option<TextRow>> {
         while self.ready.is_empty() {
             match self.open.take() {
                 Some(shard) if shard.n_done == shard.metadata.num_rows => {}
@@ -83,10 +83,10 @@ impl Rows {
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row>;
+impl Iterator for TextRows {
+    type Item = Result<TextRow>;
 
-    fn next(&mut self) -> Option<Result<Row>> {
+    fn next(&mut self) -> Option<Result<TextRow>> {
         let row = self.read().transpose();
         if let Some(Err(_)) = row {
             self.files.clear();
@@ -109,7 +109,7 @@ impl Shard {
         Ok(Shard { path, metadata, has_is_training: schema.contains(IS_TRAINING), n_done: 0 })
     }
 
-    fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<Row>> {
+    fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<TextRow>> {
         let path = &self.path;
         let broken = |e: polars::error::PolarsError| {
             Error::invalid(path, format!("rows from {} on cannot be read: {e}", self.n_done + 1))
@@ -139,7 +139,7 @@ impl Shard {
             return Err(Error::invalid(path, format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows)));
         }
         self.n_done += texts.len();
-        let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| Row {
+        let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| TextRow {
             number: n_before + i + 1,
             text: text.unwrap_or_default().into(),
             is_training,
