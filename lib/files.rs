@@ -6,4 +6,5 @@ pub(crate) mod weights;
 mod whole;
 
 pub use weights::Weights;
-pub use whole::{write_whole, write_whole_with};
+pub use whole::write_whole;
+pub(crate) use whole::write_whole_with;

@@ -11,9 +11,9 @@ use tch::Tensor;
 pub struct Linear {
     /// Its name in the checkpoint: `transformer.h.0.attn.attention.q_proj`.
     pub name: String,
-    /// W, [out, in]. After [`Linear::quantise`] these are the values that the 4-bit codes stand for.
+    /// W, [out, in]. On a quantised layer these are the values that the 4-bit codes stand for.
     pub weight: Tensor,
-    /// b, [out].
+    /// b, `[out]`.
     pub bias: Option<Tensor>,
     /// The adapter.
     pub lora: Option<Lora>,

@@ -100,14 +100,10 @@ fn adapter_of(linear: &Linear, weights: &Weights, cfg: &LoraConfig) -> Result<Op
 
 fn check_all_taken<'a>(weights: &Weights, layers: impl Iterator<Item = &'a str>) -> Result<()> {
     let places: BTreeSet<String> = layers.flat_map(|layer| HALVES.map(|half| tensor_name(layer, half))).collect();
-    let n_taken = weights.tensors.keys().filter(|name| places.contains(*name)).count();
-    match weights.tensors.keys().find(|name| !places.contains(*name)) {
-        None => Ok(()),
-        Some(name) => {
-            let n_held = weights.tensors.len();
-            let reason =
-                format!("has {n_held} tensors, this model takes {n_taken} of them and has no place for {name}");
-            Err(Error::invalid(weights.path(), reason))
-        }
-    }
+    let foreign: Vec<&String> = weights.tensors.keys().filter(|name| !places.contains(*name)).collect();
+    let Some(name) = foreign.first() else { return Ok(()) };
+    let n_held = weights.tensors.len();
+    let n_taken = n_held - foreign.len();
+    let reason = format!("has {n_held} tensors, this model takes {n_taken} of them and has no place for {name}");
+    Err(Error::invalid(weights.path(), reason))
 }

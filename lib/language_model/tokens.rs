@@ -7,4 +7,5 @@ mod tokenizer;
 
 pub use corpus::corpus;
 pub use rows::TokenRows;
-pub use tokenizer::{TOKENIZER_FILE, Tokenizer};
+pub(crate) use tokenizer::TOKENIZER_FILE;
+pub use tokenizer::Tokenizer;

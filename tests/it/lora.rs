@@ -118,21 +118,19 @@ fn the_order_of_targets_does_not_matter_and_other_lines_are_passed_over() {
 fn adapters_that_do_not_fit_are_refused_and_named() {
     let name = "base_model.model.transformer.h.1.attn.attention.v_proj.lora_B.weight";
     let narrow = Tensor::zeros([32, 4], (Kind::Float, Device::Cpu));
-    let cases: [(&str, &dyn Fn(&mut Weights), &[&str]); 3] = [
-        ("lora_shape", &|weights| weights.insert(name, &narrow), &[name, "[32, 4]", "[32, 8]"]),
-        ("lora_half", &|weights| drop(weights.tensors.remove(name)), &[name, "adapter_model.safetensors"]),
-        (
-            "lora_elsewhere",
-            &|weights| weights.insert("base_model.model.transformer.h.9.attn.attention.v_proj.lora_B.weight", &narrow),
-            &["has 17 tensors, this model takes 16"],
-        ),
-    ];
-    for (test, edit, said) in cases {
-        let folder = edited(test, |_| (), edit);
-        let mut model = reference_model();
+    let refused = |test: &str, edit: &dyn Fn(&mut Weights), said: &[&str]| {
+        let (folder, mut model) = (edited(test, |_| (), edit), reference_model());
         assert_says(peft::load(model.linears_mut(), folder.path()), said);
         assert!(peft::adapters(model.linears()).is_empty(), "{test}: the model is as it was");
-    }
+    };
+    refused("lora_shape", &|weights| weights.insert(name, &narrow), &[name, "[32, 4]", "[32, 8]"]);
+    refused("lora_half", &|weights| drop(weights.tensors.remove(name)), &[name, "adapter_model.safetensors"]);
+    let elsewhere = name.replace("h.1", "h.9");
+    refused(
+        "lora_elsewhere",
+        &|weights| weights.insert(&elsewhere, &narrow),
+        &["has 17 tensors, this model takes 16", &elsewhere],
+    );
 }
 
 #[test]

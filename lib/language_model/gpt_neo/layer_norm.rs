@@ -8,9 +8,9 @@ use tch::Tensor;
 pub struct LayerNorm {
     /// Its name in the checkpoint: `transformer.h.0.ln_1`.
     pub name: String,
-    /// Scale, [d_model].
+    /// Scale, `[d_model]`.
     pub weight: Tensor,
-    /// Shift, [d_model].
+    /// Shift, `[d_model]`.
     pub bias: Tensor,
     /// Added to the variance.
     pub eps: f64,

@@ -12,7 +12,8 @@ use tch::{Kind, Tensor};
 pub(super) const WTE: &str = "transformer.wte.weight";
 pub(super) const WPE: &str = "transformer.wpe.weight";
 
-/// The language model.
+/// A GPT-Neo: pre-LN blocks, attention without 1/√d_head, global and local in turn, tied head. Tensor names are those of
+/// Hugging Face's checkpoints, so the folder of a published model loads as it is.
 pub struct GptNeo {
     /// Its sizes.
     pub config: GptNeoConfig,

@@ -79,24 +79,10 @@ impl ConfigFile {
         if !(1..=i64::from(u16::MAX)).contains(&self.r) {
             return refused("r", &self.r);
         }
-        const VARIANTS: [&str; 16] = [
-            "alora_invocation_tokens",
-            "alpha_pattern",
-            "arrow_config",
-            "bias",
-            "fan_in_fan_out",
-            "kasa_config",
-            "layer_replication",
-            "lora_bias",
-            "modules_to_save",
-            "monteclora_config",
-            "rank_pattern",
-            "target_parameters",
-            "use_bdlora",
-            "use_dora",
-            "use_qalora",
-            "use_rslora",
-        ];
+        const VARIANTS: &str = "alora_invocation_tokens alpha_pattern arrow_config bias fan_in_fan_out kasa_config \
+            layer_replication lora_bias modules_to_save monteclora_config rank_pattern target_parameters use_bdlora \
+            use_dora use_qalora use_rslora";
+        let is_variant = |name: &str| VARIANTS.split(' ').any(|variant| variant == name);
         let is_plain = |value: &Value| match value {
             Value::Null | Value::Bool(false) => true,
             Value::String(text) => text == "none",
@@ -111,7 +97,7 @@ impl ConfigFile {
         {
             return refused("init_lora_weights", init);
         }
-        match self.rest.iter().find(|(name, value)| VARIANTS.contains(&name.as_str()) && !is_plain(value)) {
+        match self.rest.iter().find(|(name, value)| is_variant(name) && !is_plain(value)) {
             Some((name, value)) => refused(name, value),
             None => Ok(()),
         }

@@ -5,12 +5,13 @@ use crate::files::write_whole;
 use crate::stories::END_OF_TEXT;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
+use tokenizers::AddedToken;
+use tokenizers::models::TrainerWrapper;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::{AddedToken, TokenizerBuilder, TokenizerImpl};
 
 /// The file of a tokenizer in a language model's folder.
-pub const TOKENIZER_FILE: &str = "tokenizer.json";
+pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
 
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {
@@ -25,25 +26,16 @@ impl Tokenizer {
     /// The texts are too few to learn that many tokens from.
     pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, n_vocab: usize) -> Result<Tokenizer> {
         let failed = |e: tokenizers::Error| Error::setting("tokenizer", "training failed", e.to_string());
-        let mut trainer = BpeTrainer::builder()
+        let trainer = BpeTrainer::builder()
             .vocab_size(n_vocab)
             .show_progress(false)
             .special_tokens(vec![AddedToken::from(END_OF_TEXT, true)])
             .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
             .build();
-        let byte_level = || ByteLevel::new(false, true, true);
-        let mut learner: TokenizerImpl<BPE, tokenizers::NormalizerWrapper, ByteLevel, ByteLevel, ByteLevel> =
-            TokenizerBuilder::new()
-                .with_model(BPE::default())
-                .with_normalizer(None)
-                .with_pre_tokenizer(Some(byte_level()))
-                .with_post_processor(Some(byte_level()))
-                .with_decoder(Some(byte_level()))
-                .build()
-                .map_err(failed)?;
-        learner.train(&mut trainer, texts).map_err(failed)?;
-        let json = learner.to_string(false).map_err(failed)?;
-        let inner = tokenizers::Tokenizer::from_bytes(json.as_bytes()).map_err(failed)?;
+        let byte_level = || Some(ByteLevel::new(false, true, true));
+        let mut inner = tokenizers::Tokenizer::new(BPE::default());
+        inner.with_pre_tokenizer(byte_level()).with_post_processor(byte_level()).with_decoder(byte_level());
+        inner.train(&mut TrainerWrapper::from(trainer), texts).map_err(failed)?;
         let tokenizer = Tokenizer { inner, path: PathBuf::from("trained") };
         if tokenizer.n_vocab() != n_vocab as i64 {
             let expected = format!("expected {n_vocab}: give more text or a smaller vocabulary");
@@ -108,7 +100,7 @@ impl Tokenizer {
     ///
     /// # Errors
     /// The numbers differ; both are named.
-    pub fn check_fits(&self, n_vocab: i64) -> Result<()> {
+    pub(crate) fn check_fits(&self, n_vocab: i64) -> Result<()> {
         if self.n_vocab() == n_vocab {
             return Ok(());
         }
@@ -131,7 +123,7 @@ impl Tokenizer {
     }
 
     /// Token ids of many texts with the byte of the text at which each token begins.
-    pub fn encode_all_with_starts(&self, texts: Vec<&str>) -> Vec<Vec<(i64, usize)>> {
+    pub(super) fn encode_all_with_starts(&self, texts: Vec<&str>) -> Vec<Vec<(i64, usize)>> {
         let encodings = self.inner.encode_batch(texts, false).expect("byte-level BPE encodes any text");
         let starts = |encoding: &tokenizers::Encoding| {
             encoding.get_offsets().iter().map(|(start, _)| *start).collect::<Vec<_>>()
