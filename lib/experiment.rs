@@ -4,6 +4,7 @@ pub mod base_model;
 pub mod diff;
 pub mod evaluation;
 pub mod figures;
+pub mod findings;
 pub mod finetunes;
 pub mod headline;
 pub mod preset;

@@ -9,7 +9,7 @@
 //! | [`Nf4`](nf4::Nf4), [`Lora`] | 4-bit weights, low-rank adapters |
 //! | [`Linear`] | the one layer that knows of both |
 //! | [`GptNeo`] | the model: logits, activations, [`generate`] |
-//! | [`next_token_loss`], [`mean_loss`] | how well it predicts |
+//! | [`next_token_loss`], [`mean_loss`], [`cross_entropy`] | how well it predicts |
 //! | [`fit()`] | training of some of its tensors |
 //! | [`pretrain`], [`finetune()`] | a base model from fresh weights; adapters on a quantised one |
 //! | [`pretrained`], [`peft`] | folders of transformers and of PEFT |
@@ -25,7 +25,7 @@
 //! # Ok(()) }
 //! ```
 
-mod cross_entropy;
+pub mod cross_entropy;
 pub(crate) mod finetune;
 pub(crate) mod fit;
 mod gelu;

@@ -1,9 +1,7 @@
 //! A crosscoder's training step: losses, gradients, clipping, Adam.
 
 use crate::Result;
-use crate::driver::Facts;
-use crate::setup::Setup;
-use crate::side::Side;
+use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::loss::PreActTarget;
@@ -146,9 +144,8 @@ impl Training {
     /// Reads the tensors.
     ///
     /// # Errors
-    /// They are not there, or the device is not.
-    pub fn open(work: &CrosscoderWork, setup: &Setup, folder: &Path) -> Result<Training> {
-        let device = setup.device.device()?;
+    /// They are not there.
+    pub fn open(work: &CrosscoderWork, products: Products, device: Device, folder: &Path) -> Result<Training> {
         let mut weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let mut take = |name: &str| weights.tensors.remove(name).ok_or(format!("no tensor {name}"));
         let crosscoder = Crosscoder {
@@ -163,7 +160,7 @@ impl Training {
         };
         let batches = take("acts")?.split(work.batch, 0);
         let optimiser = Optimiser::new(&crosscoder, AdamConfig::default());
-        Ok(Training { crosscoder, batches, loss: work.loss(setup.products), optimiser, last: None })
+        Ok(Training { crosscoder, batches, loss: work.loss(products), optimiser, last: None })
     }
 }
 

@@ -1,8 +1,7 @@
 //! Activations of a language model at all five hook points, centred, without logits.
 
 use crate::Result;
-use crate::driver::Facts;
-use crate::side::Side;
+use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::harvest::Reading;
 use stagediff::files::Weights;
@@ -32,7 +31,7 @@ impl HarvestWork {
         weights.write(folder.join("tensors.safetensors"))?;
         let items = (self.n_sequences * self.seq) as f64;
         let flops = items * block_flops(&model.config, self.seq) * model.config.n_layers() as f64;
-        Ok(Facts { unit: "tokens", items, flops, active_frac: f64::NAN, window_frac: f64::NAN })
+        Ok(Facts::new("tokens", items, flops))
     }
 }
 

@@ -1,9 +1,8 @@
 //! A QLoRA step: adapters on NF4 weights, loss on the tokens after the header.
 
 use crate::Result;
-use crate::driver::Facts;
 use crate::harvest::{block_flops, random_tokens, write_model};
-use crate::side::Side;
+use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::files::Weights;
 use stagediff::language_model::{GptNeo, LoraConfig, next_token_gradients, peft};
@@ -54,7 +53,7 @@ impl QloraWork {
         let head = 2.0 * (model.config.d_model * model.config.n_vocab) as f64;
         // Forward and the gradient of inputs; adapters have the gradient of weights too.
         let flops = items * (2.0 * blocks + 6.0 * n_adapter_params as f64) + n_with_loss * 2.0 * head;
-        Ok(Facts { unit: "tokens", items, flops, active_frac: f64::NAN, window_frac: f64::NAN })
+        Ok(Facts::new("tokens", items, flops))
     }
 }
 

@@ -15,6 +15,15 @@ pub struct Setup {
     pub products: Products,
 }
 
+impl Default for Setup {
+    /// As many threads as OpenMP would take.
+    fn default() -> Setup {
+        let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
+        let n_threads = asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        Setup { n_threads, device: On::default(), products: Products::default() }
+    }
+}
+
 /// Where tensors live; PyTorch's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -50,4 +59,10 @@ impl Setup {
             (On::Cuda, Products::Bf16) => "/cuda-bf16",
         }
     }
+}
+
+/// How OpenMP's threads wait, as all sides inherit it from the environment.
+pub fn waiting() -> String {
+    let value = |name| std::env::var(name).unwrap_or("unset".into());
+    ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_DYNAMIC"].map(|name| format!("{name} {}", value(name))).join(", ")
 }

@@ -181,7 +181,7 @@ mod tests {
             assert_eq!(pairs.window_of_latent.of(i), window);
             assert_eq!(pairs.n_below[i], column.iter().filter(|pre| **pre < *threshold).count() as f32);
             let gaps: f32 = column.iter().map(|pre| (threshold - pre).max(0.0)).sum();
-            assert!((pairs.gap_sums[i] - gaps).abs() < 1e-4);
+            assert_eq!(pairs.gap_sums[i], gaps, "quarters add without rounding");
         }
         assert_eq!(found.len(), pairs.active_of_token.len());
         assert!(found.len() > 20 && pairs.active_of_latent.of(4).is_empty());

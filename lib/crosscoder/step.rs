@@ -128,3 +128,31 @@ impl std::fmt::Debug for Gradients {
         write!(f, "Gradients({} tensors)", self.grads.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crosscoder::init;
+    use crate::crosscoder::loss::PreActTarget;
+    use crate::experiment::recipe::Recipe;
+    use crate::language_model::hook::HookPoint;
+    use crate::processor::simd::tests::{assert_same_bits_at_every_width, uneven};
+
+    /// Dense and over active pairs, with either target of the pre-activation loss.
+    #[test]
+    fn every_width_takes_the_same_step() {
+        let acts = Tensor::from_slice(&uneven(50 * 3 * 20)).view([50, 3, 20]).tanh();
+        let scale = Tensor::ones([3], (Kind::Float, Device::Cpu));
+        let cfg = LossConfig::new(0.5, &Recipe::corrected());
+        for (firing_frac, pre_act_target) in
+            [0.05, 0.5].into_iter().flat_map(|frac| [(frac, PreActTarget::PreActs), (frac, PreActTarget::Latents)])
+        {
+            let crosscoder = init(77, &HookPoint::residual_stream(2), &acts, &scale, firing_frac);
+            assert_same_bits_at_every_width(|| {
+                let cfg = LossConfig { pre_act_target, ..cfg };
+                let step = Gradients::default().step(&crosscoder, &acts, &cfg);
+                step.grads.iter().flat_map(floats).copied().collect()
+            });
+        }
+    }
+}

@@ -5,21 +5,19 @@ use crate::experiment::step::Step;
 use crate::experiment::tables::FittingRow;
 use crate::files::hash::sha256;
 use crate::language_model::fit::FitStep;
-use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::pretrain::{self, PretrainConfig};
 use crate::language_model::pretrained;
-use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Loads or trains the base model and writes it as `weights/base`, with `tables/pretraining`. A base model that was
-/// written from the same is left as it is. Returns it with its tokenizer.
+/// written from the same is left as it is. Returns the lines of its training, none where they are not known.
 ///
 /// # Errors
 /// Notebook 01 has not been run, a file does not fit, or the training diverges.
-pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<(GptNeo, Tokenizer)> {
+pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
     let log = match run.base_folder() {
         Some(dir) => {
             let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(&dir)? }), &[])?;
@@ -32,8 +30,9 @@ pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result
             step.once(run.model_files("base"), || train(run, &step, progress))?
         }
     };
-    run.save("pretraining", &fitting_rows("base", &log))?;
-    Ok((run.load_model("base")?, run.tokenizer()?))
+    let rows = fitting_rows("base", &log);
+    run.save("pretraining", &rows)?;
+    Ok(rows)
 }
 
 /// SHA-256 of every file of a folder.

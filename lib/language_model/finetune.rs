@@ -74,18 +74,8 @@ pub fn finetune(
     cfg: &FinetuneConfig,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Finetuned> {
-    if examples.is_empty() {
-        return Err(Error::setting("examples", 0, "expected stories whose header is short enough"));
-    }
+    let rows = rows(examples, tokenizer, cfg.fit.seq)?;
     let (mut model, mut params) = adapted(start, cfg)?;
-    let rows = TokenRows::of_examples(examples, tokenizer, cfg.fit.seq);
-    if rows.n_rows() == 0 {
-        return Err(Error::setting(
-            "finetune.seq",
-            cfg.fit.seq,
-            "expected more: no story begins within so many tokens",
-        ));
-    }
     let mut checkpoint = Checkpoint::new(&cfg.checkpoint, cfg.fingerprint(examples.len()));
     let seed = seed_for(cfg.seed, "fine-tuning rows");
     let task = FitTask { label: &cfg.label, model: &model, rows: &rows, cfg: &cfg.fit, seed };
@@ -105,6 +95,17 @@ impl FinetuneConfig {
         let FinetuneConfig { start, lora, fit, seed, .. } = self;
         format!("finetune {start:?} {lora:?} {fit:?} seed {seed} on {n_examples} examples")
     }
+}
+
+fn rows(examples: &[Example], tokenizer: &Tokenizer, seq: usize) -> Result<TokenRows> {
+    if examples.is_empty() {
+        return Err(Error::setting("examples", 0, "expected stories whose header is short enough"));
+    }
+    let rows = TokenRows::of_examples(examples, tokenizer, seq);
+    if rows.n_rows() == 0 {
+        return Err(Error::setting("finetune.seq", seq, "expected more: no story begins within so many tokens"));
+    }
+    Ok(rows)
 }
 
 /// A copy of `start` with fresh adapters on quantised weights, and the adapters' tensors.

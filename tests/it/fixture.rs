@@ -36,20 +36,6 @@ pub fn max_abs(tensor: &Tensor) -> f64 {
     tensor.detach().to_kind(Kind::Double).abs().max().double_value(&[])
 }
 
-/// No element is further than `tolerance` from the expected one.
-#[track_caller]
-pub fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64) {
-    assert_eq!(found.size(), expected.size());
-    let error = max_abs(&(found.detach().to_kind(Kind::Double) - expected.to_kind(Kind::Double)));
-    assert!(error <= tolerance, "off by {error:e}, allowed {tolerance:e}");
-}
-
-/// Two numbers agree but for a fraction `tolerance` of the expected one.
-#[track_caller]
-pub fn assert_near(found: f64, expected: f64, tolerance: f64) {
-    assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} is not {expected} within {tolerance:e}");
-}
-
 /// Two tensors hold the same bits.
 #[track_caller]
 pub fn assert_same(found: &Tensor, expected: &Tensor) {

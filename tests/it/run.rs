@@ -3,12 +3,12 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file};
+use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::experiment::stage::{Data, Model, Stage};
 use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
 use stagediff::files::Weights;
-use stagediff::files::hash::sha256;
+use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain};
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
@@ -61,14 +61,14 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = with(smoke(), &values).resolve().unwrap();
+    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }
 
 #[test]
 fn unknown_names_and_values_that_do_not_fit_are_refused() {
-    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(with(smoke(), values).resolve(), said);
+    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(resolve(&with(smoke(), values)), said);
     refused(&[("n_latent", "64")], &["n_latent", "not known here", "n_latents"]);
     refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
     refused(&[("n_latents.x", "1")], &["n_latents.x"]);
@@ -77,8 +77,8 @@ fn unknown_names_and_values_that_do_not_fit_are_refused() {
     refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
     refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
     refused(&[("stage_s", "5")], &["--set", "5"]);
-    assert_says(Settings::new("huge").resolve(), &["preset is huge", "smoke, tiny, small or paper"]);
-    assert_says(Settings { recipe: "mine".into(), ..smoke() }.resolve(), &["recipe is mine", "corrected or published"]);
+    assert_says(resolve(&Settings::new("huge")), &["preset is huge", "smoke, tiny, small or paper"]);
+    assert_says(resolve(&Settings { recipe: "mine".into(), ..smoke() }), &["recipe is mine", "corrected or published"]);
 }
 
 #[test]
@@ -203,6 +203,23 @@ fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
     std::fs::write(&path, "Once there was an elm.\n<|endoftext|>\n").unwrap();
     assert_says(open(&folder, settings), &["this folder holds another run", "stories is"]);
     assert_says(open(&folder, smoke()), &["stories is \"built-in\""]);
+}
+
+#[test]
+fn a_file_that_did_not_change_is_hashed_once() {
+    let folder = Folder::new("run_hashes");
+    let path = folder.file("stories.txt", "an oak");
+    let mut known = KnownHashes::default();
+    let first = known.sha256(&path).unwrap();
+    assert_eq!(first, sha256(&path).unwrap());
+    let changed = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::write(&path, "an elm").unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), sha256(&path).unwrap());
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    let elm = known.sha256(&path).unwrap();
+    std::fs::write(&path, "an ash").unwrap();
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), elm, "same length, same time: not read again");
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! The run's tokenizer, language models and crosscoders.
 
-use super::Run;
-use super::settings::BaseModel;
+use super::{BaseModel, Run};
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::Reading;
 use crate::experiment::stage::{Model, Stage};

@@ -6,7 +6,7 @@ use super::config::GptNeoConfig;
 use super::layer_norm::LayerNorm;
 use crate::language_model::hook::HookPoint;
 use crate::language_model::linear::Linear;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Names of the embeddings in the checkpoint.
 pub(super) const WTE: &str = "transformer.wte.weight";
@@ -89,7 +89,7 @@ impl GptNeo {
     pub fn acts(&self, tokens: &Tensor, hooks: &[HookPoint]) -> Tensor {
         let (batch, seq) = tokens.size2().expect("tokens [batch, seq]");
         let size = [batch, seq, hooks.len() as i64, self.config.d_model];
-        let acts = Tensor::empty(size, (Kind::Float, self.wte.device()));
+        let acts = Tensor::empty(size, (self.wte.kind(), self.wte.device()));
         self.visit(tokens, hooks, &mut |hook_idx, resid| acts.select(2, hook_idx as i64).copy_(resid));
         acts
     }

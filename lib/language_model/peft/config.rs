@@ -64,42 +64,48 @@ enum Targets {
     Pattern(String),
 }
 
+/// Settings that make the update something else than (α / r) · B A.
+const VARIANTS: &str = "alora_invocation_tokens alpha_pattern arrow_config bias fan_in_fan_out kasa_config \
+    layer_replication lora_bias modules_to_save monteclora_config rank_pattern target_parameters use_bdlora use_dora \
+    use_qalora use_rslora";
+
+/// Initial adapters that leave the base weights alone. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take the first update out
+/// of them.
+const HARMLESS_INIT: [&str; 3] = ["gaussian", "orthogonal", "eva"];
+
 impl ConfigFile {
-    /// Refuses the settings that make the update something else than (α / r) · B A.
     fn check(&self, path: &Path) -> Result<()> {
-        let refused = |name: &str, value: &dyn std::fmt::Display| {
-            Err(Error::invalid(
-                path,
-                format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)"),
-            ))
-        };
+        let Some((name, value)) = self.unsupported() else { return Ok(()) };
+        let reason = format!("{name} is {value}, only plain LoRA is supported (peft_type LORA, bias none)");
+        Err(Error::invalid(path, reason))
+    }
+
+    /// A setting that is more than plain LoRA, and its value.
+    fn unsupported(&self) -> Option<(&str, String)> {
         if self.peft_type != "LORA" {
-            return refused("peft_type", &self.peft_type);
+            return Some(("peft_type", self.peft_type.clone()));
         }
         if !(1..=i64::from(u16::MAX)).contains(&self.r) {
-            return refused("r", &self.r);
+            return Some(("r", self.r.to_string()));
         }
-        const VARIANTS: &str = "alora_invocation_tokens alpha_pattern arrow_config bias fan_in_fan_out kasa_config \
-            layer_replication lora_bias modules_to_save monteclora_config rank_pattern target_parameters use_bdlora \
-            use_dora use_qalora use_rslora";
-        let is_variant = |name: &str| VARIANTS.split(' ').any(|variant| variant == name);
-        let is_plain = |value: &Value| match value {
-            Value::Null | Value::Bool(false) => true,
-            Value::String(text) => text == "none",
-            Value::Array(items) => items.is_empty(),
-            Value::Object(fields) => fields.is_empty(),
-            _ => false,
-        };
-        // PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take the first update out of the base weights.
-        const HARMLESS_INIT: [&str; 3] = ["gaussian", "orthogonal", "eva"];
         if let Some(Value::String(init)) = self.rest.get("init_lora_weights")
             && !HARMLESS_INIT.contains(&init.as_str())
         {
-            return refused("init_lora_weights", init);
+            return Some(("init_lora_weights", init.clone()));
         }
-        match self.rest.iter().find(|(name, value)| is_variant(name) && !is_plain(value)) {
-            Some((name, value)) => refused(name, value),
-            None => Ok(()),
-        }
+        let is_variant = |name: &str| VARIANTS.split(' ').any(|variant| variant == name);
+        let set = self.rest.iter().find(|(name, value)| is_variant(name) && !is_off(value));
+        set.map(|(name, value)| (name.as_str(), value.to_string()))
+    }
+}
+
+/// Whether a setting's value asks for nothing.
+fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text == "none",
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        _ => false,
     }
 }

@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::table;
 use polars::io::parquet::read::{FileMetadata, ParquetReader};
-use polars::prelude::{DataType, SerReader};
+use polars::prelude::{Column, DataFrame, SerReader};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
@@ -110,33 +110,13 @@ impl Shard {
     }
 
     fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<TextRow>> {
-        let path = &self.path;
-        let broken = |e: polars::error::PolarsError| {
-            Error::invalid(path, format!("rows from {} on cannot be read: {e}", self.n_done + 1))
-        };
-        let columns = [TEXT].into_iter().chain(self.has_is_training.then_some(IS_TRAINING));
-        let mut reader = ParquetReader::new(File::open(path).map_err(Error::io(path))?)
-            .with_columns(Some(columns.map(String::from).collect()))
-            .with_slice(Some((self.n_done, N_ROWS_AT_ONCE)));
-        reader.set_metadata(self.metadata.clone());
-        let rows = reader.finish().map_err(broken)?;
-        let texts = table::column(&rows, TEXT)?;
-        let expected = |column: &str, kind: &DataType, what: &str| {
-            Error::invalid(path, format!("column `{column}` is of type {kind}, expected {what}"))
-        };
-        let texts = texts.str().map_err(|_| expected(TEXT, texts.dtype(), "texts"))?;
-        let mut flags = vec![None; rows.height()];
-        if self.has_is_training {
-            let column = table::column(&rows, IS_TRAINING)?;
-            let read = column.bool().map_err(|_| expected(IS_TRAINING, column.dtype(), "true or false"))?;
-            flags = read.iter().collect();
-            if let Some(at) = flags.iter().position(Option::is_none) {
-                let row = self.n_done + at + 1;
-                return Err(Error::invalid(path, format!("row {row} has no `{IS_TRAINING}`: expected true or false")));
-            }
-        }
+        let rows = self.next_slice()?;
+        let column = table::column(&rows, TEXT)?;
+        let texts = column.str().map_err(|_| self.unexpected(column, "texts"))?;
+        let flags = self.flags(&rows)?;
         if texts.is_empty() {
-            return Err(Error::invalid(path, format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows)));
+            let reason = format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows);
+            return Err(Error::invalid(&self.path, reason));
         }
         self.n_done += texts.len();
         let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| TextRow {
@@ -145,5 +125,33 @@ impl Shard {
             is_training,
         };
         Ok(texts.iter().zip(flags).enumerate().map(row).collect())
+    }
+
+    fn next_slice(&self) -> Result<DataFrame> {
+        let columns = [TEXT].into_iter().chain(self.has_is_training.then_some(IS_TRAINING));
+        let mut reader = ParquetReader::new(File::open(&self.path).map_err(Error::io(&self.path))?)
+            .with_columns(Some(columns.map(String::from).collect()))
+            .with_slice(Some((self.n_done, N_ROWS_AT_ONCE)));
+        reader.set_metadata(self.metadata.clone());
+        reader
+            .finish()
+            .map_err(|e| Error::invalid(&self.path, format!("rows from {} on cannot be read: {e}", self.n_done + 1)))
+    }
+
+    fn flags(&self, rows: &DataFrame) -> Result<Vec<Option<bool>>> {
+        if !self.has_is_training {
+            return Ok(vec![None; rows.height()]);
+        }
+        let column = table::column(rows, IS_TRAINING)?;
+        let flags: Vec<Option<bool>> =
+            column.bool().map_err(|_| self.unexpected(column, "true or false"))?.iter().collect();
+        let Some(at) = flags.iter().position(Option::is_none) else { return Ok(flags) };
+        let row = self.n_done + at + 1;
+        Err(Error::invalid(&self.path, format!("row {row} has no `{IS_TRAINING}`: expected true or false")))
+    }
+
+    fn unexpected(&self, column: &Column, expected: &str) -> Error {
+        let reason = format!("column `{}` is of type {}, expected {expected}", column.name(), column.dtype());
+        Error::invalid(&self.path, reason)
     }
 }

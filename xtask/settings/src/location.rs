@@ -20,11 +20,11 @@ pub enum Kind {
 /// branch in which the hub keeps Parquet files of every data set.
 ///
 /// ```
-/// use stagediff::files::hub::{Kind, Location};
+/// use stagediff_settings::{Kind, Location};
 /// let shards: Location = "hf://datasets/roneneldan/TinyStoriesInstruct@~parquet/default/train".parse()?;
 /// assert_eq!((shards.kind, shards.repo.as_str()), (Kind::Dataset, "roneneldan/TinyStoriesInstruct"));
 /// assert_eq!((shards.revision.as_str(), shards.path.as_str()), ("refs/convert/parquet", "default/train"));
-/// # Ok::<(), stagediff::Error>(())
+/// # Ok::<(), stagediff_settings::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
