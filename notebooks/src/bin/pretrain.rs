@@ -3,11 +3,8 @@
 
 use stagediff::experiment::preset::Preset;
 use stagediff::files::write_whole;
-use stagediff::language_model::{
-    FitStep, TokenRows, mean_loss,
-    pretrain::{self, PretrainConfig},
-    pretrained,
-};
+use stagediff::language_model::pretrain::{self, PretrainConfig};
+use stagediff::language_model::{FitStep, TokenRows, mean_loss, pretrained};
 use stagediff::processor::device;
 use stagediff::stories;
 use stagediff::tch::Kind;
