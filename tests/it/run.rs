@@ -290,6 +290,4 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     for ((name, found), (_, known)) in peft::adapters(again.linears()).iter().zip(known) {
         assert!(found.equal(&known), "{name}");
     }
-    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
-    assert!(manifest.contains("weights/ft1_adapter/adapter_model.safetensors"));
 }
