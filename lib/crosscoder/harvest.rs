@@ -6,7 +6,6 @@
 
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::hook::HookPoint;
-use crate::processor::allocator;
 use crate::training::shuffle::{Batches, permutation};
 use tch::{Kind, Tensor};
 
@@ -66,7 +65,6 @@ impl Reading {
 
     /// As [`Reading::fill`], all sequences at once. Each hook point's activations go where they belong as they arise.
     fn read(&self, room: &Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
-        allocator::keep_freed();
         let tokens = tokens.to_device(model.wte.device());
         model.visit(&tokens, &self.hooks, &mut |hook, resid| {
             let (acts, mut place) = (resid.flatten(0, 1), room.select(1, hook as i64));

@@ -8,7 +8,7 @@ use stagediff::crosscoder::{
     Crosscoder, Gradients, LossConfig, Losses, Optimiser, Products, Step, encoder_bias, gradients, init,
 };
 use stagediff::experiment::recipe::Recipe;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::HookPoint;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Device, Kind, Tensor};
 

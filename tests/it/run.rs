@@ -7,10 +7,9 @@ use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::experiment::stage::{Data, Model, Stage};
 use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
+use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::pretrain;
-use stagediff::language_model::tokens::Tokenizer;
+use stagediff::language_model::{Tokenizer, peft, pretrain};
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -281,14 +280,14 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     let mut model = reference_model();
     {
         let _generator = fixture::seeded(0);
-        model.attach(&run.preset.lora);
+        peft::attach(model.linears_mut(), &run.preset.lora);
     }
-    let mut adapters = Weights::new();
-    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
+    let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
     run.save_adapter("ft1", &adapters, "base").unwrap();
     let mut again = reference_model();
-    again.load_adapter(&run.path("weights/ft1_adapter")).unwrap();
-    for ((name, found), (_, known)) in again.adapters().iter().zip(model.adapters()) {
+    peft::load(again.linears_mut(), &run.path("weights/ft1_adapter")).unwrap();
+    let known = peft::adapters(model.linears());
+    for ((name, found), (_, known)) in peft::adapters(again.linears()).iter().zip(known) {
         assert!(found.equal(&known), "{name}");
     }
 }

