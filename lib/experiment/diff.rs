@@ -1,9 +1,8 @@
 //! What changed between the stages of a run: the rotation of every latent, what it fires on, and the quadrants.
 
-use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
-use crate::diff::rotation::{DecoderSpace, decoder_cosines, encoder_cosines};
+use crate::diff::rotation::{DecoderSpace, cosines};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
@@ -100,13 +99,12 @@ struct Axis {
 impl Axis {
     fn of(run: &Run, before: Stage, after: Stage, null: Stage) -> Result<Axis> {
         let (before, after) = (run.crosscoder(before)?, run.crosscoder(after)?);
-        let to_null = |null: Crosscoder| decoder_cosines(&before, &null, DecoderSpace::Scaled);
         Ok(Axis {
-            scaled: decoder_cosines(&before, &after, DecoderSpace::Scaled),
-            folded: decoder_cosines(&before, &after, DecoderSpace::Folded),
-            encoder: encoder_cosines(&before, &after),
+            scaled: cosines(&before.w_dec, &after.w_dec),
+            folded: cosines(&before.fold().w_dec, &after.fold().w_dec),
+            encoder: cosines(&before.w_enc, &after.w_enc),
             null: match run.preset.null_arms {
-                true => to_null(run.crosscoder(null)?),
+                true => cosines(&before.w_dec, &run.crosscoder(null)?.w_dec),
                 false => vec![f64::NAN; before.n_latents() as usize],
             },
         })

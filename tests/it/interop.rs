@@ -6,7 +6,7 @@
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
 use crate::gpt_neo::{expected, reference_model};
-use stagediff::crosscoder::sae_lens;
+use stagediff::crosscoder::formats::sae_lens;
 use stagediff::files::Weights;
 use stagediff::language_model::{GptNeo, Sampling, generate, peft, pretrained};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
 //! Adapters: what attaching, merging and dropout do, and which files are refused.
 
-use crate::fixture::{self, Edit, Folder, assert_same, assert_says};
+use crate::fixture::{self, Folder, assert_same, assert_says};
 use crate::gpt_neo::{expected, reference_model, rounding_of};
 use crate::rounding::assert_within;
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use super::{BaseModel, Run};
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::Reading;
+use crate::crosscoder::harvest::HookConfig;
 use crate::experiment::stage::{Model, Stage};
 use crate::files::weights::Weights;
 use crate::language_model::gpt_neo::GptNeo;
@@ -89,14 +89,14 @@ impl Run {
     ///
     /// # Errors
     /// A hook point of the preset lies beyond the model's last block.
-    pub fn reading(&self, model: &GptNeo) -> Result<Reading> {
+    pub fn reading(&self, model: &GptNeo) -> Result<HookConfig> {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
         let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
         if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
             return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
         }
-        Ok(Reading { hooks, centred: self.recipe.centred })
+        Ok(HookConfig { hooks, centred: self.recipe.centred })
     }
 
     /// A stage's crosscoder.

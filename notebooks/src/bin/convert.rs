@@ -1,6 +1,7 @@
 //! Models, adapters and crosscoders in and out of other people's forms: `cargo xtask convert`.
 
-use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
+use stagediff::crosscoder::Crosscoder;
+use stagediff::crosscoder::formats::{model_diffing, sae_lens};
 use stagediff::files::Weights;
 use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};

@@ -6,7 +6,8 @@ use super::folder;
 use crate::fixture::Folder;
 use crate::rounding::share;
 use serde_json::Value;
-use stagediff::crosscoder::{Crosscoder, sae_lens};
+use stagediff::crosscoder::Crosscoder;
+use stagediff::crosscoder::formats::sae_lens;
 use stagediff::files::Weights;
 use tch::{Device, Kind};
 
