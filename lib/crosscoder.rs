@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, init};
-//! use stagediff::language_model::hook::HookPoint;
+//! use stagediff::language_model::HookPoint;
 //! use stagediff::training::adam::AdamConfig;
 //! use tch::{Device, Kind, Tensor};
 //!

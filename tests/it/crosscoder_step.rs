@@ -7,7 +7,7 @@ use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{
     Backprop, BatchGradients, Crosscoder, LossConfig, Losses, Optimiser, Precision, encoder_bias, gradients, init,
 };
-use stagediff::experiment::recipe::Recipe;
+use stagediff::experiment::Recipe;
 use stagediff::language_model::HookPoint;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Device, Kind, Tensor};

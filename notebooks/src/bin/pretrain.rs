@@ -1,7 +1,7 @@
 //! Makes a base model of a preset from the built-in stories: `cargo run -p notebooks --bin pretrain -- tiny`.
 //! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
 
-use stagediff::experiment::preset::Preset;
+use stagediff::experiment::Preset;
 use stagediff::files::write_whole;
 use stagediff::language_model::pretrain::{self, PretrainConfig};
 use stagediff::language_model::{FitStep, TokenRows, mean_loss, pretrained};

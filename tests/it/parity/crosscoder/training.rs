@@ -8,7 +8,7 @@ use crate::rounding::{self, share, unit};
 use serde_json::Value;
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{Backprop, Crosscoder, LossConfig, Losses, Optimiser, gradients, total_loss};
-use stagediff::experiment::recipe::Recipe;
+use stagediff::experiment::Recipe;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Kind, Tensor};
 
