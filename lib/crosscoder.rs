@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`Crosscoder`], [`Encoding`] | the dictionary, the code of a batch |
 //! | [`init`](fn@init), [`tied`] | fresh ones |
-//! | [`jumprelu`], [`loss`] | the activation and the terms of the loss, with their derivatives |
+//! | [`mod@jumprelu`], [`loss`] | the activation and the terms of the loss, with their derivatives |
 //! | [`gradients`], [`total_loss`] | the formula in tensors, on any device |
 //! | [`Backprop`], [`Optimiser`] | the same, fast on a processor; with Adam |
 //! | [`harvest`], [`train`] | activations of a language model, a whole training on them |
@@ -65,15 +65,15 @@ pub struct Crosscoder {
     pub d_model: i64,
     /// Encoder, [latent, hook · d_model].
     pub w_enc: Tensor,
-    /// Encoder bias, [latent].
+    /// Encoder bias, `[latent]`.
     pub b_enc: Tensor,
     /// Decoder, [latent, hook · d_model].
     pub w_dec: Tensor,
     /// Decoder bias, [hook · d_model].
     pub b_dec: Tensor,
-    /// t = log θ, [latent].
+    /// t = log θ, `[latent]`.
     pub log_threshold: Tensor,
-    /// What activations are multiplied by, [hook].
+    /// What activations are multiplied by, `[hook]`.
     pub scale: Tensor,
 }
 
@@ -99,7 +99,7 @@ impl Crosscoder {
     /// θ = exp(t).
     ///
     /// # Shapes
-    /// → [latent]
+    /// → `[latent]`
     pub fn thresholds(&self) -> Tensor {
         self.log_threshold.exp()
     }
@@ -144,7 +144,7 @@ impl Crosscoder {
     /// The decoder norm N: the sum over hook points of the L2 norms.
     ///
     /// # Shapes
-    /// → [latent]
+    /// → `[latent]`
     pub fn dec_norms(&self) -> Tensor {
         self.hook_norms().sum_dim_intlist(1, false, self.w_dec.kind())
     }
@@ -166,7 +166,7 @@ impl Crosscoder {
     /// Undoes [`Crosscoder::fold`]: the crosscoder for activations multiplied by `scale`.
     ///
     /// # Shapes
-    /// `scale` [hook]
+    /// `scale` `[hook]`
     pub fn unfold(&self, scale: &Tensor) -> Crosscoder {
         self.rescaled(&scale.reciprocal(), scale)
     }

@@ -73,7 +73,7 @@ impl HookConfig {
 /// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
 ///
 /// # Shapes
-/// `acts` [sample, hook, d_model] → [hook]
+/// `acts` [sample, hook, d_model] → `[hook]`
 pub fn scale(acts: &Tensor) -> Tensor {
     let (_, _, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     let norms = acts.norm_scalaropt_dim(2.0, [2i64].as_slice(), false); // [sample, hook]

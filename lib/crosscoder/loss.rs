@@ -108,7 +108,7 @@ pub(super) fn d_reconstruction(acts: &Tensor, recon: &Tensor) -> Tensor {
 /// mean_b Σ_i tanh(c f_i N_i), with N the decoder norms.
 ///
 /// # Shapes
-/// `latents` [batch, latent], `dec_norms` [latent] → scalar
+/// `latents` [batch, latent], `dec_norms` `[latent]` → scalar
 pub fn sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) -> Tensor {
     batch_mean(&(latents * dec_norms * tanh_scale).tanh())
 }
@@ -126,7 +126,7 @@ pub(super) fn d_sparsity(latents: &Tensor, dec_norms: &Tensor, tanh_scale: f64) 
 /// mean_b Σ_i relu(θ_i − z_i) N_i, with z the pre-activations (or, in the published code, the latents).
 ///
 /// # Shapes
-/// `target` [batch, latent], `thresholds`, `dec_norms` [latent] → scalar
+/// `target` [batch, latent], `thresholds`, `dec_norms` `[latent]` → scalar
 pub fn pre_activation(target: &Tensor, thresholds: &Tensor, dec_norms: &Tensor) -> Tensor {
     batch_mean(&((thresholds - target).relu() * dec_norms))
 }

@@ -44,7 +44,7 @@ impl FromStr for DecoderSpace {
 /// zero.
 ///
 /// # Shapes
-/// `before`, `after` [latent, …] → [latent]
+/// `before`, `after` [latent, …] → `[latent]`
 pub fn cosine(before: &Tensor, after: &Tensor) -> Tensor {
     let rows = |tensor: &Tensor| tensor.to_kind(Kind::Double).flatten(1, -1);
     let (before, after) = (rows(before), rows(after));

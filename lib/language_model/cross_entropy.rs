@@ -14,7 +14,7 @@ const N_LOGITS: i64 = 1 << 23;
 /// Mean loss of predicting `targets`.
 ///
 /// # Shapes
-/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` [token] → scalar, nats
+/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` `[token]` → scalar, nats
 pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor {
     let sums = pieces(hidden, head, targets, |_, _| ());
     sums / hidden.size()[0] as f64

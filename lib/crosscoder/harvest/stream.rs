@@ -12,7 +12,7 @@ use tch::Tensor;
 /// How a stream is scaled, cut and shuffled.
 #[derive(Debug)]
 pub struct StreamConfig {
-    /// What activations are multiplied by, [hook].
+    /// What activations are multiplied by, `[hook]`.
     pub scale: Tensor,
     /// Activations a batch.
     pub batch: i64,

@@ -5,13 +5,13 @@ use tch::Tensor;
 
 /// Losses and gradients of one batch.
 pub struct BatchGradients {
-    /// Whole loss, reconstruction, sparsity and pre-activation term, [4]:
+    /// Whole loss, reconstruction, sparsity and pre-activation term, `[4]`:
     /// [`Losses::read`](crate::crosscoder::Losses::read) takes them from the device.
     pub losses: Tensor,
     /// ∂L/∂ each of W_enc, b_enc, W_dec, b_dec, t, in the order of
     /// [`Crosscoder::params`](crate::crosscoder::Crosscoder::params).
     pub grads: [Tensor; 5],
-    /// Activations of the batch on which each latent fired, [latent].
+    /// Activations of the batch on which each latent fired, `[latent]`.
     pub n_fired: Tensor,
 }
 
@@ -19,7 +19,7 @@ pub struct BatchGradients {
 pub struct StepReport {
     /// As [`BatchGradients::losses`], before the step.
     pub losses: Tensor,
-    /// Activations of the batch on which each latent fired, [latent].
+    /// Activations of the batch on which each latent fired, `[latent]`.
     pub n_fired: Tensor,
     /// Norm of the gradients before clipping, a scalar on their device.
     pub grad_norm: Tensor,

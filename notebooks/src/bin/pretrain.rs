@@ -1,5 +1,5 @@
 //! Makes a base model of a preset from the built-in stories: `cargo run -p notebooks --bin pretrain -- tiny`.
-//! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
+//! Writes `data/models/PRESET/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}`.
 
 use stagediff::experiment::Preset;
 use stagediff::files::write_whole;
