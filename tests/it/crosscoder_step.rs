@@ -5,10 +5,10 @@ use crate::fixture::{self, assert_same, max_abs};
 use crate::rounding::{self, assert_near, assert_within, of_largest, share, size_of_product, unit};
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{
-    Crosscoder, Gradients, LossConfig, Losses, Optimiser, Products, Step, encoder_bias, gradients, init,
+    Backprop, BatchGradients, Crosscoder, LossConfig, Losses, Optimiser, Precision, encoder_bias, gradients, init,
 };
-use stagediff::experiment::recipe::Recipe;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::experiment::Recipe;
+use stagediff::language_model::HookPoint;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Device, Kind, Tensor};
 
@@ -52,14 +52,14 @@ fn decide(crosscoder: &mut Crosscoder, acts: &Tensor, cfg: &LossConfig) {
 }
 
 /// As a training takes it: by active pairs where few fire.
-fn training_step(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> Step {
-    Gradients::default().step(crosscoder, acts, cfg)
+fn training_step(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> BatchGradients {
+    Backprop::default().gradients(crosscoder, acts, cfg)
 }
 
 fn configs() -> impl Iterator<Item = LossConfig> {
     let recipes = [Recipe::corrected(), Recipe::published()];
     recipes.into_iter().flat_map(|recipe| {
-        let cfg = LossConfig::new(0.5, &recipe);
+        let cfg = recipe.loss_config();
         [cfg, LossConfig { lambda_p: 0.1, ..cfg }].into_iter().flat_map(|cfg| {
             [0.05, 2.0].map(|bandwidth| LossConfig { backward: Backward { bandwidth, ..cfg.backward }, ..cfg })
         })
@@ -69,12 +69,12 @@ fn configs() -> impl Iterator<Item = LossConfig> {
 /// Losses, firings and gradients are those of float64 but for rounding. The smallest term of all gradients, what the
 /// pre-activations at λ_p = 0.1 add to ∂L/∂N, is ten thousand times the bound.
 #[track_caller]
-fn assert_is_step(found: &Step, exact: &Step) {
+fn assert_is_step(found: &BatchGradients, exact: &BatchGradients) {
     assert_same(&found.n_fired, &exact.n_fired);
     for (found, exact) in found.grads.iter().zip(&exact.grads) {
         assert_within(found, exact, &of_largest(share(N_TERMS, Kind::Float), exact));
     }
-    let losses = |step: &Step| {
+    let losses = |step: &BatchGradients| {
         let Losses { total, recon, sparsity, pre_act } = Losses::read(&step.losses);
         [total, recon, sparsity, pre_act]
     };
@@ -188,10 +188,10 @@ fn a_step_of_the_optimiser_is_adam_on_the_gradients_of_float64() {
 #[test]
 fn a_step_does_not_depend_on_the_one_before() {
     let (crosscoder, acts) = case(0.05);
-    let cfg = LossConfig::new(0.5, &Recipe::corrected());
-    let mut used = Gradients::default();
-    used.step(&crosscoder, &(&acts * 3.0), &cfg);
-    let (again, fresh) = (used.step(&crosscoder, &acts, &cfg), training_step(&crosscoder, &acts, &cfg));
+    let cfg = LossConfig::default();
+    let mut used = Backprop::default();
+    used.gradients(&crosscoder, &(&acts * 3.0), &cfg);
+    let (again, fresh) = (used.gradients(&crosscoder, &acts, &cfg), training_step(&crosscoder, &acts, &cfg));
     again.grads.iter().zip(&fresh.grads).for_each(|(again, fresh)| assert_same(again, fresh));
 }
 
@@ -199,7 +199,7 @@ fn a_step_does_not_depend_on_the_one_before() {
 fn weights_that_are_no_numbers_show_in_the_loss() {
     let (crosscoder, acts) = case(0.05);
     let _ = crosscoder.b_enc.get(3).fill_(f64::NAN);
-    let step = training_step(&crosscoder, &acts, &LossConfig::new(0.5, &Recipe::corrected()));
+    let step = training_step(&crosscoder, &acts, &LossConfig::default());
     assert!(Losses::read(&step.losses).total.is_nan());
 }
 
@@ -209,8 +209,8 @@ fn weights_that_are_no_numbers_show_in_the_loss() {
 fn products_in_bfloat16_come_near() {
     for firing_frac in [0.05, 0.5] {
         let (crosscoder, acts) = case(firing_frac);
-        let exact = LossConfig::new(0.5, &Recipe::corrected());
-        let rounded = LossConfig { products: Products::Bf16, ..exact };
+        let exact = LossConfig::default();
+        let rounded = LossConfig { products: Precision::Bf16, ..exact };
         let (expected, found) = (gradients(&crosscoder, &acts, &exact), training_step(&crosscoder, &acts, &rounded));
         assert_near(Losses::read(&found.losses).total, Losses::read(&expected.losses).total, 0.01);
         for (found, expected) in found.grads.iter().zip(&expected.grads) {

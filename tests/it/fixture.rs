@@ -2,7 +2,7 @@
 //! library against the fixtures' numbers is in [`crate::parity`].
 
 use serde_json::Value;
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};

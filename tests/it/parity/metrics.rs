@@ -9,9 +9,8 @@ use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::firing::FiringSums;
 use stagediff::crosscoder::loss;
 use stagediff::crosscoder::metrics::{Fvu, FvuSums, recovered_loss};
-use stagediff::diff::quadrants::{Cuts, Quadrant, shares};
-use stagediff::diff::rotation::DecoderSpace;
-use stagediff::diff::rotation::{cosines_by_hook, decoder_cosines, encoder_cosines};
+use stagediff::diff::{Cuts, Quadrant, shares};
+use stagediff::diff::{cosine, cosines};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[
@@ -127,16 +126,17 @@ fn cosines_are_those_of_the_reference() {
     // Folding rounds in float32, and the file is in float32.
     let mut case = Case::new("metrics/cosines", share(8, Kind::Float));
     for (name, found) in [
-        ("cos_dec_normalised", decoder_cosines(&a, &b, DecoderSpace::Scaled)),
-        ("cos_dec_folded", decoder_cosines(&a, &b, DecoderSpace::Folded)),
-        ("cos_enc_normalised", encoder_cosines(&a, &b)),
+        ("cos_dec_normalised", cosines(&a.w_dec, &b.w_dec)),
+        ("cos_dec_folded", cosines(&a.fold().w_dec, &b.fold().w_dec)),
+        ("cos_enc_normalised", cosines(&a.w_enc, &b.w_enc)),
     ] {
         case.absolute(name, &Tensor::from_slice(&found), &expected.get(name));
     }
     for (a, b) in [(&a, &b), (&a.fold(), &b.fold())] {
-        for (hook, found) in cosines_by_hook(a, b).into_iter().enumerate() {
-            let known = expected.get("cos_dec_per_hook").select(1, hook as i64);
-            case.absolute("cos_dec_per_hook", &Tensor::from_slice(&found), &known);
+        let (a, b, known) = (a.w_dec_by_hook(), b.w_dec_by_hook(), expected.get("cos_dec_per_hook"));
+        for hook in 0..known.size()[1] {
+            let found = cosine(&a.select(1, hook), &b.select(1, hook));
+            case.absolute("cos_dec_per_hook", &found, &known.select(1, hook));
         }
     }
     case.check();

@@ -7,8 +7,8 @@ use crate::parity::folder;
 use crate::rounding::{self, share, unit};
 use serde_json::Value;
 use stagediff::crosscoder::jumprelu::Backward;
-use stagediff::crosscoder::{Crosscoder, Gradients, LossConfig, Losses, Optimiser, gradients, total_loss};
-use stagediff::experiment::recipe::Recipe;
+use stagediff::crosscoder::{Backprop, Crosscoder, LossConfig, Losses, Optimiser, gradients, total_loss};
+use stagediff::experiment::Recipe;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Kind, Tensor};
 
@@ -20,7 +20,7 @@ pub fn variant(name: &str) -> LossConfig {
         "reference" => Recipe::published(),
         other => panic!("variant {other:?}, known are corrected, reference and ste_to_input"),
     };
-    let cfg = LossConfig::new(0.5, &recipe);
+    let cfg = recipe.loss_config();
     LossConfig { backward: Backward { to_input: name == "ste_to_input", ..cfg.backward }, ..cfg }
 }
 
@@ -109,7 +109,7 @@ pub fn gradients_are_those_of_the_reference() {
     each_variant(|case, variant, cfg, _| {
         let file = format!("crosscoder/grads_{case}_{variant}");
         let expected = folder::tensors(&format!("{file}.safetensors"));
-        let training = Gradients::default().step(&float.0, &float.1, cfg);
+        let training = Backprop::default().gradients(&float.0, &float.1, cfg);
         for (way, step, kind) in [
             ("float32", gradients(&float.0, &float.1, cfg), Kind::Float),
             ("float32 in training", training, Kind::Float),

@@ -5,7 +5,7 @@
 //! folded, so it reads activations that are not scaled. What such an SAE does not say stands in the config's metadata:
 //! hook points, d_model, scale, and the header of our own file.
 
-use super::Crosscoder;
+use crate::crosscoder::Crosscoder;
 use crate::files::weights::Weights;
 use crate::files::write_whole;
 use crate::language_model::hook::HookPoint;

@@ -1,4 +1,4 @@
-//! The precision in which a training step takes its matrix products.
+//! The precision in which a crosscoder takes its matrix products.
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 /// How products are taken. Parameters, thresholds, losses and the optimiser's moments keep their precision either way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Products {
+pub enum Precision {
     /// As precise as the parameters are.
     #[default]
     Float32,
@@ -15,12 +15,12 @@ pub enum Products {
     Bf16,
 }
 
-impl Products {
+impl Precision {
     /// A tensor as a factor of products. Round once what goes into several.
     pub(super) fn factor(self, tensor: &Tensor) -> Tensor {
         match self {
-            Products::Float32 => tensor.shallow_clone(),
-            Products::Bf16 => tensor.to_kind(Kind::BFloat16),
+            Precision::Float32 => tensor.shallow_clone(),
+            Precision::Bf16 => tensor.to_kind(Kind::BFloat16),
         }
     }
 
@@ -30,31 +30,30 @@ impl Products {
     /// [m, k], [k, n] → [m, n]
     pub(super) fn mm(self, a: &Tensor, b: &Tensor) -> Tensor {
         match (self, a.device()) {
-            (Products::Float32, _) => a.mm(b),
-            (Products::Bf16, Device::Cuda(_)) => a.mm_dtype(b, Kind::Float),
-            (Products::Bf16, _) => a.mm(b),
+            (Precision::Bf16, Device::Cuda(_)) => a.mm_dtype(b, Kind::Float),
+            _ => a.mm(b),
         }
     }
 
     /// out = a b.
     ///
     /// # Shapes
-    /// As [`Products::mm`].
+    /// As [`Precision::mm`].
     pub(super) fn set_product(self, out: &mut Tensor, a: &Tensor, b: &Tensor) {
         match self {
-            Products::Float32 => drop(a.mm_out(out, b)),
-            Products::Bf16 => out.copy_(&self.mm(a, b)),
+            Precision::Float32 => drop(a.mm_out(out, b)),
+            Precision::Bf16 => out.copy_(&self.mm(a, b)),
         }
     }
 
     /// out += a b.
     ///
     /// # Shapes
-    /// As [`Products::mm`].
+    /// As [`Precision::mm`].
     pub(super) fn add_product(self, out: &mut Tensor, a: &Tensor, b: &Tensor) {
         match self {
-            Products::Float32 => drop(out.addmm_(a, b)),
-            Products::Bf16 => *out += self.mm(a, b),
+            Precision::Float32 => drop(out.addmm_(a, b)),
+            Precision::Bf16 => *out += self.mm(a, b),
         }
     }
 }

@@ -10,7 +10,7 @@
 //! Letters behind the last underscore changed between versions, so they are not looked at. A saved crosscoder is folded,
 //! and the scale lies beside it. The library's file says nothing of hook points, ours names them in its header.
 
-use super::Crosscoder;
+use crate::crosscoder::Crosscoder;
 use crate::files::weights::Weights;
 use crate::language_model::hook::HookPoint;
 use crate::{Error, Result};
