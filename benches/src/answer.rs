@@ -1,7 +1,8 @@
-//! What a side answers after a turn, one line of JSON.
+//! What a side answers: a greeting, then a turn for each line.
 
 use crate::Result;
 use serde::{Deserialize, Serialize};
+use std::io::BufRead;
 use std::time::Instant;
 
 /// Which time counts.
@@ -64,12 +65,15 @@ pub enum Greeting {
     Missing(String),
 }
 
-/// Says a line of JSON.
+/// Greets, then answers each line on standard input with a turn; all in lines of JSON.
 ///
 /// # Errors
-/// It is not a value of JSON.
-pub fn answer(said: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string(said)?);
+/// A line is not understood.
+pub fn serve(versions: &str, mut turn: impl FnMut(&str) -> Result<Turn>) -> Result<()> {
+    println!("{}", serde_json::to_string(&Greeting::Ready(versions.into()))?);
+    for line in std::io::stdin().lock().lines() {
+        println!("{}", serde_json::to_string(&turn(&line?)?)?);
+    }
     Ok(())
 }
 

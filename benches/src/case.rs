@@ -4,7 +4,7 @@ use crate::crosscoder::{CrosscoderWork, Firing};
 use crate::harvest::HarvestWork;
 use crate::qlora::QloraWork;
 use crate::setup::On;
-use serde::{Deserialize, Serialize};
+use crate::work::Work;
 use std::fmt;
 
 /// One piece of work and who does it.
@@ -17,15 +17,6 @@ pub struct Case {
     pub n_steps: usize,
     /// Whether `--quick` takes it.
     pub quick: bool,
-}
-
-/// The kinds of work; what a side reads as `work.json`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Work {
-    Crosscoder(CrosscoderWork),
-    Harvest(HarvestWork),
-    Qlora(QloraWork),
 }
 
 /// Another program.
@@ -47,6 +38,9 @@ const PEFT: Peer = Peer { name: "peft + bitsandbytes", module: "peft_step", same
 
 /// First part of the names of [`growth`]'s cases.
 pub const GROWTH: &str = "growth";
+
+/// The cases that run beside a second process where none is named: one training step of each kind.
+pub const SIDE_BY_SIDE: [&str; 2] = ["crosscoder/640x1024/b256/l0-15", "qlora/tiny"];
 
 /// Every case that has a peer, in the order of the table. A GPU gets larger batches.
 pub fn all(on: On) -> Vec<Case> {

@@ -1,13 +1,12 @@
 //! Activations of a language model at all five hook points, centred, without logits.
 
 use crate::Result;
-use crate::driver::Facts;
-use crate::side::Side;
+use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
-use stagediff::activations::Reading;
-use stagediff::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::crosscoder::harvest::HookConfig;
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, GptNeoConfig};
 use stagediff::tch::{self, Device, Kind, Tensor};
-use stagediff::weights::Weights;
 use std::path::{Path, PathBuf};
 
 /// Model and tokens.
@@ -32,7 +31,7 @@ impl HarvestWork {
         weights.write(folder.join("tensors.safetensors"))?;
         let items = (self.n_sequences * self.seq) as f64;
         let flops = items * block_flops(&model.config, self.seq) * model.config.n_layers() as f64;
-        Ok(Facts { unit: "tokens", items, flops, active_frac: f64::NAN, window_frac: f64::NAN })
+        Ok(Facts::new("tokens", items, flops))
     }
 }
 
@@ -66,7 +65,7 @@ pub fn block_flops(config: &GptNeoConfig, seq: i64) -> f64 {
 /// Our side.
 pub struct Harvest {
     model: GptNeo,
-    reading: Reading,
+    hooks: HookConfig,
     tokens: Tensor,
     /// [token, hook, d_model]
     acts: Option<Tensor>,
@@ -81,13 +80,13 @@ impl Harvest {
         let model = GptNeo::load(&folder.join("model"), device)?;
         let weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let tokens = weights.get("tokens", &[work.n_sequences, work.seq])?;
-        Ok(Harvest { reading: Reading::all_layers(model.config.n_layers()), model, tokens, acts: None })
+        Ok(Harvest { hooks: HookConfig::all_layers(model.config.n_layers()), model, tokens, acts: None })
     }
 }
 
 impl Side for Harvest {
     fn step(&mut self) {
-        self.acts = Some(self.reading.harvest(&self.model, &self.tokens));
+        self.acts = Some(self.hooks.harvest(&self.model, &self.tokens));
     }
 
     /// The root mean square at each hook point.

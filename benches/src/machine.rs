@@ -1,29 +1,23 @@
 //! What the machine can do at most: multiply matrices, and copy memory.
 
 use crate::Result;
-use crate::answer::{Greeting, Turn, answer};
+use crate::answer::{self, Turn};
 use crate::setup::{On, Setup};
-use stagediff::crosscoder::Products;
+use stagediff::crosscoder::Precision;
 use stagediff::tch::{self, Device, Kind, Tensor};
-use std::io::BufRead;
 
-/// Does what each line on standard input says, `product` or `copy`, and answers with a line of JSON: a process of its own,
-/// so that its tensors do not count as a side's memory.
+/// Does what each line says, `product` or `copy`: a process of its own, so that its tensors do not count as a side's memory.
 ///
 /// # Errors
 /// The device is not there, or a line is neither.
 pub fn serve(setup: &Setup) -> Result<()> {
     tch::set_num_threads(setup.n_threads as i32);
     let device = setup.device.device()?;
-    answer(&Greeting::Ready("machine".into()))?;
-    for line in std::io::stdin().lock().lines() {
-        match line?.as_str() {
-            "product" => answer(&matrix_product(device, setup.products))?,
-            "copy" => answer(&copy(device))?,
-            word => return Err(format!("unknown request {word:?}").into()),
-        }
-    }
-    Ok(())
+    answer::serve("machine", |line| match line {
+        "product" => Ok(matrix_product(setup, device)),
+        "copy" => Ok(copy(device)),
+        word => Err(format!("unknown request {word:?}").into()),
+    })
 }
 
 /// Rows and columns of the matrices whose product shows the peak.
@@ -46,14 +40,13 @@ pub const COPY_BYTES: f64 = 2.0 * 4.0 * N_COPIED as f64;
 const N_COPIED: i64 = 1 << 26;
 
 /// A large matrix product, the second of two.
-fn matrix_product(device: Device, products: Products) -> Turn {
-    let (on, kind) = match (device, products) {
-        (Device::Cpu, Products::Float32) => (On::Cpu, Kind::Float),
-        (Device::Cpu, Products::Bf16) => (On::Cpu, Kind::BFloat16),
-        (_, Products::Float32) => (On::Cuda, Kind::Float),
-        (_, Products::Bf16) => (On::Cuda, Kind::BFloat16),
+fn matrix_product(setup: &Setup, device: Device) -> Turn {
+    let n_rows = n_rows(setup.device);
+    let kind = match setup.products {
+        Precision::Float32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
     };
-    let draw = || Tensor::rand([n_rows(on), n_rows(on)], (Kind::Float, device)).to_kind(kind);
+    let draw = || Tensor::rand([n_rows, n_rows], (Kind::Float, device)).to_kind(kind);
     let (a, b) = (draw(), draw());
     second(|| a.matmul(&b))
 }
@@ -81,8 +74,8 @@ mod tests {
 
     #[test]
     fn both_are_done_on_a_processor_in_either_precision() {
-        for products in [Products::Float32, Products::Bf16] {
-            let turn = matrix_product(Device::Cpu, products);
+        for products in [Precision::Float32, Precision::Bf16] {
+            let turn = matrix_product(&Setup { products, ..Setup::default() }, Device::Cpu);
             assert!(turn.wall_s > 0.0 && turn.values[0] > 0.0, "{turn:?}");
         }
         assert!((0.0..1.0).contains(&copy(Device::Cpu).values[0]));

@@ -14,9 +14,12 @@ mod machine;
 mod process;
 mod qlora;
 mod report;
+mod row;
 mod series;
 mod setup;
 mod side;
+mod side_by_side;
+mod work;
 
 use args::Command;
 use setup::On;
@@ -47,7 +50,7 @@ fn dispatch(command: Command) -> Result<()> {
             Ok(())
         }
         Command::Bench(request) => driver::bench(&request),
-        Command::Side(folder) => side::serve(&folder),
+        Command::Side(folder) => work::serve(&folder),
         Command::Machine(setup) => machine::serve(&setup),
     }
 }

@@ -9,6 +9,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+/// Steps before the first turn that counts.
+const N_WARM_UP_STEPS: usize = 2;
+
 /// A running side that is ready for turns.
 pub struct Process {
     name: String,
@@ -18,18 +21,20 @@ pub struct Process {
     stdout: BufReader<ChildStdout>,
 }
 
+/// A side with the versions of its programs, or the package that it lacks.
+pub type Started = std::result::Result<(Process, String), String>;
+
 impl Process {
-    /// Our side of the case in `folder`.
+    /// Our side of the case in `folder`, warmed up.
     ///
     /// # Errors
     /// It cannot be started, or fails.
     pub fn ours(folder: &Path, setup: &Setup) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("side").arg(folder);
-        match Process::start("ours", command, folder, setup)? {
-            (process, Greeting::Ready(_)) => Ok(process),
-            (_, Greeting::Missing(what)) => Err(what.into()),
-        }
+        let (mut process, _) = Process::start("ours", command, folder, setup)??;
+        process.steps(N_WARM_UP_STEPS)?;
+        Ok(process)
     }
 
     /// The measure of the machine, which writes its log beside that of the case in `folder`.
@@ -39,14 +44,14 @@ impl Process {
     pub fn machine(folder: &Path, setup: &Setup) -> Result<Process> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("machine").arg(serde_json::to_string(setup)?);
-        Ok(Process::start("machine", command, folder, setup)?.0)
+        Ok(Process::start("machine", command, folder, setup)??.0)
     }
 
-    /// A peer's side, or what it lacks.
+    /// A peer's side, warmed up, or what it lacks.
     ///
     /// # Errors
     /// The peer fails for another reason than a package, or a Python, that is not there.
-    pub fn peer(module: &str, folder: &Path, setup: &Setup) -> Result<std::result::Result<(Process, String), String>> {
+    pub fn peer(module: &str, folder: &Path, setup: &Setup) -> Result<Started> {
         let python = python();
         if let Err(error) = Command::new(&python).arg("--version").output() {
             return Ok(Err(format!("{}: {error}", python.display())));
@@ -56,14 +61,15 @@ impl Process {
         command.arg(peers.join("serve.py")).arg(module).arg(folder);
         // PyTorch's Python package brings its own libtorch.
         command.env_remove("LD_LIBRARY_PATH");
-        Ok(match Process::start(module, command, folder, setup)? {
-            (process, Greeting::Ready(versions)) => Ok((process, versions)),
-            (_, Greeting::Missing(what)) => Err(what),
-        })
+        let mut started = Process::start(module, command, folder, setup)?;
+        if let Ok((process, _)) = &mut started {
+            process.steps(N_WARM_UP_STEPS)?;
+        }
+        Ok(started)
     }
 
     /// Starts a side of the case in `folder`; what it says besides its answers goes into a log.
-    fn start(name: &str, mut command: Command, folder: &Path, setup: &Setup) -> Result<(Process, Greeting)> {
+    fn start(name: &str, mut command: Command, folder: &Path, setup: &Setup) -> Result<Started> {
         let log = folder.with_file_name("logs").join(format!("{name}.log"));
         std::fs::create_dir_all(folder.with_file_name("logs"))?;
         for variable in ["OMP_NUM_THREADS", "MKL_NUM_THREADS"] {
@@ -78,8 +84,10 @@ impl Process {
             .map_err(|error| format!("cannot start {program}: {error}"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take().ok_or("no pipe")?);
         let mut process = Process { name: name.into(), log, child, stdin, stdout: BufReader::new(stdout) };
-        let greeting = process.answer()?;
-        Ok((process, greeting))
+        Ok(match process.answer()? {
+            Greeting::Ready(versions) => Ok((process, versions)),
+            Greeting::Missing(what) => Err(what),
+        })
     }
 
     /// Has it do so many steps.
@@ -90,29 +98,29 @@ impl Process {
         self.ask(&format!("steps {n_steps}"))
     }
 
-    /// Has it multiply two large matrices.
+    /// Has it do what a line says, and waits for it.
     ///
     /// # Errors
     /// It has ended.
-    pub fn product(&mut self) -> Result<Turn> {
-        self.ask("product")
-    }
-
-    /// Has it copy a large tensor.
-    ///
-    /// # Errors
-    /// It has ended.
-    pub fn copy(&mut self) -> Result<Turn> {
-        self.ask("copy")
-    }
-
-    fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<T> {
-        let stdin = self.stdin.as_mut().ok_or("no pipe")?;
-        writeln!(stdin, "{request}").map_err(|error| format!("{} has ended: {error}", self.name))?;
+    pub fn ask(&mut self, request: &str) -> Result<Turn> {
+        self.begin(request)?;
         self.answer()
     }
 
-    fn answer<T: DeserializeOwned>(&mut self) -> Result<T> {
+    /// Has it begin what a line says.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn begin(&mut self, request: &str) -> Result<()> {
+        let stdin = self.stdin.as_mut().ok_or("no pipe")?;
+        writeln!(stdin, "{request}").map_err(|error| format!("{} has ended: {error}", self.name).into())
+    }
+
+    /// Waits for its next line.
+    ///
+    /// # Errors
+    /// It has ended, or says something else.
+    pub fn answer<T: DeserializeOwned>(&mut self) -> Result<T> {
         let mut line = String::new();
         self.stdout.read_line(&mut line)?;
         if line.is_empty() {

@@ -1,8 +1,10 @@
 //! The whole series at preset `tiny`, by the compiled notebooks.
 
 use crate::Result;
+use crate::answer::Clock;
 use crate::args::Request;
-use crate::report::Row;
+use crate::row::Row;
+use crate::side::Facts;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
@@ -34,17 +36,11 @@ pub fn measure(request: &Request) -> Result<Row> {
     if !status.success() {
         return Err(format!("series/tiny: the notebooks ended with {status}").into());
     }
-    println!("    {wall_s:.0} s, {cpu_s:.0} s of processor time");
-    Ok(Row {
-        case: "series/tiny".into(),
-        unit: "series".into(),
-        n_threads: request.setup.n_threads,
-        clock: "wall".into(),
-        ours_per_s: 1.0 / wall_s,
-        ours_peak_mib: peak_mib,
-        note: format!("{wall_s:.0} s, {cpu_s:.0} s of processor time"),
-        ..Row::default()
-    })
+    let note = format!("{wall_s:.0} s, {cpu_s:.0} s of processor time");
+    println!("    {note}");
+    let facts = Facts::new("series", 1.0, f64::NAN);
+    let row = Row::alone("series/tiny".into(), &facts, &[1.0 / wall_s], request);
+    Ok(Row { clock: Clock::Wall.name().into(), ours_peak_mib: peak_mib, note, ..row })
 }
 
 /// Waits for a process; how it ended, its processor time and its peak memory.

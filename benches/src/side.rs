@@ -1,12 +1,26 @@
-//! Our side of a case: a process that steps when it is told to.
+//! What each kind of work has: facts known before it runs, and our side that does it.
 
-use crate::answer::{Greeting, Turn, answer};
-use crate::case::Work;
-use crate::setup::Setup;
-use crate::{Result, crosscoder, harvest, qlora};
-use stagediff::tch::{self, Device};
-use std::io::BufRead;
-use std::path::Path;
+/// What is known of a case before it runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What a step goes through.
+    pub unit: &'static str,
+    /// How many of them.
+    pub items: f64,
+    /// Floating-point operations that a step needs.
+    pub flops: f64,
+    /// Share of (activation, latent) pairs above threshold.
+    pub active_frac: f64,
+    /// Share of pairs below threshold in JumpReLU's window.
+    pub window_frac: f64,
+}
+
+impl Facts {
+    /// Of work without latents.
+    pub fn new(unit: &'static str, items: f64, flops: f64) -> Facts {
+        Facts { unit, items, flops, active_frac: f64::NAN, window_frac: f64::NAN }
+    }
+}
 
 /// A case opened by one side.
 pub trait Side {
@@ -14,40 +28,4 @@ pub trait Side {
     fn step(&mut self);
     /// What the last step came to.
     fn values(&self) -> Vec<f64>;
-}
-
-/// The file in a case's folder that says what the work is.
-pub const WORK_FILE: &str = "work.json";
-
-/// Reads the case in `folder`, then does what each line on standard input says, `steps N`, and
-/// answers with a line of JSON.
-///
-/// # Errors
-/// The case cannot be read, or a line is neither.
-pub fn serve(folder: &Path) -> Result<()> {
-    let (work, setup): (Work, Setup) = serde_json::from_slice(&std::fs::read(folder.join(WORK_FILE))?)?;
-    tch::set_num_threads(setup.n_threads as i32);
-    let device = setup.device.device()?;
-    let mut side: Box<dyn Side> = match &work {
-        Work::Crosscoder(work) => Box::new(crosscoder::Training::open(work, &setup, folder)?),
-        Work::Harvest(work) => Box::new(harvest::Harvest::open(work, device, folder)?),
-        Work::Qlora(work) => Box::new(qlora::Tuning::open(work, device, folder)?),
-    };
-    answer(&Greeting::Ready(format!("stagediff {}", env!("CARGO_PKG_VERSION"))))?;
-    for line in std::io::stdin().lock().lines() {
-        match line?.split_whitespace().collect::<Vec<_>>()[..] {
-            ["steps", n_steps] => {
-                let n_steps: usize = n_steps.parse()?;
-                answer(&Turn::of(|| {
-                    (0..n_steps).for_each(|_| side.step());
-                    if let Device::Cuda(index) = device {
-                        tch::Cuda::synchronize(index as i64);
-                    }
-                    side.values()
-                }))?;
-            }
-            ref words => return Err(format!("unknown request {words:?}").into()),
-        }
-    }
-    Ok(())
 }

@@ -91,8 +91,8 @@ fn svg_places_are_tenths_of_a_pixel_and_nothing_has_an_id() {
         let svg = figure.to_svg();
         assert!(!svg.contains(" id=") && !svg.contains("url("), "several figures stand on one page");
         for attribute in ["x", "y", "cx", "cy", "r", "width", "height", "points"] {
-            let start = format!(" {attribute}=\"");
-            let values = svg.split(&start).skip(1).filter_map(|rest| rest.split('"').next());
+            let head = format!(" {attribute}=\"");
+            let values = svg.split(&head).skip(1).filter_map(|rest| rest.split('"').next());
             for number in values.flat_map(|value| value.split([' ', ','])) {
                 let n_decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
                 assert!(number.parse::<f64>().is_ok() && n_decimals <= 1 && number != "-0", "{attribute}: {number:?}");

@@ -1,7 +1,7 @@
 //! NF4: what holds whatever the values.
 
 use crate::fixture::{self, max_abs};
-use stagediff::nf4::Nf4;
+use stagediff::language_model::nf4::Nf4;
 use tch::{Device, Kind, Tensor};
 
 #[test]

@@ -1,7 +1,7 @@
 //! What a step of the optimiser changes.
 
 use crate::fixture::{self, assert_same};
-use stagediff::optim::{Adam, AdamConfig};
+use stagediff::training::adam::{Adam, AdamConfig};
 
 #[test]
 fn a_step_changes_every_handle_on_a_parameter_and_no_copy() {

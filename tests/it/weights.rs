@@ -1,7 +1,7 @@
 //! Safetensors files with a header.
 
 use crate::fixture::{Folder, assert_same, assert_says};
-use stagediff::weights::{Weights, write_whole};
+use stagediff::files::{Weights, write_whole};
 use tch::{Device, Kind, Tensor};
 
 fn some() -> Weights {

@@ -3,7 +3,7 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use serde_json::Value;
-use stagediff::nf4::{LEVELS, Nf4, dynamic_map, quantise_plain};
+use stagediff::language_model::nf4::{LEVELS, Nf4, dynamic_map, quantise_plain};
 use tch::Tensor;
 
 pub const TESTS: &[fn()] = &[

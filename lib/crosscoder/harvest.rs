@@ -1,0 +1,81 @@
+//! Activations of a language model, as a crosscoder is trained and measured on them.
+
+mod stream;
+
+pub use stream::{ActivationStream, StreamConfig};
+
+use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::hook::HookPoint;
+use tch::{Kind, Tensor};
+
+/// Sequences run through the model at once.
+const MODEL_BATCH: i64 = 32;
+
+/// Where activations are read, and how they are prepared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HookConfig {
+    /// The hook points.
+    pub hooks: Vec<HookPoint>,
+    /// Whether each vector's mean over d_model is removed, as TransformerLens does in the published code.
+    pub centred: bool,
+}
+
+impl HookConfig {
+    /// The published one: the embedding and every block's output, centred.
+    pub fn all_layers(n_layers: usize) -> HookConfig {
+        HookConfig { hooks: HookPoint::residual_stream(n_layers), centred: true }
+    }
+
+    /// Activations of sequences, positions of all of them in one row each.
+    ///
+    /// # Shapes
+    /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model]
+    pub fn harvest(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
+        let acts = self.memory(model, tokens.numel() as i64);
+        self.harvest_into(&acts, model, tokens, None);
+        acts
+    }
+
+    /// Memory for the activations of `n_tokens` tokens, [token, hook, d_model].
+    fn memory(&self, model: &GptNeo, n_tokens: i64) -> Tensor {
+        Tensor::empty([n_tokens, self.hooks.len() as i64, model.config.d_model], (Kind::Float, model.wte.device()))
+    }
+
+    /// Fills `acts` with the activations of `tokens`, times a factor for each hook point. Each hook point's go where they
+    /// belong as they arise.
+    fn harvest_into(&self, acts: &Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
+        let mut first = 0;
+        for tokens in tokens.split(MODEL_BATCH, 0) {
+            let n_tokens = tokens.numel() as i64;
+            let acts = acts.narrow(0, first, n_tokens);
+            model.visit(&tokens.to_device(model.wte.device()), &self.hooks, &mut |hook, resid| {
+                let scale = scale.map(|scale| scale.get(hook as i64));
+                self.prepare(&resid.flatten(0, 1), acts.select(1, hook as i64), scale);
+            });
+            first += n_tokens;
+        }
+    }
+
+    /// # Shapes
+    /// `resid`, `acts` [token, d_model]; `scale` scalar
+    fn prepare(&self, resid: &Tensor, mut acts: Tensor, scale: Option<Tensor>) {
+        if self.centred {
+            let _ = resid.sub_out(&acts, &resid.mean_dim([-1i64].as_slice(), true, resid.kind()));
+        } else {
+            acts.copy_(resid);
+        }
+        if let Some(scale) = scale {
+            acts *= scale;
+        }
+    }
+}
+
+/// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
+///
+/// # Shapes
+/// `acts` [sample, hook, d_model] → `[hook]`
+pub fn scale(acts: &Tensor) -> Tensor {
+    let (_, _, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
+    let norms = acts.norm_scalaropt_dim(2.0, [2i64].as_slice(), false); // [sample, hook]
+    norms.mean_dim([0i64].as_slice(), false, Kind::Float).reciprocal() * (d_model as f64).sqrt()
+}

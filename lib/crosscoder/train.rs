@@ -1,0 +1,151 @@
+//! Training crosscoders on a stream of activations.
+
+mod config;
+mod log;
+
+pub use config::TrainConfig;
+pub use log::TrainStep;
+
+use crate::crosscoder::harvest::ActivationStream;
+use crate::crosscoder::{Crosscoder, LossConfig, Optimiser};
+use crate::training::adam::AdamConfig;
+use crate::training::checkpoint::{self, Checkpoint};
+use crate::{Error, Result};
+use log::Sums;
+use std::path::PathBuf;
+use std::time::Duration;
+use tch::Tensor;
+
+/// Lines of the log in a whole training.
+const N_LINES: i64 = 50;
+
+/// One training of one or several crosscoders.
+#[derive(Debug, Clone)]
+pub struct Training {
+    /// Steps, rates and weights.
+    pub cfg: TrainConfig,
+    /// The loss; `cfg` sets its λ_s step by step, and the precision of its products.
+    pub loss: LossConfig,
+    /// Whether the learning rate of a step is set before it, or after, as in the published code.
+    pub lr_before_step: bool,
+    /// Folder of the checkpoints.
+    pub checkpoints: PathBuf,
+    /// Time between two checkpoints.
+    pub checkpoint_every: Duration,
+    /// What the stream is made of: a training of the same fingerprint goes on from its checkpoints.
+    pub fingerprint: String,
+}
+
+impl Training {
+    /// A training by `cfg`, with the default loss and checkpoints in a folder.
+    pub fn new(cfg: TrainConfig, checkpoints: impl Into<PathBuf>, fingerprint: impl Into<String>) -> Training {
+        Training {
+            cfg,
+            loss: LossConfig::default(),
+            lr_before_step: true,
+            checkpoints: checkpoints.into(),
+            checkpoint_every: checkpoint::INTERVAL,
+            fingerprint: fingerprint.into(),
+        }
+    }
+
+    fn lr(&self, step: i64) -> f64 {
+        let schedule = self.cfg.learning_rate();
+        if self.lr_before_step { schedule.at(step) } else { schedule.set_after_step(step) }
+    }
+
+    fn loss(&self, step: i64) -> LossConfig {
+        LossConfig { lambda_s: self.cfg.sparsity_weight().at(step), products: self.cfg.products, ..self.loss }
+    }
+}
+
+/// A crosscoder in training, with its log.
+pub struct Trainee {
+    /// What it is called in the log, in errors and in its checkpoint's name.
+    pub label: String,
+    /// The crosscoder, at first its parent's copy.
+    pub crosscoder: Crosscoder,
+    /// The log.
+    pub log: Vec<TrainStep>,
+}
+
+impl Trainee {
+    /// A crosscoder that starts where `parent` is.
+    pub fn new(label: impl Into<String>, parent: &Crosscoder) -> Trainee {
+        Trainee { label: label.into(), crosscoder: parent.copy(), log: Vec::new() }
+    }
+}
+
+/// Trains one or several crosscoders on the same stream, each for itself. `progress` gets each line of the log with the
+/// label that it belongs to.
+///
+/// # Errors
+/// The loss is no number any more, or a checkpoint cannot be read or written.
+pub fn train(
+    trainees: &mut [Trainee],
+    stream: &mut ActivationStream,
+    training: &Training,
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<()> {
+    let start = |trainee| InTraining::start(trainee, training);
+    let mut all = trainees.iter_mut().map(start).collect::<Result<Vec<InTraining>>>()?;
+    let first = all.iter().map(InTraining::n_done).min().unwrap_or(training.cfg.n_steps);
+    for step in first..training.cfg.n_steps {
+        let acts = stream.batch(step);
+        for one in all.iter_mut().filter(|one| one.n_done() == step) {
+            one.step(&acts, training, progress)?;
+        }
+    }
+    all.iter().for_each(|one| one.checkpoint.clear());
+    Ok(())
+}
+
+/// A trainee with the state that its training keeps beside it.
+struct InTraining<'a> {
+    trainee: &'a mut Trainee,
+    optimiser: Optimiser,
+    checkpoint: Checkpoint,
+    sums: Sums,
+}
+
+impl<'a> InTraining<'a> {
+    fn start(trainee: &'a mut Trainee, training: &Training) -> Result<InTraining<'a>> {
+        let Training { cfg, checkpoints, checkpoint_every, fingerprint, .. } = training;
+        let mut optimiser = Optimiser::new(&trainee.crosscoder, AdamConfig::default());
+        let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.label));
+        let checkpoint =
+            Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.label)).every(*checkpoint_every);
+        trainee.log = checkpoint.resume(&mut trainee.crosscoder.params(), &mut optimiser.adam)?.unwrap_or_default();
+        let sums = Sums::new(&trainee.crosscoder);
+        Ok(InTraining { trainee, optimiser, checkpoint, sums })
+    }
+
+    fn n_done(&self) -> i64 {
+        self.optimiser.adam.n_steps
+    }
+
+    fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
+        let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
+        let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
+        self.sums.add(&report, acts.size()[0]);
+        let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
+        if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {
+            return Ok(());
+        }
+        let line = self.sums.line(n_done, loss.lambda_s, lr);
+        if !line.loss.is_finite() {
+            let expected = format!("at step {n_done} of stage {}: lower the learning rate", self.trainee.label);
+            return Err(Error::setting("loss", line.loss, expected));
+        }
+        progress(&self.trainee.label, &line);
+        self.trainee.log.push(line);
+        self.sums = Sums::new(&self.trainee.crosscoder);
+        self.checkpoint.save_if_due(&self.trainee.crosscoder.params(), &self.optimiser.adam, &self.trainee.log)
+    }
+}
+
+impl std::fmt::Debug for Trainee {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Trainee({}, {:?}, {} lines of log)", self.label, self.crosscoder, self.log.len())
+    }
+}

@@ -1,0 +1,74 @@
+//! The spaces that crosscoders describe, and how good each crosscoder is.
+
+use crate::Result;
+use crate::crosscoder::evaluate::{Evaluation, PatchedLoss, evaluate};
+use crate::crosscoder::harvest::{HookConfig, scale};
+use crate::experiment::run::{Run, Subjects};
+use crate::experiment::stage::Stage;
+use crate::experiment::tables::{ActivationRow, EvaluationRow};
+use crate::language_model::hook::HookPoint;
+use tch::{Kind, Tensor};
+
+/// The rows of `tables/activations`: each hook point's norms, its scale, and the coordinate that holds most of its variance.
+///
+/// # Shapes
+/// `acts` [token, hook, d_model], not scaled
+pub fn activation_rows(acts: &Tensor, reading: &HookConfig) -> Vec<ActivationRow> {
+    let scales = scale(acts);
+    let row = |(place, &hook_point): (usize, &HookPoint)| {
+        let at_hook = acts.select(1, place as i64); // [token, d_model]
+        let norms = at_hook.norm_scalaropt_dim(2.0, [1i64].as_slice(), false);
+        let variances = at_hook.var_dim([0i64].as_slice(), true, false);
+        let top = variances.argmax(0, false).int64_value(&[]);
+        ActivationRow {
+            hook_point,
+            norm_mean: norms.mean(Kind::Double).double_value(&[]),
+            norm_std: norms.std(true).double_value(&[]),
+            scale: scales.double_value(&[place as i64]),
+            top_coordinate: top,
+            top_coordinate_share: (variances.get(top) / variances.sum(Kind::Float)).double_value(&[]),
+            n_tokens: acts.size()[0],
+        }
+    };
+    reading.hooks.iter().enumerate().map(row).collect()
+}
+
+/// The rows of `tables/evaluation`: every stage measured on what the recipe says ([`Subjects`]).
+///
+/// # Errors
+/// A stage has not been trained.
+pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage)) -> Result<Vec<EvaluationRow>> {
+    let mut subjects = Subjects::of(run);
+    let mut rows = Vec::new();
+    for &stage in stages {
+        let (model, tokens) = subjects.stage(stage)?;
+        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
+        let losses = evaluation.losses.iter().enumerate();
+        rows.extend(losses.map(|(place, loss)| row(stage, place, loss, &evaluation)));
+        progress(stage);
+    }
+    Ok(rows)
+}
+
+fn row(stage: Stage, place: usize, loss: &PatchedLoss, evaluation: &Evaluation) -> EvaluationRow {
+    let (fvu, firings) = (&evaluation.fvu, &evaluation.firings);
+    let at = |values: &[f64]| values.get(place).copied().unwrap_or(f64::NAN);
+    EvaluationRow {
+        stage,
+        hook_point: loss.hook.map_or("all".into(), |hook| hook.to_string()),
+        fvu: at(&fvu.fvu),
+        fvu_across_d: at(&fvu.fvu_across_d),
+        l0_mean: firings.l0_mean(),
+        l0_p5: firings.l0_percentile(5.0),
+        l0_p95: firings.l0_percentile(95.0),
+        dead_frac: firings.dead_frac(),
+        n_tokens: firings.n_tokens(),
+        loss_clean_nats: loss.clean_nats,
+        loss_patched_nats: loss.patched_nats,
+        loss_zero_nats: loss.zero_nats,
+        loss_mean_nats: loss.mean_nats,
+        recovered_loss_frac: loss.recovered_frac(),
+        fvu_per_position: at(&fvu.fvu_per_position),
+        recovered_against_mean_frac: loss.recovered_against_mean_frac(),
+    }
+}

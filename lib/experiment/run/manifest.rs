@@ -1,0 +1,134 @@
+//! `run.json`: what a run is made of, and the hash of every file in it.
+
+use super::settings::resolve;
+use super::sources::Sources;
+use crate::experiment::preset::Preset;
+use crate::experiment::recipe::Recipe;
+use crate::files::hash::{KnownHashes, sha256};
+use crate::files::write_whole;
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use stagediff_settings::Settings;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The file's name.
+pub const FILE: &str = "run.json";
+
+/// What makes a run what it is. A folder of one identity is not written to by a run of another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// All sizes.
+    pub preset: Preset,
+    /// All choices.
+    pub recipe: Recipe,
+    /// The seed.
+    pub seed: u64,
+    /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
+    pub stories: String,
+    /// `shipped`, `train`, the base model's folder, or its place on the hub with its commit.
+    pub base: String,
+}
+
+impl Identity {
+    /// The identity that `settings` ask for, with what was found for them.
+    ///
+    /// # Errors
+    /// Unknown names.
+    pub fn of(settings: &Settings, sources: &Sources) -> Result<Identity> {
+        let (preset, recipe) = resolve(settings)?;
+        let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
+        Ok(Identity { preset, recipe, seed: settings.seed, stories, base: sources.base_identity.clone() })
+    }
+
+    /// The names of the parts in which two identities differ, with both values.
+    fn differences(&self, other: &Identity) -> Vec<String> {
+        let flat = |identity: &Identity| flatten(&serde_json::to_value(identity).expect("plain data"), "");
+        let (ours, theirs) = (flat(self), flat(other));
+        ours.iter()
+            .filter(|(key, value)| theirs.get(*key) != Some(value))
+            .map(|(key, value)| {
+                format!("{key} is {value}, the folder's {}", theirs.get(key).map_or("unknown", String::as_str))
+            })
+            .collect()
+    }
+}
+
+/// The whole file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// What the run is.
+    pub identity: Identity,
+    /// This library's version, and the device.
+    pub made_with: BTreeMap<String, String>,
+    /// SHA-256 of each file, by its path in the run's folder.
+    pub files: BTreeMap<String, String>,
+    /// SHA-256 of the story files that it reads.
+    #[serde(default)]
+    pub sources: KnownHashes,
+}
+
+impl Manifest {
+    /// The hashes of story files that the manifest of `dir` knows, none without one.
+    pub fn known_sources(dir: &Path) -> KnownHashes {
+        Manifest::read(&dir.join(FILE)).map(|manifest| manifest.sources).unwrap_or_default()
+    }
+
+    /// Reads the manifest of `dir`, or starts one. Nothing is written.
+    ///
+    /// # Errors
+    /// The folder holds a run of another identity: the first differences are named.
+    pub fn open(
+        dir: &Path,
+        identity: Identity,
+        made_with: BTreeMap<String, String>,
+        sources: KnownHashes,
+    ) -> Result<Manifest> {
+        let path = dir.join(FILE);
+        if !path.exists() {
+            return Ok(Manifest { identity, made_with, files: BTreeMap::new(), sources });
+        }
+        let manifest = Manifest::read(&path)?;
+        let differences = identity.differences(&manifest.identity);
+        if differences.is_empty() {
+            return Ok(Manifest { sources, ..manifest });
+        }
+        let shown = differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+        let reason =
+            format!("this folder holds another run ({shown}): name another with --run NAME, or remove the folder");
+        Err(Error::invalid(dir, reason))
+    }
+
+    fn read(path: &Path) -> Result<Manifest> {
+        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        serde_json::from_str(&text).map_err(|e| {
+            Error::invalid(path, format!("no manifest of this version ({e}): name another run or remove the folder"))
+        })
+    }
+
+    /// Adds the hash of a file that `write` writes, and writes the manifest. Other notebooks may do the same: all of it
+    /// happens under a lock, and the manifest is read anew.
+    ///
+    /// # Errors
+    /// Those of `write`, or the folder cannot be written to.
+    pub fn update(&mut self, dir: &Path, name: &str, write: impl FnOnce() -> Result<()>) -> Result<()> {
+        std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
+        let lock_path = dir.join(".lock");
+        let lock = std::fs::File::create(&lock_path).map_err(Error::io(&lock_path))?;
+        lock.lock().map_err(Error::io(&lock_path))?;
+        write()?;
+        let path = dir.join(FILE);
+        if path.exists() {
+            self.files = Manifest::read(&path)?.files;
+        }
+        self.files.insert(name.into(), sha256(&dir.join(name))?);
+        let json = serde_json::to_string_pretty(self).map_err(|e| Error::invalid(&path, e.to_string()))?;
+        write_whole(&path, json.as_bytes())
+    }
+}
+
+fn flatten(value: &serde_json::Value, name: &str) -> BTreeMap<String, String> {
+    let Some(fields) = value.as_object() else { return BTreeMap::from([(name.to_string(), value.to_string())]) };
+    let child = |key: &String| if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
+    fields.iter().flat_map(|(key, value)| flatten(value, &child(key))).collect()
+}

