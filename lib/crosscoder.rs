@@ -10,7 +10,7 @@
 //! |---|---|
 //! | [`Crosscoder`], [`Encoding`] | the dictionary, the code of a batch |
 //! | [`init`](fn@init), [`tied`] | fresh ones |
-//! | [`jumprelu`](mod@jumprelu), [`loss`] | the activation and the terms of the loss, with their derivatives |
+//! | [`mod@jumprelu`], [`loss`] | the activation and the terms of the loss, with their derivatives |
 //! | [`gradients`], [`total_loss`] | the formula in tensors, on any device |
 //! | [`Optimiser`] | a step of training, fast on a processor |
 //! | [`harvest`], [`train`] | activations of a language model, a whole training on them |
@@ -19,7 +19,7 @@
 //!
 //! ```
 //! use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, init};
-//! use stagediff::language_model::hook::HookPoint;
+//! use stagediff::language_model::HookPoint;
 //! use stagediff::training::adam::AdamConfig;
 //! use tch::{Device, Kind, Tensor};
 //!

@@ -4,8 +4,8 @@ use crate::Result;
 use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::harvest::HookConfig;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, GptNeoConfig};
 use stagediff::tch::{self, Device, Kind, Tensor};
 use std::path::{Path, PathBuf};
 

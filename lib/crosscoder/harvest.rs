@@ -4,8 +4,8 @@ mod stream;
 
 pub use stream::{ActivationStream, StreamConfig};
 
+use crate::language_model::HookPoint;
 use crate::language_model::gpt_neo::GptNeo;
-use crate::language_model::hook::HookPoint;
 use tch::{Kind, Tensor};
 
 /// Sequences run through the model at once.

@@ -1,7 +1,7 @@
 //! Fresh crosscoders: small tied weights, and biases that make each latent fire on a set share of the data.
 
 use super::Crosscoder;
-use crate::language_model::hook::HookPoint;
+use crate::language_model::HookPoint;
 use tch::{Kind, Tensor};
 
 /// t at the start: θ = exp(0.1).

@@ -1,8 +1,8 @@
 //! What changed between the stages of a run: the rotation of every latent, what it fires on, and the quadrants.
 
 use crate::crosscoder::firing::{Firing, Firings, firings};
-use crate::diff::quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
-use crate::diff::rotation::{DecoderSpace, cosines};
+use crate::diff::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
+use crate::diff::{DecoderSpace, cosines};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
@@ -47,7 +47,7 @@ impl Readout {
 
     fn with(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
         let (model, tokens) = subjects.stage(stage)?;
-        let firings = firings(&run.crosscoder(stage)?, model, &run.reading(model)?, tokens);
+        let firings = firings(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
         let row = |firing: &Firing| (&rows[firing.sequence as usize], firing.position as usize);
         let token = |firing: &Firing| tokenizer.decode(&[row(firing).0[row(firing).1]]);

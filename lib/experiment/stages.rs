@@ -47,7 +47,7 @@ fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn F
     let (first, cfg) = (stages[0], config(run, stages[0]));
     let model = run.model(first.model())?;
     let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = run.reading(&model)?;
+    let reading = run.hook_config(&model)?;
     let parent = |stage: &Stage| parent(run, *stage, &model, &reading, &tokens);
     let parents = stages.iter().map(parent).collect::<Result<Vec<Crosscoder>>>()?;
     let mut trainees: Vec<Trainee> =

@@ -1,7 +1,7 @@
 //! Runs that differ from one another in one thing: a point of the recipe, or the size of the crosscoder.
 //!
 //! ```
-//! use stagediff::experiment::{preset::Preset, run::Settings, variants::Variant};
+//! use stagediff::experiment::{Preset, Settings, variants::Variant};
 //! let variants = Variant::all(&Preset::tiny());
 //! let settings = variants[2].settings(&Settings::new("tiny"));
 //! assert_eq!(settings.run, "sweep-1_pre_act_target-0");

@@ -15,10 +15,9 @@ const HEIGHT_PX: (f64, f64) = (480.0, 290.0);
 
 /// One entry of the shared legend.
 pub(super) struct LegendItem {
-    pub(super) name: String,
-    pub(super) style: Style,
-    /// A series of this name, for the kind of sample to draw.
+    /// The first series of a name.
     pub(super) series: Series,
+    pub(super) style: Style,
     /// Left end, vertical middle.
     pub(super) at: Px,
 }
@@ -68,7 +67,7 @@ impl Layout {
 
 /// The styles of a panel's series: each name of the legend has one.
 fn styles(panel: &Panel, legend: &[LegendItem]) -> Vec<Style> {
-    let style = |series: &Series| legend.iter().find(|item| item.name == series.name()).map(|item| item.style);
+    let style = |series: &Series| legend.iter().find(|item| item.series.name() == series.name()).map(|item| item.style);
     panel.series.iter().filter_map(style).collect()
 }
 
@@ -79,7 +78,7 @@ fn legend(panels: &[Panel], top: f64) -> (Vec<LegendItem>, f64) {
     let (mut x, mut y) = (SIDES_PX.0, top + 10.0);
     for series in panels.iter().flat_map(|panel| &panel.series) {
         let name = series.name();
-        if items.iter().any(|item| item.name == name) {
+        if items.iter().any(|item| item.series.name() == name) {
             continue;
         }
         let style = Style::of(name).unwrap_or_else(|| {
@@ -90,7 +89,7 @@ fn legend(panels: &[Panel], top: f64) -> (Vec<LegendItem>, f64) {
         if x + width > WIDTH_PX && x > SIDES_PX.0 {
             (x, y) = (SIDES_PX.0, y + 20.0);
         }
-        items.push(LegendItem { name: name.to_string(), style, series: series.clone(), at: (x, y) });
+        items.push(LegendItem { series: series.clone(), style, at: (x, y) });
         x += width;
     }
     let end = if items.len() > 1 { y + 14.0 } else { top + 2.0 };

@@ -34,7 +34,7 @@ fn lines(canvas: &mut Canvas, lines: &[String], (x, y): Px, step_px: f64, letter
 fn legend_item(canvas: &mut Canvas, item: &LegendItem) {
     let (x, y) = item.at;
     series::sample(canvas, &item.series, &item.style, (x, y));
-    canvas.text(&item.name, (x + 31.0, y), Lettering::new(TICK_PX, Anchor::Start));
+    canvas.text(item.series.name(), (x + 31.0, y), Lettering::new(TICK_PX, Anchor::Start));
 }
 
 fn panel(canvas: &mut Canvas, frame: &Frame, texts: &Texts) {

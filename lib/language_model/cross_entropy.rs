@@ -14,7 +14,7 @@ const N_LOGITS: i64 = 1 << 23;
 /// Mean loss of predicting `targets`.
 ///
 /// # Shapes
-/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` [token] → scalar, nats
+/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` `[token]` → scalar, nats
 pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor {
     let sums = pieces(hidden, head, targets, |_, _| ());
     sums / hidden.size()[0] as f64
@@ -22,7 +22,7 @@ pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor
 
 /// The loss and what it asks of its inputs.
 #[derive(Debug)]
-pub struct Gradients {
+pub struct CrossEntropy {
     /// Mean loss, scalar, nats.
     pub loss: Tensor,
     /// ∂L/∂h, [token, d_model].
@@ -35,7 +35,7 @@ pub struct Gradients {
 ///
 /// # Shapes
 /// As [`cross_entropy`].
-pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool) -> Gradients {
+pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool) -> CrossEntropy {
     let _no_grad = tch::no_grad_guard();
     let n_tokens = hidden.size()[0] as f64;
     let mut d_hidden = Vec::new();
@@ -49,7 +49,7 @@ pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool
             *d_head += d_logits.tr().matmul(&(piece.hidden / n_tokens));
         }
     });
-    Gradients { loss: sum / n_tokens, hidden: Tensor::cat(&d_hidden, 0), head: d_head }
+    CrossEntropy { loss: sum / n_tokens, hidden: Tensor::cat(&d_hidden, 0), head: d_head }
 }
 
 /// Some of the tokens.

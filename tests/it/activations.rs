@@ -4,8 +4,7 @@ use crate::fixture::assert_same;
 use crate::gpt_neo::{reference_model, rounding_of};
 use crate::rounding::assert_within;
 use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig};
-use stagediff::language_model::gpt_neo::GptNeo;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::{GptNeo, HookPoint};
 use tch::{Device, Kind, Tensor};
 
 /// Token and position embedding alone: its values do not depend on what else is in the batch.

@@ -6,8 +6,8 @@ use crate::rounding::{self, assert_within, share};
 use stagediff::crosscoder::harvest;
 use stagediff::crosscoder::jumprelu::{Backward, backward};
 use stagediff::crosscoder::{BatchGradients, Crosscoder, LossConfig, Optimiser, StepReport, init};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::files::Weights;
+use stagediff::language_model::HookPoint;
 use stagediff::training::adam::AdamConfig;
 use tch::{Device, Kind, Tensor};
 

@@ -1,13 +1,13 @@
 //! Crosscoders in other libraries' forms.
 
 use crate::crosscoder::crosscoder;
-use crate::fixture::{self, Folder, assert_same, assert_says};
+use crate::fixture::{self, Edit, Folder, assert_same, assert_says};
 use crate::rounding::{assert_within, in_double, of_largest, share, size_of_product};
 use serde_json::Value;
 use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::formats::{model_diffing, sae_lens};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::files::Weights;
+use stagediff::language_model::HookPoint;
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
 
@@ -69,12 +69,9 @@ fn an_sae_that_takes_its_bias_off_the_input_has_the_same_latents() {
     assert_within(&shifted.encode(&acts.view([40, 5, 12])).pre_acts, &expected, &bound);
 }
 
-/// A name for the test's folder, an edit of a good file, and what is said of it.
-type Refusal<'a, File> = (&'a str, &'a dyn Fn(&mut File), &'a [&'a str]);
-
 #[test]
 fn what_a_crosscoder_cannot_do_is_refused_by_field() {
-    let cases: [Refusal<Value>; 7] = [
+    let cases: [(&str, &Edit<Value>, &[&str]); 7] = [
         ("architecture", &|config| config["architecture"] = "topk".into(), &["architecture is \"topk\"", "jumprelu"]),
         (
             "normalize",
@@ -162,7 +159,7 @@ fn letters_of_dimensions_do_not_matter_and_hook_points_can_be_named() {
 
 #[test]
 fn what_is_no_jumprelu_crosscoder_of_one_model_is_refused() {
-    let cases: [Refusal<Weights>; 4] = [
+    let cases: [(&str, &Edit<Weights>, &[&str]); 4] = [
         ("relu", &|weights| drop(weights.tensors.remove("hidden_activation.log_threshold_H")), &["log_threshold"]),
         ("skip", &|weights| weights.insert("W_skip_XdXd", &Tensor::from(1.0)), &["W_skip"]),
         (

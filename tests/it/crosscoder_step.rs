@@ -7,8 +7,8 @@ use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{
     BatchGradients, Crosscoder, LossConfig, Losses, Optimiser, Precision, encoder_bias, gradients, init,
 };
-use stagediff::experiment::recipe::Recipe;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::experiment::Recipe;
+use stagediff::language_model::HookPoint;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Device, Kind, Tensor};
 
@@ -66,8 +66,8 @@ fn configs() -> impl Iterator<Item = LossConfig> {
     })
 }
 
-/// Losses, firings and gradients are those of float64 but for rounding. The smallest term of a gradient, that of the
-/// pre-activations at λ_p = 0.1, is a thousand times the bound.
+/// Losses, firings and gradients are those of float64 but for rounding. The smallest term of all gradients, what the
+/// pre-activations at λ_p = 0.1 add to ∂L/∂N, is ten thousand times the bound.
 #[track_caller]
 fn assert_is_step(found: &BatchGradients, exact: &BatchGradients) {
     assert_same(&found.n_fired, &exact.n_fired);
@@ -204,6 +204,8 @@ fn weights_that_are_no_numbers_show_in_the_loss() {
     assert!(Losses::read(&step.losses).total.is_nan());
 }
 
+/// Rounding factors to bfloat16 may carry one active pair in a hundred across its threshold. What it adds to a gradient is
+/// missing then: a hundredth of the squares, a tenth of the norm.
 #[test]
 fn products_in_bfloat16_come_near() {
     for firing_frac in [0.05, 0.5] {
@@ -214,9 +216,8 @@ fn products_in_bfloat16_come_near() {
         assert_near(Losses::read(&found.losses).total, Losses::read(&expected.losses).total, 0.01);
         for (found, expected) in found.grads.iter().zip(&expected.grads) {
             assert_eq!(found.kind(), Kind::Float);
-            let cosine = (found * expected).sum(Kind::Float) / (found.norm() * expected.norm());
-            assert!(cosine.double_value(&[]) > 0.995, "{cosine:?} at {firing_frac}");
-            assert!(max_abs(&(found - expected)) > 0.0, "rounded");
+            let error = ((found - expected).norm() / expected.norm()).double_value(&[]);
+            assert!((f64::MIN_POSITIVE..0.1).contains(&error), "{error} at {firing_frac}");
         }
     }
 }

@@ -2,7 +2,7 @@
 //! library against the fixtures' numbers is in [`crate::parity`].
 
 use serde_json::Value;
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
@@ -89,6 +89,9 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// What is done to a file before it is refused.
+pub type Edit<'a, T> = dyn Fn(&mut T) + 'a;
 
 /// The message of an error, which must hold each of `parts`.
 #[track_caller]

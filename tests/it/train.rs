@@ -4,11 +4,9 @@ use crate::fixture::{self, Folder, assert_same, assert_says};
 use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
 use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::language_model::fit::{FitConfig, FitStep, fit};
-use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
-use stagediff::language_model::lora::LoraConfig;
-use stagediff::language_model::next_token::mean_loss;
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::{
+    FitConfig, FitStep, FitTask, GptNeo, GptNeoConfig, LoraConfig, TokenRows, fit, mean_loss, peft,
+};
 use stagediff::training::checkpoint::Checkpoint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -164,33 +162,37 @@ fn a_loss_that_is_no_number_stops_the_training_with_advice() {
     assert_says(stopped, &["loss", "stage S", "lower the learning rate"]);
 }
 
-fn rows() -> Rows {
+fn rows() -> TokenRows {
     let tokens = tokens();
-    Rows { with_loss: tokens.ge(0), tokens }
+    TokenRows { with_loss: tokens.ge(0), tokens }
 }
 
 const FIT: FitConfig = FitConfig { batch: 8, n_steps: 60, seq: 12, lr: 1e-2, warm_up_steps: 2 };
 
+fn task<'a>(model: &'a GptNeo, rows: &'a TokenRows) -> FitTask<'a> {
+    FitTask { label: "tuned", model, rows, cfg: &FIT, seed: 9 }
+}
+
 /// Tunes adapters with dropout on a quantised model; gives them and the log. Holds libtorch's generator.
-fn tune(path: &Path, progress: &mut dyn FnMut(&FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
+fn tune(path: &Path, progress: &mut dyn FnMut(&str, &FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
     let mut model = tiny_model();
     model.quantise();
     let _generator = fixture::seeded(2);
-    model.attach(&LoraConfig::all_linear());
-    let mut params: Vec<Tensor> = model.adapters().into_iter().map(|(_, tensor)| tensor).collect();
+    peft::attach(model.linears_mut(), &LoraConfig::all_linear());
+    let mut params: Vec<Tensor> = peft::adapters(model.linears()).into_iter().map(|(_, tensor)| tensor).collect();
     let mut checkpoint = Checkpoint::new(path, "tuning".into()).every(Duration::ZERO);
-    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, progress).unwrap();
+    let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, progress).unwrap();
     (params, log)
 }
 
 #[test]
 fn a_resumed_fine_tune_is_uninterrupted_bit_for_bit() {
     let folder = Folder::new("fit_resumed");
-    let (uninterrupted, expected_log) = tune(&folder.join("whole.safetensors"), &mut |_| ());
+    let (uninterrupted, expected_log) = tune(&folder.join("whole.safetensors"), &mut |_, _| ());
     let path = folder.join("resumed.safetensors");
-    quietly(|| drop(tune(&path, &mut |line| assert!(line.step < 30, "interrupted"))));
+    quietly(|| drop(tune(&path, &mut |_, line| assert!(line.step < 30, "interrupted"))));
     let mut n_lines = 0;
-    let (resumed, log) = tune(&path, &mut |_| n_lines += 1);
+    let (resumed, log) = tune(&path, &mut |label, _| n_lines += usize::from(label == "tuned"));
     assert_eq!((n_lines, log.len()), (31, 60));
     for (param, expected) in resumed.iter().zip(&uninterrupted) {
         assert_same(param, expected);
@@ -207,7 +209,7 @@ fn pretraining_learns_what_there_is_to_learn() {
     let _generator = fixture::seeded(3);
     let before = mean_loss(&model, &rows(), 8);
     assert!((before - 50f64.ln()).abs() < 0.1, "fresh weights know nothing: {before}");
-    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, &mut |_| ()).unwrap();
+    let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, &mut |_, _| ()).unwrap();
     let after = mean_loss(&model, &rows(), 8);
     assert!(after < 0.5 * before && log[59].loss_nats < 0.5 * log[0].loss_nats, "{before} → {after}");
 }

@@ -87,8 +87,8 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
 /// # Errors
 /// The command cannot be started, or `failed`.
 pub fn finish(command: &mut Command, failed: &str) -> Result<()> {
-    let program = Path::new(command.get_program()).with_extension("");
-    let status = command.status().map_err(|error| format!("cannot start {}: {error}", program.display()))?;
+    let status =
+        command.status().map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
     if status.success() { Ok(()) } else { Err(failed.into()) }
 }
 

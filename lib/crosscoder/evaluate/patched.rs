@@ -4,8 +4,8 @@ use super::BATCH;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::HookConfig;
 use crate::crosscoder::metrics::recovered_loss;
+use crate::language_model::HookPoint;
 use crate::language_model::gpt_neo::GptNeo;
-use crate::language_model::hook::HookPoint;
 use crate::language_model::next_token::next_token_loss_of;
 use tch::{Kind, Tensor};
 

@@ -11,8 +11,8 @@
 //! and the scale lies beside it. The library's file says nothing of hook points, ours names them in its header.
 
 use crate::crosscoder::Crosscoder;
-use crate::files::weights::Weights;
-use crate::language_model::hook::HookPoint;
+use crate::files::Weights;
+use crate::language_model::HookPoint;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,8 +1,8 @@
 //! A crosscoder's own file: its tensors as safetensors, its hook points and what it was made of in the header.
 
 use crate::crosscoder::Crosscoder;
-use crate::files::weights::Weights;
-use crate::language_model::hook::HookPoint;
+use crate::files::Weights;
+use crate::language_model::HookPoint;
 use crate::{Error, Result};
 use std::path::Path;
 use tch::{Device, Tensor};

@@ -6,9 +6,9 @@
 //! hook points, d_model, scale, and the header of our own file.
 
 use crate::crosscoder::Crosscoder;
-use crate::files::weights::Weights;
+use crate::files::Weights;
 use crate::files::write_whole;
-use crate::language_model::hook::HookPoint;
+use crate::language_model::HookPoint;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::json;

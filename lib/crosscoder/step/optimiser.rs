@@ -59,7 +59,7 @@ impl std::fmt::Debug for Optimiser {
 mod tests {
     use super::*;
     use crate::crosscoder::{PreActTarget, init};
-    use crate::language_model::hook::HookPoint;
+    use crate::language_model::HookPoint;
     use crate::processor::memory::floats;
     use crate::processor::simd::tests::{assert_same_bits_at_every_width, uneven};
     use tch::{Device, Kind};

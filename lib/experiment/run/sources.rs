@@ -1,6 +1,6 @@
 //! Where a run's stories and base model lie on this machine.
 
-use crate::files::hash;
+use crate::files::hash::KnownHashes;
 use crate::files::hub::{Cache, Location};
 use crate::{Error, Result};
 use stagediff_settings::{BaseModel, Settings};
@@ -27,12 +27,12 @@ pub struct StoryFiles {
 }
 
 impl Sources {
-    /// What `settings` ask for; what lies on the hub is looked for in its cache.
+    /// What `settings` ask for; what lies on the hub is looked for in its cache, a story file that is `known` not read.
     ///
     /// # Errors
     /// A file or folder is missing, or not in the cache.
-    pub fn of(settings: &Settings, cache: &Cache) -> Result<Sources> {
-        let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache)).transpose()?;
+    pub fn of(settings: &Settings, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
+        let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
         let (base, base_identity) = match settings.base() {
             BaseModel::Shipped => (BaseModel::Shipped, "shipped".into()),
             BaseModel::Train => (BaseModel::Train, "train".into()),
@@ -49,20 +49,20 @@ impl Sources {
 }
 
 impl StoryFiles {
-    fn of(path: &Path, cache: &Cache) -> Result<StoryFiles> {
+    fn of(path: &Path, cache: &Cache, known: &mut KnownHashes) -> Result<StoryFiles> {
         match on_hub(path) {
             Some(text) => {
                 let files = cache.files(&Location::of_dataset(text)?)?;
                 Ok(StoryFiles { files: files.paths, identity: files.location.to_string() })
             }
-            None => StoryFiles::at(path),
+            None => StoryFiles::at(path, known),
         }
     }
 
     /// A file, or all Parquet files of a folder, or else all its text files.
-    fn at(path: &Path) -> Result<StoryFiles> {
+    fn at(path: &Path, known: &mut KnownHashes) -> Result<StoryFiles> {
         let files = if path.is_dir() { inside(path)? } else { vec![path.to_path_buf()] };
-        let hashes = files.iter().map(|file| hash::sha256(file)).collect::<Result<Vec<String>>>()?;
+        let hashes = files.iter().map(|file| known.sha256(file)).collect::<Result<Vec<String>>>()?;
         Ok(StoryFiles { files, identity: hashes.join(" ") })
     }
 }

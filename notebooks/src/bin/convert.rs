@@ -2,9 +2,8 @@
 
 use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::formats::{model_diffing, sae_lens};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::pretrained;
+use stagediff::files::Weights;
+use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};
 use stagediff_settings::options::{Parser, Word, is_help, next, value};
 use std::collections::BTreeMap;
@@ -126,7 +125,7 @@ fn convert(request: Request) -> Result<String> {
             refuse_existing(&to)?;
             let (mut model, tokenizer) = pretrained::load(&from, Device::Cpu)?;
             if let Some(adapter) = adapter {
-                model.load_adapter(&adapter)?;
+                peft::load(model.linears_mut(), &adapter)?;
                 model.merge();
             }
             pretrained::save(&to, &model, &tokenizer, kind, &[])?;

@@ -3,8 +3,8 @@
 //! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
 //! taken from there: each training says in its file what it was made of.
 
-use stagediff::experiment::run::{Run, Settings, resolve};
 use stagediff::experiment::variants::Variant;
+use stagediff::experiment::{Run, Settings, resolve};
 use stagediff_settings::VARIABLE;
 use std::error::Error;
 use std::fs::{self, File};

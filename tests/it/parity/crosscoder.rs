@@ -8,7 +8,7 @@ use crate::rounding::{self, share, size_of_product};
 use stagediff::crosscoder::harvest;
 use stagediff::crosscoder::jumprelu::{Backward, backward, jumprelu};
 use stagediff::crosscoder::{Crosscoder, tied};
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 pub use training::variant;

@@ -6,10 +6,9 @@ use crate::fixture::Folder;
 use crate::gpt_neo::{in_double, n_terms};
 use crate::rounding::share;
 use stagediff::crosscoder::harvest::HookConfig;
-use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::{
+    GptNeo, HookPoint, Reach, Sampling, TokenRows, generate, mean_loss, next_token_loss, next_token_loss_of,
+};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[
@@ -48,9 +47,11 @@ pub fn rounding_frac(model: &GptNeo, tokens: &Tensor) -> f64 {
     2.0 * share(n_terms(&model.config, tokens.size()[1]), Kind::Float)
 }
 
-/// What rounding on either side may make of a loss, in nats: it moves by no more than twice what the logits move by.
-pub fn rounding_nats(model: &GptNeo, tokens: &Tensor, logits: &Tensor) -> f64 {
-    2.0 * rounding_frac(model, tokens) * logits.abs().max().double_value(&[])
+/// What rounding on either side may make of a mean loss, in nats: a target's moves by no more than twice what its logits
+/// move by, up or down, and the mean of n targets by a √n-th of that.
+pub fn rounding_nats(model: &GptNeo, with_loss: &Tensor, logits: &Tensor) -> f64 {
+    let n_targets = with_loss.narrow(1, 1, with_loss.size()[1] - 1).sum(Kind::Double).double_value(&[]);
+    2.0 * rounding_frac(model, with_loss) * logits.abs().max().double_value(&[]) / n_targets.sqrt()
 }
 
 /// A case named after what is compared, the length of the sequences and the window of the local blocks. Errors are in
@@ -159,14 +160,14 @@ fn losses_are_those_of_transformers() {
     let (model, expected, known) = (model(), expected(), folder::json("gpt_neo/expected.json"));
     let tokens = expected.get("ids");
     let exact = in_double(model.copy());
-    let off_nats = rounding_nats(&model, &tokens, &expected.get("logits"));
     for (name, with_loss) in [("loss", everywhere(&tokens)), ("loss_masked", labelled(&expected))] {
         let (loss, _) = next_token_loss(&model, &tokens, &with_loss);
         let (exact_loss, _) = next_token_loss(&exact, &tokens, &with_loss);
         Case::new(format!("gpt_neo/{name}, relative, float64"), 1e-12)
             .number(name, exact_loss.double_value(&[]), folder::number(&known, &format!("{name}_float64")))
             .check();
-        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
+        let off_nats = rounding_nats(&model, &with_loss, &expected.get("logits"));
+        let rows = TokenRows { tokens: tokens.shallow_clone(), with_loss };
         let mut case = Case::new(format!("gpt_neo/{name}, nats"), off_nats);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
             case.number_absolute("next_token_loss", loss.double_value(&[]), known);

@@ -9,8 +9,8 @@ use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::firing::FiringSums;
 use stagediff::crosscoder::loss;
 use stagediff::crosscoder::metrics::{Fvu, FvuSums, recovered_loss};
-use stagediff::diff::quadrants::{Cuts, Quadrant, shares};
-use stagediff::diff::rotation::{cosine, cosines};
+use stagediff::diff::{Cuts, Quadrant, shares};
+use stagediff::diff::{cosine, cosines};
 use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[

@@ -8,7 +8,7 @@ use crate::rounding::share;
 use serde_json::Value;
 use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::formats::sae_lens;
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use tch::{Device, Kind};
 
 pub const TESTS: &[fn()] = &[latents_and_reconstructions_are_those_of_sae_lens, what_is_written_is_the_export];

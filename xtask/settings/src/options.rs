@@ -2,7 +2,7 @@
 
 use crate::{Error, Result};
 pub use lexopt::Parser;
-use std::ffi::OsString;
+use lexopt::ValueExt;
 
 /// One word of a command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub fn next(parser: &mut Parser) -> Result<Option<Word>> {
         None => None,
         Some(lexopt::Arg::Short(letter)) => Some(Word::Option(format!("-{letter}"))),
         Some(lexopt::Arg::Long(name)) => Some(Word::Option(format!("--{name}"))),
-        Some(lexopt::Arg::Value(word)) => Some(Word::Plain(text(word)?)),
+        Some(lexopt::Arg::Value(word)) => Some(Word::Plain(word.string()?)),
     })
 }
 
@@ -31,7 +31,8 @@ pub fn next(parser: &mut Parser) -> Result<Option<Word>> {
 /// # Errors
 /// There is none, or it is not UTF-8.
 pub fn value(option: &str, parser: &mut Parser) -> Result<String> {
-    text(parser.value().map_err(|_| Error::from(format!("`{option}` needs a value")))?)
+    let value = parser.value().map_err(|_| Error::from(format!("`{option}` needs a value")))?;
+    Ok(value.string()?)
 }
 
 /// All words that are left, `--` among them.
@@ -39,16 +40,12 @@ pub fn value(option: &str, parser: &mut Parser) -> Result<String> {
 /// # Errors
 /// One is not UTF-8.
 pub fn rest(parser: &mut Parser) -> Result<Vec<String>> {
-    parser.raw_args()?.map(text).collect()
+    parser.raw_args()?.map(|word| Ok(word.string()?)).collect()
 }
 
 /// Whether an option asks how a command is used.
 pub fn is_help(option: &str) -> bool {
     option == "--help" || option == "-h"
-}
-
-fn text(word: OsString) -> Result<String> {
-    word.into_string().map_err(|word| Error::from(format!("{word:?} is not UTF-8")))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::rounding::{self, share, unit};
 use serde_json::Value;
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, gradients, total_loss};
-use stagediff::experiment::recipe::Recipe;
+use stagediff::experiment::Recipe;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Kind, Tensor};
 
@@ -143,9 +143,15 @@ pub fn steps_of_adam_are_those_of_torch() {
         let off = share(n_terms(&crosscoder, &acts), Kind::Float);
         let of_losses = share(n_terms(&crosscoder, &acts) + acts.numel() as i64, Kind::Float);
         let mut losses = Case::new(format!("{file} losses and norms, relative"), of_losses);
-        // However small a gradient is, its step is about as long as lr: where it is hardly more than its rounding, the step is
-        // off by some share of lr. A wrong step is off by lr.
-        let mut weights = Case::new(format!("{file} parameters, in units of lr"), 0.02);
+        let mut weights = Case::bounded(format!("{file} parameters"));
+        // However small a gradient, its step is about as long as lr: rounding is large beside it where it is small beside
+        // the tensor's largest. A wrong step is off by lr.
+        let bound = |name: &str, param: &Tensor| {
+            let squares = laid_out(name, &expected.get(&format!("exp_avg_sq{}.{name}", steps.len())));
+            let root = squares.sqrt() + constants.eps;
+            let way = steps.len() as f64 * lr * CANCELLATION * off;
+            root.max() / root * way + param.abs() * (4.0 * unit(Kind::Float))
+        };
         let mut compare_losses = |known: &Value, losses_found: &Tensor| {
             let found = Losses::read(losses_found);
             losses.number("loss", found.total, folder::number(known, "loss"));
@@ -161,7 +167,7 @@ pub fn steps_of_adam_are_those_of_torch() {
             for (name, param) in PARAMS.iter().zip(&crosscoder.params()) {
                 let stored = format!("step{}.{name}", done + 1);
                 if expected.has(&stored) {
-                    weights.absolute(&stored, &(param / lr), &(laid_out(name, &expected.get(&stored)) / lr));
+                    weights.within(&stored, param, &laid_out(name, &expected.get(&stored)), &bound(name, param));
                 }
             }
         }
