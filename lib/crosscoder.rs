@@ -5,44 +5,57 @@
 //! pre = Σ_hook x[hook] · W_enc[hook] + b_enc        f = JumpReLU(pre)        x̂ = f · W_dec + b_dec
 //! ```
 //! It sees activations times a scale per hook point. [`Crosscoder::fold`] puts that scale into the weights.
+//!
+//! | in reading order | |
+//! |---|---|
+//! | [`Crosscoder`], [`Encoding`] | the dictionary, the code of a batch |
+//! | [`init`](fn@init), [`tied`] | fresh ones |
+//! | [`mod@jumprelu`], [`loss`] | the activation and the terms of the loss, with their derivatives |
+//! | [`gradients`], [`total_loss`] | the formula in tensors, on any device |
+//! | [`Backprop`], [`Optimiser`] | the same, fast on a processor; with Adam |
+//! | [`harvest`], [`train`] | activations of a language model, a whole training on them |
+//! | [`firing`], [`metrics`], [`evaluate`] | what a trained one is worth |
+//! | [`formats`] | files of SAELens and of the published code |
+//!
+//! ```
+//! use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, init};
+//! use stagediff::language_model::HookPoint;
+//! use stagediff::training::adam::AdamConfig;
+//! use tch::{Device, Kind, Tensor};
+//!
+//! let acts = Tensor::randn([256, 5, 16], (Kind::Float, Device::Cpu)); // [batch, hook, d_model], scaled
+//! let scale = Tensor::ones([5], (Kind::Float, Device::Cpu));
+//! let mut crosscoder: Crosscoder = init(128, &HookPoint::residual_stream(4), &acts, &scale, 0.5);
+//!
+//! let mut optimiser = Optimiser::new(&crosscoder, AdamConfig::default());
+//! let step = optimiser.step(&mut crosscoder, &acts, &LossConfig::default(), 5e-4);
+//! assert!(Losses::read(&step.losses).total.is_finite());
+//!
+//! let code = crosscoder.encode(&acts); // [batch, latent], before and after JumpReLU
+//! let recon = crosscoder.decode(&code.latents); // [batch, hook, d_model]
+//! assert_eq!(recon.size(), acts.size());
+//! ```
 
-mod dense;
 pub mod evaluate;
 pub mod firing;
-mod gradients;
+pub mod formats;
 pub mod harvest;
 mod init;
 pub mod jumprelu;
 pub mod loss;
 pub mod metrics;
-pub mod model_diffing;
-mod optimiser;
-mod pairs;
-mod products;
-mod rows;
-pub mod sae_lens;
-mod sparse;
+mod precision;
 mod step;
 pub mod train;
 
-pub use gradients::{LossConfig, Losses, Step, gradients, total_loss};
 pub use init::{encoder_bias, init, tied};
-pub use optimiser::{Descent, Optimiser};
-pub use products::Products;
-pub use step::Gradients;
+pub use loss::{LossConfig, Losses, PreActTarget};
+pub use precision::Precision;
+pub use step::{Backprop, BatchGradients, Optimiser, StepReport, gradients, total_loss};
 
 use crate::crosscoder::jumprelu::jumprelu;
-use crate::files::weights::Weights;
 use crate::language_model::hook::HookPoint;
-use crate::{Error, Result};
-use std::path::Path;
-use tch::{Device, Tensor};
-
-/// Names of the parameters, in the order of [`Crosscoder::params`].
-const NAMES: [&str; 5] = ["w_enc", "b_enc", "w_dec", "b_dec", "log_threshold"];
-
-/// Version of the file format.
-const FORMAT: &str = "stagediff crosscoder 1";
+use tch::Tensor;
 
 /// The dictionary. Both weight matrices have one contiguous row a latent, hooks one after the other.
 pub struct Crosscoder {
@@ -52,15 +65,15 @@ pub struct Crosscoder {
     pub d_model: i64,
     /// Encoder, [latent, hook · d_model].
     pub w_enc: Tensor,
-    /// Encoder bias, [latent].
+    /// Encoder bias, `[latent]`.
     pub b_enc: Tensor,
     /// Decoder, [latent, hook · d_model].
     pub w_dec: Tensor,
     /// Decoder bias, [hook · d_model].
     pub b_dec: Tensor,
-    /// t = log θ, [latent].
+    /// t = log θ, `[latent]`.
     pub log_threshold: Tensor,
-    /// What activations are multiplied by, [hook].
+    /// What activations are multiplied by, `[hook]`.
     pub scale: Tensor,
 }
 
@@ -78,10 +91,15 @@ impl Crosscoder {
         self.b_enc.size()[0]
     }
 
+    /// hook · d_model.
+    fn n_inputs(&self) -> usize {
+        self.hooks.len() * self.d_model as usize
+    }
+
     /// θ = exp(t).
     ///
     /// # Shapes
-    /// → [latent]
+    /// → `[latent]`
     pub fn thresholds(&self) -> Tensor {
         self.log_threshold.exp()
     }
@@ -91,10 +109,11 @@ impl Crosscoder {
     /// # Shapes
     /// `acts` [batch, hook, d_model], scaled → [batch, latent]
     pub fn encode(&self, acts: &Tensor) -> Encoding {
-        let batch = acts.size()[0];
-        let pre_acts = acts.reshape([batch, -1]).linear(&self.w_enc, Some(&self.b_enc));
-        let latents = jumprelu(&pre_acts, &self.thresholds());
-        Encoding { pre_acts, latents }
+        self.activate(acts.flatten(1, -1).linear(&self.w_enc, Some(&self.b_enc)))
+    }
+
+    fn activate(&self, pre_acts: Tensor) -> Encoding {
+        Encoding { latents: jumprelu(&pre_acts, &self.thresholds()), pre_acts }
     }
 
     /// The activations of a code.
@@ -125,7 +144,7 @@ impl Crosscoder {
     /// The decoder norm N: the sum over hook points of the L2 norms.
     ///
     /// # Shapes
-    /// → [latent]
+    /// → `[latent]`
     pub fn dec_norms(&self) -> Tensor {
         self.hook_norms().sum_dim_intlist(1, false, self.w_dec.kind())
     }
@@ -138,14 +157,6 @@ impl Crosscoder {
         self.w_dec.view([self.n_latents(), -1, self.d_model])
     }
 
-    /// The encoder by hook point, one row a latent.
-    ///
-    /// # Shapes
-    /// → [latent, hook, d_model]
-    pub fn w_enc_by_hook(&self) -> Tensor {
-        self.w_enc.view([self.n_latents(), -1, self.d_model])
-    }
-
     /// The same crosscoder for activations that are not scaled: W_enc · s, W_dec / s, b_dec / s, scale 1. Its latents are
     /// the same.
     pub fn fold(&self) -> Crosscoder {
@@ -155,7 +166,7 @@ impl Crosscoder {
     /// Undoes [`Crosscoder::fold`]: the crosscoder for activations multiplied by `scale`.
     ///
     /// # Shapes
-    /// `scale` [hook]
+    /// `scale` `[hook]`
     pub fn unfold(&self, scale: &Tensor) -> Crosscoder {
         self.rescaled(&scale.reciprocal(), scale)
     }
@@ -172,8 +183,8 @@ impl Crosscoder {
     }
 
     /// Handles on the trained parameters: W_enc, b_enc, W_dec, b_dec, t.
-    pub fn params(&self) -> Vec<Tensor> {
-        [&self.w_enc, &self.b_enc, &self.w_dec, &self.b_dec, &self.log_threshold].map(Tensor::shallow_clone).into()
+    pub fn params(&self) -> [Tensor; 5] {
+        [&self.w_enc, &self.b_enc, &self.w_dec, &self.b_dec, &self.log_threshold].map(Tensor::shallow_clone)
     }
 
     /// A crosscoder of its own with the same values.
@@ -188,61 +199,6 @@ impl Crosscoder {
             log_threshold: self.log_threshold.copy(),
             scale: self.scale.copy(),
         }
-    }
-
-    /// Writes a safetensors file; `about` goes into its header.
-    ///
-    /// # Errors
-    /// The folder cannot be written to.
-    pub fn save(&self, path: &Path, about: &[(&str, String)]) -> Result<()> {
-        let mut weights = Weights::new();
-        for (name, param) in NAMES.iter().zip(self.params()) {
-            weights.insert(*name, &param);
-        }
-        weights.insert("scale", &self.scale);
-        weights.describe("format", FORMAT);
-        weights.describe("hooks", self.hooks.iter().map(HookPoint::to_string).collect::<Vec<_>>().join(" "));
-        for (key, value) in about {
-            weights.describe(key, value);
-        }
-        weights.write(path)
-    }
-
-    /// Reads a file that [`Crosscoder::save`] wrote; the header's lines named in `expected` must be as given.
-    ///
-    /// # Errors
-    /// The file is foreign or damaged, or a line of the header is another one: it is named.
-    pub fn load(path: &Path, expected: &[(&str, String)], device: Device) -> Result<Crosscoder> {
-        let weights = Weights::read(path, device)?;
-        weights.expect("format", FORMAT)?;
-        for (key, value) in expected {
-            weights.expect(key, value)?;
-        }
-        let hooks: Vec<HookPoint> = weights.about("hooks")?.split(' ').map(str::parse).collect::<Result<_>>()?;
-        let shape = |name: &str| weights.tensors.get(name).map(Tensor::size).unwrap_or_default();
-        let &[n_latents, n_inputs] = shape("w_enc").as_slice() else {
-            return Err(Error::invalid(
-                path,
-                format!("w_enc has shape {:?}, expected [latent, hook · d_model]", shape("w_enc")),
-            ));
-        };
-        let n_hooks = hooks.len() as i64;
-        if n_inputs % n_hooks != 0 {
-            return Err(Error::invalid(
-                path,
-                format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points"),
-            ));
-        }
-        Ok(Crosscoder {
-            d_model: n_inputs / n_hooks,
-            w_enc: weights.get("w_enc", &[n_latents, n_inputs])?,
-            b_enc: weights.get("b_enc", &[n_latents])?,
-            w_dec: weights.get("w_dec", &[n_latents, n_inputs])?,
-            b_dec: weights.get("b_dec", &[n_inputs])?,
-            log_threshold: weights.get("log_threshold", &[n_latents])?,
-            scale: weights.get("scale", &[n_hooks])?,
-            hooks,
-        })
     }
 }
 

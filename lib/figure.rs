@@ -26,6 +26,7 @@
 //! and a line under the figure counts them. Lists of different lengths in one series are a programming error and panic.
 
 mod canvas;
+mod frame;
 mod geometry;
 mod labels;
 mod layout;
@@ -35,6 +36,7 @@ mod scale;
 mod series;
 mod style;
 mod svg;
+mod text;
 
 pub use panel::Panel;
 pub use series::{Bars, Histogram, Line, Points};
@@ -74,14 +76,18 @@ impl Figure {
         self
     }
 
+    fn layout(&self) -> Layout {
+        Layout::new(&self.title, &self.panels, self.columns)
+    }
+
     /// The interactive rendering, to change further or to save with plotly's own methods.
     pub fn to_plotly(&self) -> ::plotly::Plot {
-        plotly::render(&Layout::new(self))
+        plotly::render(&self.layout())
     }
 
     /// The picture, as the text of an SVG file without ids, scripts or links.
     pub fn to_svg(&self) -> String {
-        svg::render(&Layout::new(self))
+        svg::render(&self.layout())
     }
 
     /// The interactive rendering as the content of MIME type `application/vnd.plotly.v1+json`.
@@ -109,9 +115,9 @@ impl Figure {
 
 impl fmt::Debug for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let n_series: usize = self.panels.iter().map(Panel::n_series).sum();
-        let n_values: usize = self.panels.iter().map(Panel::n_values).sum();
-        let n_panels = self.panels.len();
+        let series = || self.panels.iter().flat_map(|panel| &panel.series);
+        let (n_panels, n_series) = (self.panels.len(), series().count());
+        let n_values: usize = series().map(|series| series.xy().1.len()).sum();
         write!(f, "Figure {:?} (panels: {n_panels}, series: {n_series}, values: {n_values})", self.title)
     }
 }

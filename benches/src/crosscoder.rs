@@ -5,9 +5,9 @@ use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::jumprelu::Backward;
 use stagediff::crosscoder::loss::PreActTarget;
-use stagediff::crosscoder::{Crosscoder, Descent, LossConfig, Losses, Optimiser, Products, encoder_bias, init};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
+use stagediff::crosscoder::{Crosscoder, LossConfig, Losses, Optimiser, Precision, StepReport, encoder_bias, init};
+use stagediff::files::Weights;
+use stagediff::language_model::HookPoint;
 use stagediff::tch::{self, Device, Kind, Tensor};
 use stagediff::training::adam::AdamConfig;
 use std::path::Path;
@@ -63,7 +63,7 @@ impl CrosscoderWork {
     }
 
     /// The loss: ours, in one place for both sides.
-    fn loss(&self, products: Products) -> LossConfig {
+    fn loss(&self, products: Precision) -> LossConfig {
         LossConfig {
             lambda_s: LAMBDA_S,
             lambda_p: self.lambda_p,
@@ -82,7 +82,7 @@ impl CrosscoderWork {
         tch::manual_seed(0);
         let acts = normal(&[N_BATCHES * self.batch, self.n_hooks, self.d_model]);
         let crosscoder = self.crosscoder(&acts);
-        let cfg = self.loss(Products::Float32);
+        let cfg = self.loss(Precision::Float32);
         let mut weights = Weights::new();
         NAMES.iter().zip(crosscoder.params()).for_each(|(name, param)| weights.insert(*name, &param));
         weights.insert("acts", &acts);
@@ -137,7 +137,7 @@ pub struct Training {
     batches: Vec<Tensor>,
     loss: LossConfig,
     optimiser: Optimiser,
-    last: Option<Descent>,
+    last: Option<StepReport>,
 }
 
 impl Training {
@@ -145,7 +145,7 @@ impl Training {
     ///
     /// # Errors
     /// They are not there.
-    pub fn open(work: &CrosscoderWork, products: Products, device: Device, folder: &Path) -> Result<Training> {
+    pub fn open(work: &CrosscoderWork, products: Precision, device: Device, folder: &Path) -> Result<Training> {
         let mut weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let mut take = |name: &str| weights.tensors.remove(name).ok_or(format!("no tensor {name}"));
         let crosscoder = Crosscoder {
@@ -172,7 +172,7 @@ impl Side for Training {
 
     fn values(&self) -> Vec<f64> {
         let numbers =
-            |descent: &Descent| vec![Losses::read(&descent.losses).total, descent.grad_norm.double_value(&[])];
+            |report: &StepReport| vec![Losses::read(&report.losses).total, report.grad_norm.double_value(&[])];
         self.last.as_ref().map(numbers).unwrap_or_default()
     }
 }

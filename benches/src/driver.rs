@@ -11,15 +11,15 @@ use crate::setup::{On, waiting};
 use crate::side::Facts;
 use crate::work::Work;
 use crate::{report, series, side_by_side};
-use stagediff::crosscoder::Products;
+use stagediff::crosscoder::Precision;
 use stagediff::stats::percentile;
 use std::path::{Path, PathBuf};
 
 /// Largest relative difference of two sides' numbers that count as the same.
-fn tolerance(products: Products) -> f64 {
+fn tolerance(products: Precision) -> f64 {
     match products {
-        Products::Float32 => 1e-3,
-        Products::Bf16 => 2e-2,
+        Precision::Float32 => 1e-3,
+        Precision::Bf16 => 2e-2,
     }
 }
 
@@ -59,7 +59,7 @@ fn chosen(request: &Request) -> Result<Vec<Case>> {
     };
     let wanted = |case: &Case| {
         (case.quick || !request.quick)
-            && (matches!(case.work, Work::Crosscoder(_)) || request.setup.products == Products::Float32)
+            && (matches!(case.work, Work::Crosscoder(_)) || request.setup.products == Precision::Float32)
             && (only.is_empty() || only.iter().any(|word| case.name.contains(word)))
     };
     let mut cases: Vec<Case> = case::all(request.setup.device).into_iter().filter(wanted).collect();
@@ -68,8 +68,8 @@ fn chosen(request: &Request) -> Result<Vec<Case>> {
     }
     if cases.is_empty() && !request.series {
         let of = match request.setup.products {
-            Products::Float32 => "no case",
-            Products::Bf16 => "no crosscoder or SAE, which alone --products concerns,",
+            Precision::Float32 => "no case",
+            Precision::Bf16 => "no crosscoder or SAE, which alone --products concerns,",
         };
         return Err(format!("{of} has {} in its name; --list names them", only.join(" or ")).into());
     }

@@ -3,9 +3,9 @@
 use crate::Result;
 use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
-use stagediff::crosscoder::harvest::Reading;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
+use stagediff::crosscoder::harvest::HookConfig;
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, GptNeoConfig};
 use stagediff::tch::{self, Device, Kind, Tensor};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,7 @@ pub fn block_flops(config: &GptNeoConfig, seq: i64) -> f64 {
 /// Our side.
 pub struct Harvest {
     model: GptNeo,
-    reading: Reading,
+    hooks: HookConfig,
     tokens: Tensor,
     /// [token, hook, d_model]
     acts: Option<Tensor>,
@@ -80,13 +80,13 @@ impl Harvest {
         let model = GptNeo::load(&folder.join("model"), device)?;
         let weights = Weights::read(folder.join("tensors.safetensors"), device)?;
         let tokens = weights.get("tokens", &[work.n_sequences, work.seq])?;
-        Ok(Harvest { reading: Reading::all_layers(model.config.n_layers()), model, tokens, acts: None })
+        Ok(Harvest { hooks: HookConfig::all_layers(model.config.n_layers()), model, tokens, acts: None })
     }
 }
 
 impl Side for Harvest {
     fn step(&mut self) {
-        self.acts = Some(self.reading.harvest(&self.model, &self.tokens));
+        self.acts = Some(self.hooks.harvest(&self.model, &self.tokens));
     }
 
     /// The root mean square at each hook point.

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::answer::{self, Turn};
 use crate::setup::{On, Setup};
-use stagediff::crosscoder::Products;
+use stagediff::crosscoder::Precision;
 use stagediff::tch::{self, Device, Kind, Tensor};
 
 /// Does what each line says, `product` or `copy`: a process of its own, so that its tensors do not count as a side's memory.
@@ -43,8 +43,8 @@ const N_COPIED: i64 = 1 << 26;
 fn matrix_product(setup: &Setup, device: Device) -> Turn {
     let n_rows = n_rows(setup.device);
     let kind = match setup.products {
-        Products::Float32 => Kind::Float,
-        Products::Bf16 => Kind::BFloat16,
+        Precision::Float32 => Kind::Float,
+        Precision::Bf16 => Kind::BFloat16,
     };
     let draw = || Tensor::rand([n_rows, n_rows], (Kind::Float, device)).to_kind(kind);
     let (a, b) = (draw(), draw());
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn both_are_done_on_a_processor_in_either_precision() {
-        for products in [Products::Float32, Products::Bf16] {
+        for products in [Precision::Float32, Precision::Bf16] {
             let turn = matrix_product(&Setup { products, ..Setup::default() }, Device::Cpu);
             assert!(turn.wall_s > 0.0 && turn.values[0] > 0.0, "{turn:?}");
         }

@@ -4,10 +4,8 @@ use crate::Result;
 use crate::harvest::{block_flops, random_tokens, write_model};
 use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::GptNeo;
-use stagediff::language_model::lora::{LoraConfig, save_peft};
-use stagediff::language_model::next_token::next_token_gradients;
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, LoraConfig, next_token_gradients, peft};
 use stagediff::tch::{Device, Kind, Tensor};
 use stagediff::training::adam::{Adam, AdamConfig};
 use std::path::Path;
@@ -41,13 +39,10 @@ impl QloraWork {
     pub fn write(&self, folder: &Path) -> Result<Facts> {
         let mut model = write_model(folder, self.random)?;
         let tokens = random_tokens(&model.config, self.n_sequences, self.seq);
-        model.attach(&self.adapters());
-        let (mut adapters, mut n_adapter_params) = (Weights::new(), 0);
-        for (name, tensor) in model.adapters() {
-            n_adapter_params += tensor.numel();
-            adapters.insert(name, &tensor.detach());
-        }
-        save_peft(&folder.join("adapter"), &adapters, &self.adapters(), "model")?;
+        peft::attach(model.linears_mut(), &self.adapters());
+        let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
+        let n_adapter_params: usize = adapters.tensors.values().map(Tensor::numel).sum();
+        peft::save(&folder.join("adapter"), &adapters, &self.adapters(), "model")?;
         let mut weights = Weights::new();
         weights.insert("tokens", &tokens);
         weights.insert("lr", &Tensor::from(LR));
@@ -81,9 +76,9 @@ impl Tuning {
     pub fn open(work: &QloraWork, device: Device, folder: &Path) -> Result<Tuning> {
         let mut model = GptNeo::load(&folder.join("model"), device)?;
         model.quantise();
-        model.load_adapter(&folder.join("adapter"))?;
+        peft::load(model.linears_mut(), &folder.join("adapter"))?;
         let params: Vec<Tensor> =
-            model.adapters().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
+            peft::adapters(model.linears()).into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
         let tokens =
             Weights::read(folder.join("tensors.safetensors"), device)?.get("tokens", &[work.n_sequences, work.seq])?;
         let with_loss = Tensor::ones_like(&tokens).to_kind(Kind::Bool);

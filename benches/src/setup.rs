@@ -2,7 +2,7 @@
 
 use crate::Result;
 use serde::{Deserialize, Serialize};
-use stagediff::crosscoder::Products;
+use stagediff::crosscoder::Precision;
 use stagediff::processor::device;
 use stagediff::tch::Device;
 
@@ -11,8 +11,8 @@ use stagediff::tch::Device;
 pub struct Setup {
     pub n_threads: usize,
     pub device: On,
-    /// Of crosscoders: ours by [`Products`], a peer's by autocast.
-    pub products: Products,
+    /// Of crosscoders: ours by [`Precision`], a peer's by autocast.
+    pub products: Precision,
 }
 
 impl Default for Setup {
@@ -20,7 +20,7 @@ impl Default for Setup {
     fn default() -> Setup {
         let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|n| n.parse().ok()).filter(|&n| n > 0);
         let n_threads = asked.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
-        Setup { n_threads, device: On::default(), products: Products::default() }
+        Setup { n_threads, device: On::default(), products: Precision::default() }
     }
 }
 
@@ -53,10 +53,10 @@ impl Setup {
     /// What a case's name in the table ends with.
     pub fn suffix(&self) -> &'static str {
         match (self.device, self.products) {
-            (On::Cpu, Products::Float32) => "",
-            (On::Cpu, Products::Bf16) => "/bf16",
-            (On::Cuda, Products::Float32) => "/cuda",
-            (On::Cuda, Products::Bf16) => "/cuda-bf16",
+            (On::Cpu, Precision::Float32) => "",
+            (On::Cpu, Precision::Bf16) => "/bf16",
+            (On::Cuda, Precision::Float32) => "/cuda",
+            (On::Cuda, Precision::Bf16) => "/cuda-bf16",
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::setup::Setup;
 use crate::side::{Facts, Side};
 use serde::{Deserialize, Serialize};
 use stagediff::files::write_whole;
+use stagediff::processor::allocator::keep_freed;
 use stagediff::tch::{self, Device};
 use std::path::Path;
 
@@ -54,6 +55,7 @@ impl Work {
 /// The case cannot be read, the device is not there, or a line says something else.
 pub fn serve(folder: &Path) -> Result<()> {
     let (work, setup): (Work, Setup) = serde_json::from_slice(&std::fs::read(folder.join(WORK_FILE))?)?;
+    keep_freed();
     tch::set_num_threads(setup.n_threads as i32);
     let device = setup.device.device()?;
     let mut side = work.open(&setup, device, folder)?;

@@ -1,7 +1,7 @@
 //! When latents fire, on held-out sequences: how often, how many at once, and on which tokens most strongly.
 
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::Reading;
+use crate::crosscoder::harvest::HookConfig;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::stats::percentile;
 use tch::{Device, Kind, Tensor};
@@ -59,12 +59,12 @@ pub struct Firing {
 ///
 /// # Shapes
 /// `tokens` [sequence, seq]
-pub fn firings(crosscoder: &Crosscoder, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Firings {
+pub fn firings(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Firings {
     let _no_grad = tch::no_grad_guard();
     let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let mut sums = FiringSums::new(seq, crosscoder.n_latents());
     for part in tokens.split(BATCH, 0) {
-        let acts = reading.harvest(model, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
+        let acts = cfg.harvest(model, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
         sums.add(&crosscoder.encode(&acts).latents);
     }
     sums.firings()

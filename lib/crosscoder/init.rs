@@ -11,7 +11,7 @@ const LOG_THRESHOLD: f64 = 0.1;
 /// from libtorch's generator: seed it first.
 ///
 /// # Shapes
-/// `acts` [sample, hook, d_model], scaled; `scale` [hook]
+/// `acts` [sample, hook, d_model], scaled; `scale` `[hook]`
 pub fn init(n_latents: i64, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, firing_frac: f64) -> Crosscoder {
     let (_, n_hooks, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     let n_inputs = n_hooks * d_model;
@@ -24,7 +24,7 @@ pub fn init(n_latents: i64, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, 
 /// and b_enc such that each latent fires on `firing_frac` of `acts`.
 ///
 /// # Shapes
-/// `w_dec` [latent, hook · d_model]; `acts` [sample, hook, d_model], scaled; `scale` [hook]
+/// `w_dec` [latent, hook · d_model]; `acts` [sample, hook, d_model], scaled; `scale` `[hook]`
 pub fn tied(w_dec: &Tensor, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, firing_frac: f64) -> Crosscoder {
     let (n_samples, n_hooks, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     assert_eq!(n_hooks, hooks.len() as i64, "one hook point a slice of the activations");
@@ -48,7 +48,7 @@ pub fn tied(w_dec: &Tensor, hooks: &[HookPoint], acts: &Tensor, scale: &Tensor, 
 /// b_enc = θ − the (1 − p)-quantile of x · W_enc, for each latent.
 ///
 /// # Shapes
-/// `acts` [sample, input], `w_enc` [latent, input], `log_threshold` [latent] → [latent]
+/// `acts` [sample, input], `w_enc` [latent, input], `log_threshold` `[latent]` → `[latent]`
 pub fn encoder_bias(acts: &Tensor, w_enc: &Tensor, log_threshold: &Tensor, firing_frac: f64) -> Tensor {
     /// Latents at once, to bound the memory of samples × latents.
     const CHUNK: i64 = 256;

@@ -1,6 +1,6 @@
 //! JumpReLU (Rajamanoharan et al. 2024): a latent keeps its pre-activation where that is above a threshold of its own.
 //!
-//! f = pre · 1[pre > θ] with θ = exp(t). The jump has no gradient to θ; the straight-through estimate puts a rectangle
+//! `f = pre · 1[pre > θ]` with θ = exp(t). The jump has no gradient to θ; the straight-through estimate puts a rectangle
 //! of width ε (the bandwidth) around it: ∂f/∂θ = −(θ/ε) · 1[|pre − θ| < ε/2]. The parameter is t, so the chain rule
 //! multiplies by θ once more; the published code leaves that factor out.
 
@@ -9,7 +9,7 @@ use tch::Tensor;
 /// Values after the activation, zero at or below the threshold.
 ///
 /// # Shapes
-/// `pre_acts` [batch, latent], `thresholds` [latent] → [batch, latent]
+/// `pre_acts` [batch, latent], `thresholds` `[latent]` → [batch, latent]
 pub fn jumprelu(pre_acts: &Tensor, thresholds: &Tensor) -> Tensor {
     pre_acts * pre_acts.gt_tensor(thresholds)
 }
@@ -25,15 +25,22 @@ pub struct Backward {
     pub to_input: bool,
 }
 
+impl Default for Backward {
+    /// The published width, ε = 2, with the chain rule.
+    fn default() -> Backward {
+        Backward { bandwidth: 2.0, chain_rule: true, to_input: false }
+    }
+}
+
 /// Gradients with respect to the pre-activations and to t = log θ (summed over the batch), from `upstream` = ∂L/∂f.
 ///
 /// # Shapes
-/// `pre_acts`, `upstream` [batch, latent], `thresholds` [latent] → [batch, latent], [latent]
+/// `pre_acts`, `upstream` [batch, latent], `thresholds` `[latent]` → [batch, latent], `[latent]`
 pub fn backward(pre_acts: &Tensor, thresholds: &Tensor, upstream: &Tensor, cfg: Backward) -> (Tensor, Tensor) {
     let rect = (pre_acts - thresholds).abs().lt(cfg.bandwidth / 2.0);
-    let through = (upstream * &rect).sum_dim_intlist(0, false, upstream.kind());
+    let window_grad = (upstream * &rect).sum_dim_intlist(0, false, upstream.kind());
     let slope = thresholds / cfg.bandwidth;
-    let d_log_threshold = if cfg.chain_rule { -&slope * thresholds * through } else { -&slope * through };
+    let d_log_threshold = if cfg.chain_rule { -&slope * thresholds * window_grad } else { -&slope * window_grad };
     let passed = upstream * pre_acts.gt_tensor(thresholds);
     let d_pre_acts = if cfg.to_input { passed + upstream * rect * slope } else { passed };
     (d_pre_acts, d_log_threshold)

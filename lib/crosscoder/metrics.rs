@@ -83,15 +83,3 @@ impl FvuSums {
 pub fn recovered_loss(clean_nats: f64, patched_nats: f64, zero_nats: f64) -> f64 {
     (zero_nats - patched_nats) / (zero_nats - clean_nats)
 }
-
-/// Cosine of rows; 0 where one of them is zero.
-///
-/// # Shapes
-/// `a`, `b` [latent, …] → [latent]
-pub fn cosine(a: &Tensor, b: &Tensor) -> Tensor {
-    let rows = |tensor: &Tensor| tensor.to_kind(Kind::Double).flatten(1, -1);
-    let (a, b) = (rows(a), rows(b));
-    let norm = |rows: &Tensor| rows.norm_scalaropt_dim(2.0, [1i64].as_slice(), false);
-    let dot = (&a * &b).sum_dim_intlist(1, false, Kind::Double);
-    (dot / (norm(&a) * norm(&b))).nan_to_num(0.0, 0.0, 0.0)
-}

@@ -111,7 +111,7 @@ pub struct Arms<'a> {
 /// no p is below 1/(2n + 1), so at a cut of 0.05 at least some ten of a thousand latents must turn for any to be found.
 ///
 /// # Shapes
-/// `density`, `active` [latent]
+/// `density`, `active` `[latent]`
 pub fn against_null(x: Arms, y: Arms, density: &[f64], active: &[bool], q_cut: f64) -> Vec<Quadrant> {
     let mut by_density: Vec<usize> = (0..density.len()).filter(|&latent| active[latent]).collect();
     by_density.sort_by(|&a, &b| density[a].total_cmp(&density[b]));

@@ -3,12 +3,11 @@
 //! x = cos(D, DF) is what adding the model to D changed; y = cos(M, MF) what adding the data to M changed. A latent that
 //! turned on both belongs to the combination of the two.
 
-use crate::crosscoder::Crosscoder;
-use crate::crosscoder::metrics::cosine;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+use tch::{Kind, Tensor};
 
 /// The space in which decoder directions are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,33 +40,20 @@ impl FromStr for DecoderSpace {
     }
 }
 
-/// Cosines between the decoder directions of the same latent in two crosscoders, flattened over hook points; 0 where one
-/// of them is zero.
+/// Cosines between the directions of each latent before and after, flattened over hook points; 0 where one of them is
+/// zero.
 ///
 /// # Shapes
-/// → [latent]
-pub fn decoder_cosines(before: &Crosscoder, after: &Crosscoder, space: DecoderSpace) -> Vec<f64> {
-    let cosines = match space {
-        DecoderSpace::Scaled => cosine(&before.w_dec, &after.w_dec),
-        DecoderSpace::Folded => cosine(&before.fold().w_dec, &after.fold().w_dec),
-    };
-    Vec::try_from(&cosines).expect("one cosine a latent")
+/// `before`, `after` [latent, …] → `[latent]`
+pub fn cosine(before: &Tensor, after: &Tensor) -> Tensor {
+    let rows = |tensor: &Tensor| tensor.to_kind(Kind::Double).flatten(1, -1);
+    let (before, after) = (rows(before), rows(after));
+    let norm = |rows: &Tensor| rows.norm_scalaropt_dim(2.0, [1i64].as_slice(), false);
+    let dot = (&before * &after).sum_dim_intlist(1, false, Kind::Double);
+    (dot / (norm(&before) * norm(&after))).nan_to_num(0.0, 0.0, 0.0)
 }
 
-/// The same for encoder directions, in the scaled space.
-///
-/// # Shapes
-/// → [latent]
-pub fn encoder_cosines(before: &Crosscoder, after: &Crosscoder) -> Vec<f64> {
-    Vec::try_from(&cosine(&before.w_enc, &after.w_enc)).expect("one cosine a latent")
-}
-
-/// Cosines at each hook point alone; scaling does not change them.
-///
-/// # Shapes
-/// → [hook][latent]
-pub fn cosines_by_hook(before: &Crosscoder, after: &Crosscoder) -> Vec<Vec<f64>> {
-    let (before_by_hook, after_by_hook) = (before.w_dec_by_hook(), after.w_dec_by_hook());
-    let at = |hook: i64| cosine(&before_by_hook.select(1, hook), &after_by_hook.select(1, hook));
-    (0..before.hooks.len() as i64).map(|hook| Vec::try_from(&at(hook)).expect("one cosine a latent")).collect()
+/// [`cosine`] as numbers.
+pub fn cosines(before: &Tensor, after: &Tensor) -> Vec<f64> {
+    Vec::try_from(&cosine(before, after)).expect("one cosine a latent")
 }

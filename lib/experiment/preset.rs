@@ -2,13 +2,14 @@
 
 mod check;
 
+use crate::Result;
 use crate::crosscoder::train::TrainConfig;
 use crate::language_model::fit::FitConfig;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::language_model::hook::HookPoint;
 use crate::language_model::lora::LoraConfig;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stagediff_settings::{PRESETS, unknown};
 
 /// All sizes of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,7 +59,7 @@ impl Preset {
             "tiny" => Ok(Preset::tiny()),
             "small" => Ok(Preset::small()),
             "paper" => Ok(Preset::paper()),
-            other => Err(Error::setting("preset", other, "expected smoke, tiny, small or paper")),
+            other => Err(unknown("preset", other, &PRESETS).into()),
         }
     }
 

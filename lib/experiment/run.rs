@@ -11,7 +11,6 @@
 //!   checkpoints/    of trainings under way
 //! ```
 
-mod bar;
 mod manifest;
 mod measured;
 mod models;
@@ -19,24 +18,25 @@ mod settings;
 mod sources;
 mod stories;
 
-pub use bar::Bar;
-pub use manifest::{Identity, Manifest};
 pub use measured::Subjects;
 pub use models::{crosscoder_file, model_name};
-pub use settings::{BaseModel, Settings, VARIABLE};
-pub use sources::{Sources, StoryFiles};
+pub use settings::resolve;
+pub use stagediff_settings::Settings;
 pub use stories::Part;
 
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::experiment::show;
 use crate::figure::Figure;
-use crate::files::hub::Hub;
+use crate::files::hub::Cache;
 use crate::files::write_whole;
+use crate::processor::allocator::keep_freed;
 use crate::processor::device;
 use crate::table::{self, Row};
 use crate::{Error, Result};
+use manifest::{Identity, Manifest};
 use polars::prelude::DataFrame;
+use sources::Sources;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -60,12 +60,13 @@ pub struct Run {
 
 impl Run {
     /// Opens the run that `settings` ask for under the project's `data` folder, which is looked for upwards from the
-    /// working folder (or named by `STAGEDIFF_DATA`). Nothing is written yet, but what lies on the hub
-    /// ([`Hub::from_env`]) is downloaded into its cache.
+    /// working folder (or named by `STAGEDIFF_DATA`). Nothing is written yet. What lies on the hub is taken from its cache
+    /// ([`Cache::from_env`]). From now on the process keeps memory that it frees ([`keep_freed`]).
     ///
     /// # Errors
     /// Settings that do not fit, stories or a base model that cannot be had, or a folder that holds another run.
     pub fn open(settings: Settings) -> Result<Run> {
+        keep_freed();
         Run::open_in(&data_dir()?, settings)
     }
 
@@ -74,31 +75,26 @@ impl Run {
     /// # Errors
     /// As [`Run::open`].
     pub fn open_in(data_dir: &Path, settings: Settings) -> Result<Run> {
-        Run::open_with(data_dir, settings, &Hub::from_env)
+        Run::open_with(data_dir, settings, &Cache::from_env())
     }
 
-    /// The same with another hub.
+    /// The same with another cache of the hub.
     ///
     /// # Errors
     /// As [`Run::open`].
-    pub fn open_with(data_dir: &Path, settings: Settings, hub: &dyn Fn() -> Result<Hub>) -> Result<Run> {
-        let name = settings.name();
-        if name.is_empty()
-            || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            || name.starts_with('.')
-        {
-            return Err(Error::setting("run", name, "expected letters, digits, '-', '_' and '.'"));
-        }
-        let dir = data_dir.join("runs").join(name);
+    pub fn open_with(data_dir: &Path, settings: Settings, cache: &Cache) -> Result<Run> {
+        settings.check_name()?;
+        let dir = data_dir.join("runs").join(settings.name());
         let device = device::best();
-        let sources = Sources::of(&settings, hub)?;
+        let mut known = Manifest::known_sources(&dir);
+        let sources = Sources::of(&settings, cache, &mut known)?;
         let identity = Identity::of(&settings, &sources)?;
         let (preset, recipe) = (identity.preset.clone(), identity.recipe);
         let made_with = BTreeMap::from([
             ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
             ("device".to_string(), device::describe(device)),
         ]);
-        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with)?);
+        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
         Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest })
     }
 

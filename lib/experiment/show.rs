@@ -6,7 +6,7 @@ use polars::prelude::DataFrame;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-/// Lines of the log in a whole training ([`crate::language_model::fit`], [`crate::crosscoder::train`]).
+/// Lines of the log in a whole training ([`fit()`](crate::language_model::fit()), [`crate::crosscoder::train`]).
 const N_LINES: usize = 50;
 
 /// A line of text.

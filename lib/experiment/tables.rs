@@ -1,8 +1,8 @@
 //! The columns of every table of a run, keys first: the contract with whoever reads its files. Others may be added at the
 //! end; none is renamed. A number that was not measured is null in the file and NaN in a row.
 
-use crate::diff::quadrants::Quadrant;
-use crate::diff::rotation::DecoderSpace;
+use crate::diff::DecoderSpace;
+use crate::diff::Quadrant;
 use crate::experiment::stage::Stage;
 use crate::language_model::hook::HookPoint;
 use crate::table::{rows, text_cell};

@@ -1,7 +1,7 @@
 //! Runs that differ from one another in one thing: a point of the recipe, or the size of the crosscoder.
 //!
 //! ```
-//! use stagediff::experiment::{preset::Preset, run::Settings, variants::Variant};
+//! use stagediff::experiment::{Preset, Settings, variants::Variant};
 //! let variants = Variant::all(&Preset::tiny());
 //! let settings = variants[2].settings(&Settings::new("tiny"));
 //! assert_eq!(settings.run, "sweep-1_pre_act_target-0");
@@ -115,9 +115,10 @@ fn sizes(preset: &Preset) -> [Variant; 3] {
 mod tests {
     use super::*;
     use crate::experiment::recipe::Recipe;
+    use crate::experiment::run::resolve;
 
     fn recipe_of(variant: &Variant) -> Recipe {
-        variant.settings(&Settings::new("tiny")).resolve().unwrap().1
+        resolve(&variant.settings(&Settings::new("tiny"))).unwrap().1
     }
 
     #[test]
@@ -130,13 +131,13 @@ mod tests {
                 all.set.extend(variant.set.iter().cloned());
             }
         }
-        assert_eq!(all.resolve().unwrap().1, Recipe::published());
+        assert_eq!(resolve(&all).unwrap().1, Recipe::published());
     }
 
     #[test]
     fn sizes_scale_with_the_preset() {
         let sae_half = Variant::all(&Preset::paper()).pop().unwrap();
-        let (preset, recipe) = sae_half.settings(&Settings::new("paper")).resolve().unwrap();
+        let (preset, recipe) = resolve(&sae_half.settings(&Settings::new("paper"))).unwrap();
         assert_eq!((preset.n_latents, preset.hooks), (1536, vec![HookPoint::ResidPost(2)]));
         assert_eq!(recipe, Recipe::corrected());
     }

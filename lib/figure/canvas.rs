@@ -1,34 +1,53 @@
-//! A sheet to draw on: plotters' SVG backend with tenths of a pixel, dashes and markers.
+//! A sheet to draw on: SVG elements in the order in which they are drawn, each on a line of its own.
 
 use super::geometry::{Px, Rect};
-use super::layout::FONT;
-use super::style::{Dash, Hatch, Marker, Style};
-use plotters::backend::{DrawingBackend, SVGBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontTransform, IntoFont, RGBAColor, RGBColor, ShapeStyle, TextStyle};
-
-/// Backend units per pixel: plotters draws at whole units only.
-const UNITS: f64 = 10.0;
+use super::style::{Dash, Style};
+use super::text::{FONT, rounded};
 
 /// A colour with an opacity.
-pub(super) type Ink = RGBAColor;
-
-/// Shade of grey, 0 black to 255 white.
-pub(super) fn grey(shade: u8) -> Ink {
-    RGBColor(shade, shade, shade).mix(1.0)
+#[derive(Clone, Copy)]
+pub(super) struct Ink {
+    rgb: (u8, u8, u8),
+    opacity: f64,
 }
 
-/// A style's colour, its opacity multiplied by `opacity`.
-pub(super) fn ink(style: &Style, opacity: f64) -> Ink {
-    let (red, green, blue) = style.color;
-    RGBColor(red, green, blue).mix(style.opacity * opacity)
+impl Ink {
+    /// Shade of grey, 0 black to 255 white.
+    pub(super) fn grey(shade: u8) -> Ink {
+        Ink { rgb: (shade, shade, shade), opacity: 1.0 }
+    }
+
+    /// A style's colour and opacity.
+    pub(super) fn of(style: &Style) -> Ink {
+        Ink { rgb: style.color, opacity: style.opacity }
+    }
+
+    /// The same colour, the opacity multiplied by `part`.
+    pub(super) fn sheer(self, part: f64) -> Ink {
+        Ink { opacity: self.opacity * part, ..self }
+    }
+
+    /// The attributes that paint with it; `attribute` is `fill` or `stroke`.
+    fn paint(self, attribute: &str) -> String {
+        let (red, green, blue) = self.rgb;
+        let color = format!(r##"{attribute}="#{red:02x}{green:02x}{blue:02x}""##);
+        if self.opacity < 1.0 { format!(r#"{color} opacity="{}""#, rounded(self.opacity, 4)) } else { color }
+    }
+}
+
+/// Which end of a text lies at its point.
+#[derive(Clone, Copy)]
+pub(super) enum Anchor {
+    Start,
+    Middle,
+    End,
 }
 
 /// How a text stands: size, place relative to its point, weight, direction.
 #[derive(Clone, Copy)]
 pub(super) struct Lettering {
     pub(super) size_px: f64,
-    pub(super) anchor: HPos,
+    pub(super) anchor: Anchor,
     pub(super) ink: Ink,
     pub(super) bold: bool,
     pub(super) upward: bool,
@@ -36,159 +55,107 @@ pub(super) struct Lettering {
 
 impl Lettering {
     /// Upright dark letters.
-    pub(super) fn new(size_px: f64, anchor: HPos) -> Lettering {
-        Lettering { size_px, anchor, ink: grey(45), bold: false, upward: false }
+    pub(super) fn new(size_px: f64, anchor: Anchor) -> Lettering {
+        Lettering { size_px, anchor, ink: Ink::grey(45), bold: false, upward: false }
     }
 }
 
 /// A sheet of a given size.
-pub(super) struct Canvas<'a> {
-    backend: SVGBackend<'a>,
-    /// The dash of each path so far: plotters knows none, so they are written into its text afterwards.
-    dashes: Vec<Dash>,
+pub(super) struct Canvas {
+    svg: String,
 }
 
-fn units((x, y): Px) -> (i32, i32) {
-    ((x * UNITS).round() as i32, (y * UNITS).round() as i32)
-}
+impl Canvas {
+    /// An empty white sheet.
+    pub(super) fn new(title: &str, width: f64, height: f64) -> Canvas {
+        let mut canvas = Canvas { svg: String::new() };
+        canvas.push(format!(
+            "<svg width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+             xmlns=\"http://www.w3.org/2000/svg\" font-family=\"{FONT}\" fill=\"none\" stroke-linejoin=\"round\" \
+             role=\"img\" aria-label=\"{}\" style=\"max-width:100%;height:auto;background:#fff\">",
+            escaped(title)
+        ));
+        canvas.rect(Rect { left: 0.0, top: 0.0, right: width, bottom: height }, Ink::grey(255));
+        canvas
+    }
 
-fn stroke(ink: Ink, width_px: f64) -> ShapeStyle {
-    ShapeStyle { color: ink, filled: false, stroke_width: (width_px * UNITS).round() as u32 }
-}
+    /// The SVG text of the sheet.
+    pub(super) fn into_svg(self) -> String {
+        self.svg + "</svg>"
+    }
 
-impl Canvas<'_> {
-    /// Draws on an empty sheet and gives the SVG text.
-    pub(super) fn sheet(title: &str, width_px: f64, height_px: f64, draw: impl FnOnce(&mut Canvas<'_>)) -> String {
-        let mut text = String::new();
-        let (width, height) = ((width_px * UNITS) as u32, (height_px * UNITS) as u32);
-        let mut canvas = Canvas { backend: SVGBackend::with_string(&mut text, (width, height)), dashes: Vec::new() };
-        draw(&mut canvas);
-        // A backend that writes into a string has nothing that can fail, here and below.
-        let _ = canvas.backend.present();
-        let dashes = std::mem::take(&mut canvas.dashes);
-        drop(canvas);
-        let title = escaped(title);
-        let head = format!(
-            "<svg width=\"{width_px}\" height=\"{height_px}\" viewBox=\"0 0 {width} {height}\" \
-             xmlns=\"http://www.w3.org/2000/svg\" font-family=\"{FONT}\" stroke-linejoin=\"round\" \
-             role=\"img\" aria-label=\"{title}\" \
-             style=\"max-width:100%;height:auto;background:#fff\">\n"
-        );
-        tidied(head, &text, &dashes)
+    fn push(&mut self, element: String) {
+        self.svg.push_str(&element);
+        self.svg.push('\n');
     }
 
     /// A path in one colour.
     pub(super) fn path(&mut self, path: &[Px], ink: Ink, width_px: f64, dash: Dash) {
-        self.dashes.push(dash);
-        let _ = self.backend.draw_path(path.iter().copied().map(units), &stroke(ink, width_px));
+        let lengths: Vec<String> = dash.pattern_px().iter().map(f64::to_string).collect();
+        let dashes =
+            if lengths.is_empty() { String::new() } else { format!(r#" stroke-dasharray="{}""#, lengths.join(" ")) };
+        let (points, stroke) = (points(path), ink.paint("stroke"));
+        self.push(format!(r#"<polyline points="{points}" {stroke} stroke-width="{width_px}"{dashes}/>"#));
     }
 
     /// A filled rectangle.
-    pub(super) fn fill(&mut self, area: Rect, ink: Ink) {
-        let (from, to) = (units((area.left, area.top)), units((area.right, area.bottom)));
-        let _ = self.backend.draw_rect(from, to, &ShapeStyle::from(&ink).filled(), true);
+    pub(super) fn rect(&mut self, area: Rect, ink: Ink) {
+        let (x, y) = (tenths(area.left), tenths(area.top));
+        let (width, height) = (tenths(tenths(area.right) - x), tenths(tenths(area.bottom) - y));
+        let fill = ink.paint("fill");
+        self.push(format!(r#"<rect x="{x}" y="{y}" width="{width}" height="{height}" {fill}/>"#));
     }
 
-    /// White lines over a rectangle.
-    pub(super) fn hatch(&mut self, area: Rect, hatch: Hatch) {
-        let (width, height) = (area.width(), area.height());
-        let every = |room: f64| (1..(room / 6.0).ceil() as u32).map(|k| f64::from(k) * 6.0);
-        let lines: Vec<(Px, Px)> = match hatch {
-            Hatch::Solid => Vec::new(),
-            Hatch::Horizontal => {
-                every(height).map(|d| ((area.left, area.bottom - d), (area.right, area.bottom - d))).collect()
-            }
-            Hatch::Vertical => {
-                every(width).map(|d| ((area.left + d, area.top), (area.left + d, area.bottom))).collect()
-            }
-            Hatch::Rising => every(width + height)
-                .map(|d| ((area.left + d - height, area.bottom), (area.left + d, area.top)))
-                .collect(),
-            Hatch::Falling => every(width + height)
-                .map(|d| ((area.left + d - height, area.top), (area.left + d, area.bottom)))
-                .collect(),
-        };
-        for (from, to) in lines.into_iter().filter_map(|(from, to)| area.clip(from, to)) {
-            self.path(&[from, to], grey(255).mix(0.75), 1.4, Dash::Solid);
-        }
+    /// A filled circle.
+    pub(super) fn circle(&mut self, (x, y): Px, radius_px: f64, ink: Ink) {
+        let (x, y, radius, fill) = (tenths(x), tenths(y), tenths(radius_px), ink.paint("fill"));
+        self.push(format!(r#"<circle cx="{x}" cy="{y}" r="{radius}" {fill}/>"#));
     }
 
-    /// A point's marker.
-    pub(super) fn marker(&mut self, at: Px, marker: Marker, size_px: f64, ink: Ink) {
-        let filled = ShapeStyle::from(&ink).filled();
-        if marker == Marker::Circle {
-            let _ = self.backend.draw_circle(units(at), (size_px / 2.0 * UNITS).round() as u32, &filled, true);
-            return;
-        }
-        let corners = corners(marker).iter().map(|(x, y)| units((at.0 + x * size_px / 2.0, at.1 + y * size_px / 2.0)));
-        let _ = self.backend.fill_polygon(corners, &filled);
+    /// A filled polygon.
+    pub(super) fn polygon(&mut self, corners: &[Px], ink: Ink) {
+        self.push(format!(r#"<polygon points="{}" {}/>"#, points(corners), ink.paint("fill")));
     }
 
     /// A text on one line, vertically centred on its point.
-    pub(super) fn text(&mut self, text: &str, at: Px, lettering: Lettering) {
-        // plotters writes 1/1.24 of the size it is given.
-        let font = (FONT, lettering.size_px * UNITS * 1.24).into_font();
-        let font = if lettering.bold { font.style(plotters::style::FontStyle::Bold) } else { font };
-        let font = if lettering.upward { font.transform(FontTransform::Rotate270) } else { font };
-        let style = TextStyle::from(font).color(&lettering.ink).pos(Pos::new(lettering.anchor, VPos::Center));
-        let _ = self.backend.draw_text(&printable(text), &style, units(at));
+    pub(super) fn text(&mut self, text: &str, (x, y): Px, lettering: Lettering) {
+        let (x, y, size) = (tenths(x), tenths(y), rounded(lettering.size_px, 2));
+        let anchor = match lettering.anchor {
+            Anchor::Start => "",
+            Anchor::Middle => r#" text-anchor="middle""#,
+            Anchor::End => r#" text-anchor="end""#,
+        };
+        let weight = if lettering.bold { r#" font-weight="bold""# } else { "" };
+        let turn = if lettering.upward { format!(r#" transform="rotate(270, {x}, {y})""#) } else { String::new() };
+        let (fill, text) = (lettering.ink.paint("fill"), escaped(text));
+        self.push(format!(
+            r#"<text x="{x}" y="{y}" dy="0.5ex"{anchor} font-size="{size}" {fill}{weight}{turn}>{text}</text>"#
+        ));
     }
 }
 
-/// Corners of a marker within −1 to 1.
-fn corners(marker: Marker) -> &'static [Px] {
-    match marker {
-        Marker::Circle => &[],
-        Marker::Square => &[(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)],
-        Marker::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
-        Marker::TriangleUp => &[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
-        Marker::TriangleDown => &[(0.0, 1.2), (1.1, -0.8), (-1.1, -0.8)],
-        #[rustfmt::skip]
-        Marker::Cross => &[(-0.4, -1.1), (0.4, -1.1), (0.4, -0.4), (1.1, -0.4), (1.1, 0.4), (0.4, 0.4), (0.4, 1.1),
-            (-0.4, 1.1), (-0.4, 0.4), (-1.1, 0.4), (-1.1, -0.4), (-0.4, -0.4)],
-        #[rustfmt::skip]
-        Marker::X => &[(-1.1, -0.55), (-0.55, -1.1), (0.0, -0.55), (0.55, -1.1), (1.1, -0.55), (0.55, 0.0), (1.1, 0.55),
-            (0.55, 1.1), (0.0, 0.55), (-0.55, 1.1), (-1.1, 0.55), (-0.55, 0.0)],
-    }
+fn tenths(px: f64) -> f64 {
+    rounded(px, 1)
 }
 
-/// A text without characters that XML forbids; line breaks show as `↵`.
-fn printable(text: &str) -> String {
-    let shown = |c: char| match c {
-        '\n' | '\r' => '↵',
-        c if c.is_control() || c == '\u{fffe}' || c == '\u{ffff}' => '\u{fffd}',
-        c => c,
-    };
-    text.chars().map(shown).collect()
+fn points(path: &[Px]) -> String {
+    let pairs: Vec<String> = path.iter().map(|(x, y)| format!("{},{}", tenths(*x), tenths(*y))).collect();
+    pairs.join(" ")
 }
 
+/// A text without what XML reads as markup or forbids; line breaks show as `↵`.
 fn escaped(text: &str) -> String {
-    printable(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// The backend's text under our own head: each element on a line that begins with `<`, paths with their dashes, no
-/// attributes that say what holds anyway.
-fn tidied(head: String, text: &str, dashes: &[Dash]) -> String {
-    let mut svg = head;
-    let mut dashes = dashes.iter();
-    for line in text.lines().skip(1) {
-        if !line.starts_with('<') || line == "</text>" {
-            svg.truncate(svg.trim_end_matches('\n').len());
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\n' | '\r' => escaped.push('↵'),
+            c if c.is_control() || c == '\u{fffe}' || c == '\u{ffff}' => escaped.push('\u{fffd}'),
+            c => escaped.push(c),
         }
-        match line.strip_prefix("<polyline ") {
-            Some(rest) => svg.extend(["<polyline ", &dash_array(dashes.next()), rest]),
-            None => svg.push_str(line),
-        }
-        svg.push('\n');
     }
-    let family = format!(" font-family=\"{FONT}\" font-size");
-    let svg = svg.replace(&family, " font-size").replace(".00000000000001\"", "\"").replace(" \"/>", "\"/>");
-    let spare = [" stroke=\"none\" stroke-width=\"1\"", " stroke=\"none\"", " opacity=\"1\""];
-    spare.into_iter().fold(svg.trim_end().to_string(), |svg, attribute| svg.replace(attribute, ""))
-}
-
-fn dash_array(dash: Option<&Dash>) -> String {
-    let pattern = dash.map_or(&[][..], |dash| dash.pattern_px());
-    let lengths: Vec<String> = pattern.iter().map(|px| (px * UNITS).to_string()).collect();
-    if lengths.is_empty() { String::new() } else { format!("stroke-dasharray=\"{}\" ", lengths.join(" ")) }
+    escaped
 }

@@ -1,77 +1,65 @@
 //! Where texts go inside a panel: beside their point or line, over as little as possible.
 
+use super::frame::Frame;
 use super::geometry::{Px, Rect, distance};
-use super::layout::{Frame, text_width_px};
-use super::series::{Line, Points, Series};
+use super::panel::{Label, Panel, RefLine};
+use super::series::Series;
+use super::text::{LABEL_PX, width_px};
 
-/// Size of texts inside a panel, in pixels.
-pub(super) const LABEL_PX: f64 = 11.0;
-
-/// A text that has found its place.
-#[derive(Clone, Debug)]
-pub(super) struct Placed {
-    pub(super) text: String,
-    pub(super) area: Rect,
-}
-
-/// The texts of a panel: reference lines first, then labelled points; `None` where there was no room.
-#[derive(Clone, Debug, Default)]
+/// The texts of a panel that have found their place.
 pub(super) struct Texts {
-    pub(super) ref_lines: Vec<Option<Placed>>,
-    pub(super) labels: Vec<Option<Placed>>,
+    pub(super) ref_lines: Vec<(RefLine, Rect)>,
+    pub(super) labels: Vec<(Label, Rect)>,
+    /// Number of texts for which there was no room.
+    pub(super) n_left_out: usize,
 }
 
 impl Texts {
-    /// Finds a place for every text of a panel.
+    /// Finds a place for every text of a panel: reference lines first, then labelled points.
     pub(super) fn place(frame: &Frame) -> Texts {
+        let Panel { ref_lines, labels, .. } = &frame.panel;
+        let n_texts = ref_lines.len() + labels.len();
         let mut taken = Taken::new(frame);
-        let ref_lines = frame.panel.ref_lines.iter().map(|line| {
-            let at = if line.vertical { frame.x.px(line.at) } else { frame.y.px(line.at) };
-            let (width, height) = size(&line.text);
-            let centres = if line.vertical { beside(frame.area, at, width) } else { above(frame.area, at, width) };
-            let areas = (0..).map(f64::from).zip(centres);
-            taken.choose(&line.text, areas.map(|(rank, centre)| (Rect::around(centre, width, height), 0.04 * rank)))
-        });
-        let ref_lines = ref_lines.collect();
+        let beside_line = |line: &RefLine| Some((line.clone(), taken.choose(along(frame, line))?));
+        let ref_lines: Vec<(RefLine, Rect)> = ref_lines.iter().filter_map(beside_line).collect();
         // A label may cover no labelled point, its own neither.
-        let marked: Vec<Px> = frame.panel.labels.iter().map(|label| frame.px(label.x, label.y)).collect();
-        taken.areas.extend(marked.iter().map(|point| Rect::around(*point, 9.0, 9.0)));
-        let labels = frame.panel.labels.iter().zip(&marked).map(|(label, point)| {
-            let (width, height) = size(&label.text);
-            let areas: Vec<_> =
-                around(*point, width, height).map(|(a, own)| (a, own + taken.crossed(*point, &a))).collect();
-            let placed = taken.choose(&label.text, areas.into_iter())?;
-            taken.leaders.extend(leader(*point, &placed.area));
-            Some(placed)
-        });
-        Texts { labels: labels.collect(), ref_lines }
-    }
-
-    /// Number of texts without a place.
-    pub(super) fn n_left_out(&self) -> usize {
-        self.ref_lines.iter().chain(&self.labels).filter(|placed| placed.is_none()).count()
+        taken.areas.extend(labels.iter().map(|label| Rect::around(frame.px(label.x, label.y), 9.0, 9.0)));
+        let beside_point = |label: &Label| {
+            let point = frame.px(label.x, label.y);
+            let costs = around(point, size(&label.text)).map(|(area, own)| (area, own + taken.crossed(point, &area)));
+            let area = taken.choose(costs.collect())?;
+            taken.leaders.extend(leader(point, &area));
+            Some((label.clone(), area))
+        };
+        let labels: Vec<(Label, Rect)> = labels.iter().filter_map(beside_point).collect();
+        let n_left_out = n_texts - ref_lines.len() - labels.len();
+        Texts { ref_lines, labels, n_left_out }
     }
 }
 
 fn size(text: &str) -> (f64, f64) {
-    (text_width_px(text, LABEL_PX) + 4.0, LABEL_PX + 3.0)
+    (width_px(text, LABEL_PX) + 4.0, LABEL_PX + 3.0)
 }
 
-/// Centres right and left of a vertical line, from the top down.
-fn beside(area: Rect, x: f64, width: f64) -> Vec<Px> {
-    let rows = (0..12).map(|row| area.top + 10.0 + 15.0 * f64::from(row));
-    rows.flat_map(|y| [(x + 3.0 + width / 2.0, y), (x - 3.0 - width / 2.0, y)]).collect()
-}
-
-/// Centres above and below a horizontal line, from its right to its left end.
-fn above(area: Rect, y: f64, width: f64) -> Vec<Px> {
-    let (last, room) = (area.right - 3.0 - width / 2.0, area.width() - width - 6.0);
-    let places = (0..=30).map(|place| last - room * f64::from(place) / 30.0);
-    places.flat_map(|x| [(x, y - 8.5), (x, y + 8.5)]).collect()
+/// Areas at both sides of a reference line, with their cost: of a vertical line from the top down, of a horizontal one
+/// from its right to its left end.
+fn along(frame: &Frame, line: &RefLine) -> Vec<(Rect, f64)> {
+    let (width, height) = size(&line.text);
+    let Rect { left: x, top: y, .. } = frame.ref_line(line);
+    let centres: Vec<Px> = if line.vertical {
+        let (aside, rows) = (3.0 + width / 2.0, (0..12).map(|row| frame.area.top + 10.0 + 15.0 * f64::from(row)));
+        rows.flat_map(|y| [(x + aside, y), (x - aside, y)]).collect()
+    } else {
+        let (last, room) = (frame.area.right - 3.0 - width / 2.0, frame.area.width() - width - 6.0);
+        let places = (0..=30).map(|place| last - room * f64::from(place) / 30.0);
+        places.flat_map(|x| [(x, y - 8.5), (x, y + 8.5)]).collect()
+    };
+    let areas = centres.into_iter().map(|centre| Rect::around(centre, width, height));
+    areas.zip((0..).map(|rank| 0.04 * f64::from(rank))).collect()
 }
 
 /// Areas around a point in widening rings, with their cost: near and to the right is best.
-fn around(point: Px, width: f64, height: f64) -> impl Iterator<Item = (Rect, f64)> {
+fn around(point: Px, (width, height): (f64, f64)) -> impl Iterator<Item = (Rect, f64)> {
     let rings = [7.0, 16.0, 28.0, 44.0, 64.0];
     rings.into_iter().flat_map(move |ring| {
         (0..16).map(move |step| {
@@ -98,37 +86,31 @@ impl Taken {
         for (idx, (series, style)) in frame.panel.series.iter().zip(&frame.styles).enumerate() {
             let weight = if style.opacity < 1.0 { 0.5 } else { 3.5 };
             match series {
-                Series::Line(Line { x, y, .. }) | Series::Points(Points { x, y, .. }) => {
-                    points.extend(x.iter().zip(y).map(|(x, y)| (frame.px(*x, *y), weight)));
-                }
                 Series::Bars(data) => {
-                    for category in 0..data.values.len() {
-                        let Some(area) = frame.bar_area(data, category, frame.bar_slot(idx)) else { continue };
-                        let top = frame.y.px(data.top(category)).clamp(frame.area.top, frame.area.bottom);
-                        bars.push(Rect { top: area.top.min(top), ..area });
-                        let text = data.texts.get(category).map_or("", String::as_str);
-                        let (width, height) = size(text);
-                        areas.push(Rect::around((area.centre().0, top - 8.0), width, height));
+                    for bar in frame.bars(idx, data) {
+                        bars.push(Rect { top: bar.area.top.min(bar.top_px), ..bar.area });
+                        let (width, height) = size(data.texts.get(bar.category).map_or("", String::as_str));
+                        areas.push(Rect::around(bar.text_at(), width, height));
                     }
                 }
                 Series::Histogram(_) => {}
+                Series::Line(_) | Series::Points(_) => {
+                    let (x, y) = series.xy();
+                    points.extend(x.iter().zip(y).map(|(x, y)| (frame.px(*x, *y), weight)));
+                }
             }
         }
-        let Rect { left, top, right, bottom } = frame.area;
-        let ref_lines = frame.panel.ref_lines.iter().map(|line| match line.vertical {
-            true => Rect { left: frame.x.px(line.at), right: frame.x.px(line.at), top, bottom },
-            false => Rect { left, right, top: frame.y.px(line.at), bottom: frame.y.px(line.at) },
-        });
-        Taken { ref_lines: ref_lines.collect(), leaders: Vec::new(), frame: frame.area, areas, points, bars }
+        let ref_lines = frame.panel.ref_lines.iter().map(|line| frame.ref_line(line)).collect();
+        Taken { frame: frame.area, areas, points, bars, ref_lines, leaders: Vec::new() }
     }
 
     /// Takes the area that costs least among those that are free of other texts.
-    fn choose(&mut self, text: &str, areas: impl Iterator<Item = (Rect, f64)>) -> Option<Placed> {
-        let free =
-            areas.filter(|(area, _)| self.frame.encloses(area) && !self.areas.iter().any(|other| other.overlaps(area)));
+    fn choose(&mut self, areas: Vec<(Rect, f64)>) -> Option<Rect> {
+        let is_free = |area: &Rect| self.frame.encloses(area) && !self.areas.iter().any(|other| other.overlaps(area));
+        let free = areas.into_iter().filter(|(area, _)| is_free(area));
         let (area, _) = free.map(|(area, own)| (area, own + self.cost(&area))).min_by(|a, b| a.1.total_cmp(&b.1))?;
         self.areas.push(area);
-        Some(Placed { text: text.to_string(), area })
+        Some(area)
     }
 
     /// How much data an area covers.

@@ -2,14 +2,6 @@
 
 use super::series::{Bars, Histogram, Line, Points, Series};
 
-/// An axis: title with its unit, switch to a log scale, fixed range.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Axis {
-    pub(super) title: String,
-    pub(super) log: bool,
-    pub(super) range: Option<(f64, f64)>,
-}
-
 /// A line across the panel at one value of an axis.
 #[derive(Clone, Debug)]
 pub(super) struct RefLine {
@@ -30,8 +22,10 @@ pub(super) struct Label {
 #[derive(Clone, Debug, Default)]
 pub struct Panel {
     pub(super) title: String,
-    pub(super) x: Axis,
-    pub(super) y: Axis,
+    pub(super) x_title: String,
+    pub(super) y_title: String,
+    pub(super) y_log: bool,
+    pub(super) y_range: Option<(f64, f64)>,
     pub(super) categories: Vec<String>,
     pub(super) series: Vec<Series>,
     pub(super) ref_lines: Vec<RefLine>,
@@ -39,7 +33,7 @@ pub struct Panel {
 }
 
 impl Panel {
-    /// An empty panel.
+    /// An empty panel, whose axes will hold all data, reference lines and labels.
     pub fn new() -> Panel {
         Panel::default()
     }
@@ -52,47 +46,30 @@ impl Panel {
 
     /// Sets the title of the horizontal axis, with its unit in brackets: `activations [millions]`.
     pub fn x(mut self, title: impl Into<String>) -> Panel {
-        self.x.title = title.into();
+        self.x_title = title.into();
         self
     }
 
     /// Sets the title of the vertical axis, with its unit in brackets: `loss [nats]`.
     pub fn y(mut self, title: impl Into<String>) -> Panel {
-        self.y.title = title.into();
-        self
-    }
-
-    /// Makes the horizontal axis logarithmic.
-    pub fn log_x(mut self) -> Panel {
-        self.x.log = true;
+        self.y_title = title.into();
         self
     }
 
     /// Makes the vertical axis logarithmic.
     pub fn log_y(mut self) -> Panel {
-        self.y.log = true;
+        self.y_log = true;
         self
     }
 
-    /// Fixes the horizontal range; without it the range holds all data, reference lines and labels.
-    ///
-    /// # Panics
-    /// If `min` is not below `max`.
-    #[track_caller]
-    pub fn x_range(mut self, min: f64, max: f64) -> Panel {
-        assert!(min < max, "x range is from {min} to {max}");
-        self.x.range = Some((min, max));
-        self
-    }
-
-    /// Fixes the vertical range; without it the range holds all data, reference lines and labels.
+    /// Fixes the vertical range.
     ///
     /// # Panics
     /// If `min` is not below `max`.
     #[track_caller]
     pub fn y_range(mut self, min: f64, max: f64) -> Panel {
         assert!(min < max, "y range is from {min} to {max}");
-        self.y.range = Some((min, max));
+        self.y_range = Some((min, max));
         self
     }
 
@@ -152,49 +129,38 @@ impl Panel {
     }
 
     /// Adds labels at several points: [`Panel::label`] for each.
-    pub fn labels(mut self, labels: impl IntoIterator<Item = (f64, f64, String)>) -> Panel {
-        self.labels.extend(labels.into_iter().map(|(x, y, text)| Label { x, y, text }));
-        self
-    }
-
-    /// Number of series.
-    pub(super) fn n_series(&self) -> usize {
-        self.series.len()
-    }
-
-    /// Number of values in all series.
-    pub(super) fn n_values(&self) -> usize {
-        self.series.iter().map(Series::n_values).sum()
+    pub fn labels(self, labels: impl IntoIterator<Item = (f64, f64, String)>) -> Panel {
+        labels.into_iter().fold(self, |panel, (x, y, text)| panel.label(x, y, text))
     }
 
     /// This panel without what cannot be drawn, and how many values that were.
     pub(super) fn drawable(&self) -> (Panel, usize) {
         let mut panel = self.clone();
-        let on_axis = |value: f64, axis: &Axis| value.is_finite() && (!axis.log || value > 0.0);
-        let on_both = |x: f64, y: f64| on_axis(x, &self.x) && on_axis(y, &self.y);
+        let on_y = |y: f64| y.is_finite() && (!self.y_log || y > 0.0);
+        let on_both = |x: f64, y: f64| x.is_finite() && on_y(y);
         let mut n_left_out = 0;
         for series in &mut panel.series {
+            let (x, y) = series.xy();
+            let keep: Vec<bool> = x.iter().zip(y).map(|(x, y)| on_both(*x, *y)).collect();
             n_left_out += match series {
                 Series::Line(line) => {
-                    let keep: Vec<bool> = line.x.iter().zip(&line.y).map(|(x, y)| on_both(*x, *y)).collect();
                     retain(&mut line.x, &keep);
                     retain(&mut line.y, &keep)
                 }
                 Series::Points(points) => {
-                    let keep: Vec<bool> = points.x.iter().zip(&points.y).map(|(x, y)| on_both(*x, *y)).collect();
                     retain(&mut points.x, &keep);
                     retain(&mut points.hover, &keep);
                     retain(&mut points.y, &keep)
                 }
                 Series::Bars(bars) => {
-                    let hidden = bars.values.iter_mut().filter(|value| !on_axis(**value, &self.y));
+                    let hidden = bars.values.iter_mut().filter(|value| !on_y(**value));
                     hidden.map(|value| *value = f64::NAN).count()
                 }
                 Series::Histogram(histogram) => histogram.n_outside,
             };
         }
         panel.labels.retain(|label| on_both(label.x, label.y));
-        panel.ref_lines.retain(|line| on_axis(line.at, if line.vertical { &self.x } else { &self.y }));
+        panel.ref_lines.retain(|line| if line.vertical { line.at.is_finite() } else { on_y(line.at) });
         (panel, n_left_out)
     }
 }

@@ -13,9 +13,13 @@ pub(super) struct Scale {
 impl Scale {
     /// The pixel of a value, outside the axis too.
     pub(super) fn px(&self, value: f64) -> f64 {
-        let place = |v: f64| if self.log { v.max(f64::MIN_POSITIVE).log10() } else { v };
-        let part = (place(value) - place(self.min)) / (place(self.max) - place(self.min));
-        self.start_px + part * (self.end_px - self.start_px)
+        let (value, min, max) = (self.even(value), self.even(self.min), self.even(self.max));
+        self.start_px + (value - min) / (max - min) * (self.end_px - self.start_px)
+    }
+
+    /// A value as the page spaces it evenly: its logarithm on a log axis.
+    pub(super) fn even(&self, value: f64) -> f64 {
+        if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value }
     }
 
     /// Whether a value lies on the axis.

@@ -1,7 +1,6 @@
 //! What a panel draws: lines, points, bars, histograms.
 
-/// A list of numbers as the renderers keep it.
-pub(super) fn numbers(values: impl IntoIterator<Item: Into<f64>>) -> Vec<f64> {
+fn numbers(values: impl IntoIterator<Item: Into<f64>>) -> Vec<f64> {
     values.into_iter().map(Into::into).collect()
 }
 
@@ -15,7 +14,6 @@ fn same_length(name: &str, what: &str, found: usize, expected: usize) {
 #[derive(Clone, Debug)]
 pub struct Line {
     pub(super) name: String,
-    pub(super) like: Option<String>,
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
 }
@@ -33,13 +31,7 @@ impl Line {
     ) -> Line {
         let (name, x, y) = (name.into(), numbers(x), numbers(y));
         same_length(&name, "y values", y.len(), x.len());
-        Line { name, like: None, x, y }
-    }
-
-    /// Draws it in the style of another name, e.g. of a stage.
-    pub fn like(mut self, name: impl Into<String>) -> Line {
-        self.like = Some(name.into());
-        self
+        Line { name, x, y }
     }
 }
 
@@ -47,7 +39,6 @@ impl Line {
 #[derive(Clone, Debug)]
 pub struct Points {
     pub(super) name: String,
-    pub(super) like: Option<String>,
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
     pub(super) hover: Vec<String>,
@@ -64,9 +55,8 @@ impl Points {
         x: impl IntoIterator<Item: Into<f64>>,
         y: impl IntoIterator<Item: Into<f64>>,
     ) -> Points {
-        let (name, x, y) = (name.into(), numbers(x), numbers(y));
-        same_length(&name, "y values", y.len(), x.len());
-        Points { name, like: None, x, y, hover: Vec::new() }
+        let Line { name, x, y } = Line::new(name, x, y);
+        Points { name, x, y, hover: Vec::new() }
     }
 
     /// One text per point, shown by the interactive rendering under the pointer; `\n` breaks the line.
@@ -79,19 +69,12 @@ impl Points {
         same_length(&self.name, "hover texts", self.hover.len(), self.x.len());
         self
     }
-
-    /// Draws it in the style of another name, e.g. of a quadrant.
-    pub fn like(mut self, name: impl Into<String>) -> Points {
-        self.like = Some(name.into());
-        self
-    }
 }
 
 /// One bar per category of the panel; several series stand side by side.
 #[derive(Clone, Debug)]
 pub struct Bars {
     pub(super) name: String,
-    pub(super) like: Option<String>,
     pub(super) values: Vec<f64>,
     pub(super) low: Vec<f64>,
     pub(super) high: Vec<f64>,
@@ -102,8 +85,7 @@ impl Bars {
     /// Bars from zero (from the axis' lower end on a log scale) to `values`, in the order of
     /// [`Panel::categories`](super::Panel::categories); NaN leaves a gap.
     pub fn new(name: impl Into<String>, values: impl IntoIterator<Item: Into<f64>>) -> Bars {
-        let values = numbers(values);
-        Bars { name: name.into(), like: None, values, low: Vec::new(), high: Vec::new(), texts: Vec::new() }
+        Bars { name: name.into(), values: numbers(values), low: Vec::new(), high: Vec::new(), texts: Vec::new() }
     }
 
     /// Error bars: the ends of each value's confidence interval, on the axis' scale; NaN for none.
@@ -131,14 +113,8 @@ impl Bars {
 
     /// The upper end of a bar with its error bar.
     pub(super) fn top(&self, category: usize) -> f64 {
-        let ends = [self.values.get(category), self.high.get(category), Some(&0.0)];
-        ends.into_iter().flatten().copied().fold(f64::NAN, f64::max)
-    }
-
-    /// Draws it in the style of another name, e.g. of a stage.
-    pub fn like(mut self, name: impl Into<String>) -> Bars {
-        self.like = Some(name.into());
-        self
+        let high = self.high.get(category).copied().unwrap_or(f64::NAN);
+        self.values[category].max(high).max(0.0)
     }
 }
 
@@ -146,7 +122,6 @@ impl Bars {
 #[derive(Clone, Debug)]
 pub struct Histogram {
     pub(super) name: String,
-    pub(super) like: Option<String>,
     pub(super) edges: Vec<f64>,
     pub(super) counts: Vec<f64>,
     pub(super) n_outside: usize,
@@ -176,13 +151,7 @@ impl Histogram {
             }
         }
         let edges = (0..=n_bins).map(|bin| min + width * bin as f64).collect();
-        Histogram { name, like: None, edges, counts, n_outside }
-    }
-
-    /// Draws it in the style of another name, e.g. of a stage.
-    pub fn like(mut self, name: impl Into<String>) -> Histogram {
-        self.like = Some(name.into());
-        self
+        Histogram { name, edges, counts, n_outside }
     }
 }
 
@@ -199,31 +168,19 @@ impl Series {
     /// The name in the legend.
     pub(super) fn name(&self) -> &str {
         match self {
-            Series::Line(line) => &line.name,
-            Series::Points(points) => &points.name,
-            Series::Bars(bars) => &bars.name,
-            Series::Histogram(histogram) => &histogram.name,
+            Series::Line(Line { name, .. })
+            | Series::Points(Points { name, .. })
+            | Series::Bars(Bars { name, .. })
+            | Series::Histogram(Histogram { name, .. }) => name,
         }
     }
 
-    /// The name that chooses the style.
-    pub(super) fn style_name(&self) -> &str {
-        let like = match self {
-            Series::Line(line) => &line.like,
-            Series::Points(points) => &points.like,
-            Series::Bars(bars) => &bars.like,
-            Series::Histogram(histogram) => &histogram.like,
-        };
-        like.as_deref().unwrap_or(self.name())
-    }
-
-    /// Number of values.
-    pub(super) fn n_values(&self) -> usize {
+    /// The places along the horizontal axis (of bars: none, they stand at categories) and the values.
+    pub(super) fn xy(&self) -> (&[f64], &[f64]) {
         match self {
-            Series::Line(line) => line.x.len(),
-            Series::Points(points) => points.x.len(),
-            Series::Bars(bars) => bars.values.len(),
-            Series::Histogram(histogram) => histogram.counts.len(),
+            Series::Line(Line { x, y, .. }) | Series::Points(Points { x, y, .. }) => (x, y),
+            Series::Bars(bars) => (&[], &bars.values),
+            Series::Histogram(histogram) => (&histogram.edges, &histogram.counts),
         }
     }
 }

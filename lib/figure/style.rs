@@ -112,6 +112,25 @@ impl Style {
     }
 }
 
+impl Marker {
+    /// Corners within about −1 to 1; none of a circle.
+    pub(super) fn corners(self) -> &'static [(f64, f64)] {
+        match self {
+            Marker::Circle => &[],
+            Marker::Square => &[(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)],
+            Marker::Diamond => &[(0.0, -1.25), (1.25, 0.0), (0.0, 1.25), (-1.25, 0.0)],
+            Marker::TriangleUp => &[(0.0, -1.2), (1.1, 0.8), (-1.1, 0.8)],
+            Marker::TriangleDown => &[(0.0, 1.2), (1.1, -0.8), (-1.1, -0.8)],
+            #[rustfmt::skip]
+            Marker::Cross => &[(-0.4, -1.1), (0.4, -1.1), (0.4, -0.4), (1.1, -0.4), (1.1, 0.4), (0.4, 0.4), (0.4, 1.1),
+                (-0.4, 1.1), (-0.4, 0.4), (-1.1, 0.4), (-1.1, -0.4), (-0.4, -0.4)],
+            #[rustfmt::skip]
+            Marker::X => &[(-1.1, -0.55), (-0.55, -1.1), (0.0, -0.55), (0.55, -1.1), (1.1, -0.55), (0.55, 0.0),
+                (1.1, 0.55), (0.55, 1.1), (0.0, 0.55), (-0.55, 1.1), (-1.1, 0.55), (-0.55, 0.0)],
+        }
+    }
+}
+
 impl Dash {
     /// Lengths drawn and left out in turn, in pixels; empty for an unbroken line.
     pub(super) fn pattern_px(self) -> &'static [f64] {

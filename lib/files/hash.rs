@@ -1,40 +1,58 @@
-//! Hashes of files, in hexadecimal: SHA-256, and the SHA-1 by which git names a file's content.
+//! SHA-256 of files and bytes, in hexadecimal.
 
 use crate::{Error, Result};
-use sha1::Sha1;
-use sha2::Sha256;
-use sha2::digest::{Digest, Output};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 /// SHA-256 of a file.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn sha256(path: &Path) -> Result<String> {
-    hashed(path, Sha256::new())
+    let (mut file, mut hash) = (File::open(path).map_err(Error::io(path))?, Sha256::new());
+    std::io::copy(&mut file, &mut hash).map_err(Error::io(path))?;
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// SHA-256 of bytes.
 pub fn sha256_of(bytes: &[u8]) -> String {
-    hexadecimal(Sha256::digest(bytes).as_slice())
+    hexadecimal(&Sha256::digest(bytes))
 }
 
-/// The name of a file's content in git: SHA-1 of `blob LENGTH`, a zero byte and the content.
-///
-/// # Errors
-/// The file cannot be read.
-pub fn git_blob(path: &Path) -> Result<String> {
-    let n_bytes = std::fs::metadata(path).map_err(Error::io(path))?.len();
-    hashed(path, Sha1::new_with_prefix(format!("blob {n_bytes}\0")))
+/// SHA-256 of files that were hashed before: one of the same path, length and time of change is not read again.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct KnownHashes(BTreeMap<String, Known>);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Known {
+    n_bytes: u64,
+    changed_ns: u64,
+    sha256: String,
 }
 
-fn hashed<Hash: Digest + Write>(path: &Path, mut hash: Hash) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    std::io::copy(&mut file, &mut hash).map_err(Error::io(path))?;
-    let bytes: Output<Hash> = hash.finalize();
-    Ok(hexadecimal(&bytes))
+impl KnownHashes {
+    /// SHA-256 of a file.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn sha256(&mut self, path: &Path) -> Result<String> {
+        let about = std::fs::metadata(path).map_err(Error::io(path))?;
+        let changed = about.modified().map_err(Error::io(path))?.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (n_bytes, changed_ns) = (about.len(), changed.as_nanos() as u64);
+        let key = path.display().to_string();
+        if let Some(known) = self.0.get(&key)
+            && (known.n_bytes, known.changed_ns) == (n_bytes, changed_ns)
+        {
+            return Ok(known.sha256.clone());
+        }
+        let sha256 = sha256(path)?;
+        self.0.insert(key, Known { n_bytes, changed_ns, sha256: sha256.clone() });
+        Ok(sha256)
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -41,7 +41,7 @@ impl Weights {
         self.metadata.insert(key.into(), value.to_string());
     }
 
-    /// The tensor called `name`, as `kind`.
+    /// The tensor called `name`.
     ///
     /// # Errors
     /// There is none of that name, or it has another shape than `shape`.
@@ -135,6 +135,12 @@ impl Weights {
         let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
         let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::invalid(path, e.to_string()))?;
         write_whole(path, &sorted_header(bytes))
+    }
+}
+
+impl FromIterator<(String, Tensor)> for Weights {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor)>>(tensors: I) -> Weights {
+        Weights { tensors: tensors.into_iter().collect(), ..Weights::default() }
     }
 }
 

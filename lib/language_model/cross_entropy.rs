@@ -14,7 +14,7 @@ const N_LOGITS: i64 = 1 << 23;
 /// Mean loss of predicting `targets`.
 ///
 /// # Shapes
-/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` [token] → scalar, nats
+/// `hidden` [token, d_model], `head` [vocab, d_model], `targets` `[token]` → scalar, nats
 pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor {
     let sums = pieces(hidden, head, targets, |_, _| ());
     sums / hidden.size()[0] as f64
@@ -22,7 +22,7 @@ pub fn cross_entropy(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> Tensor
 
 /// The loss and what it asks of its inputs.
 #[derive(Debug)]
-pub struct Gradients {
+pub struct CrossEntropy {
     /// Mean loss, scalar, nats.
     pub loss: Tensor,
     /// ∂L/∂h, [token, d_model].
@@ -35,7 +35,7 @@ pub struct Gradients {
 ///
 /// # Shapes
 /// As [`cross_entropy`].
-pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool) -> Gradients {
+pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool) -> CrossEntropy {
     let _no_grad = tch::no_grad_guard();
     let n_tokens = hidden.size()[0] as f64;
     let mut d_hidden = Vec::new();
@@ -49,7 +49,7 @@ pub fn gradients(hidden: &Tensor, head: &Tensor, targets: &Tensor, of_head: bool
             *d_head += d_logits.tr().matmul(&(piece.hidden / n_tokens));
         }
     });
-    Gradients { loss: sum / n_tokens, hidden: Tensor::cat(&d_hidden, 0), head: d_head }
+    CrossEntropy { loss: sum / n_tokens, hidden: Tensor::cat(&d_hidden, 0), head: d_head }
 }
 
 /// Some of the tokens.
@@ -77,30 +77,4 @@ fn pieces(hidden: &Tensor, head: &Tensor, targets: &Tensor, mut then: impl FnMut
         then(log_probs, Piece { hidden, targets });
     }
     sum
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tch::{Device, Reduction};
-
-    #[test]
-    fn loss_and_gradients_are_those_of_autograd_over_several_pieces() {
-        tch::manual_seed(1);
-        let (n_tokens, n_vocab) = (180, 100_000);
-        let draw = |rows: i64| Tensor::randn([rows, 6], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let (hidden, head) = (draw(n_tokens), draw(n_vocab));
-        let targets = Tensor::randint(n_vocab, [n_tokens], (Kind::Int64, Device::Cpu));
-        assert!(n_tokens * n_vocab > 2 * N_LOGITS, "several pieces");
-        let expected =
-            hidden.matmul(&head.tr()).cross_entropy_loss(&targets, None::<Tensor>, Reduction::Mean, -100, 0.0);
-        let grads = Tensor::run_backward(&[&expected], &[&hidden, &head], false, false);
-        let found = gradients(&hidden, &head, &targets, true);
-        let error = |a: &Tensor, b: &Tensor| (a - b).abs().max().double_value(&[]);
-        assert!(error(&found.loss, &expected) < 1e-5);
-        assert!(error(&cross_entropy(&hidden, &head, &targets), &expected) < 1e-5);
-        assert!(error(&found.hidden, &grads[0]) < 1e-7);
-        assert!(error(&found.head.unwrap(), &grads[1]) < 1e-7);
-        assert!(gradients(&hidden, &head, &targets, false).head.is_none());
-    }
 }

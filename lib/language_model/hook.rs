@@ -21,7 +21,7 @@ impl HookPoint {
     }
 
     /// How many blocks have run when this point is reached.
-    pub fn n_blocks_before(self) -> usize {
+    pub(crate) fn n_blocks_before(self) -> usize {
         match self {
             HookPoint::ResidPre(block) => block,
             HookPoint::ResidPost(block) => block + 1,
@@ -29,7 +29,7 @@ impl HookPoint {
     }
 
     /// Whether both name one place in the residual stream: what a block reads is what the one before it left behind.
-    pub fn is_same_place(self, other: HookPoint) -> bool {
+    pub(crate) fn is_same_place(self, other: HookPoint) -> bool {
         self.n_blocks_before() == other.n_blocks_before()
     }
 

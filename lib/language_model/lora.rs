@@ -1,10 +1,5 @@
 //! Low-rank adapters (Hu et al. 2021): y = W x + (α / r) · B (A x), with A and B trained and W frozen.
 
-mod peft;
-
-pub use peft::{PEFT_FILES, peft_name, read_peft_config, save_peft};
-pub(crate) use peft::{from_peft, read_peft};
-
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -52,7 +47,7 @@ pub struct Lora {
 impl Lora {
     /// A fresh adapter: A uniform within ±1/√in, B zero, so that it changes nothing yet. Draws from libtorch's
     /// generator: seed it first.
-    pub fn init(n_in: i64, n_out: i64, cfg: &LoraConfig, device: Device) -> Lora {
+    pub(crate) fn init(n_in: i64, n_out: i64, cfg: &LoraConfig, device: Device) -> Lora {
         let bound = 1.0 / (n_in as f64).sqrt();
         let a = Tensor::empty([cfg.rank, n_in], (Kind::Float, device)).uniform_(-bound, bound);
         let b = Tensor::zeros([n_out, cfg.rank], (Kind::Float, device));
@@ -68,7 +63,7 @@ impl Lora {
     ///
     /// # Shapes
     /// `ys` [token, out], `xs` [token, in] → [token, out]
-    pub fn add_to(&self, mut ys: Tensor, xs: &Tensor, train: bool) -> Tensor {
+    pub(crate) fn add_to(&self, mut ys: Tensor, xs: &Tensor, train: bool) -> Tensor {
         let xs = if train && self.dropout > 0.0 { xs.dropout(self.dropout, true) } else { xs.shallow_clone() };
         ys.addmm_(&xs.linear(&self.a, None::<Tensor>), &(&self.b * self.scale).tr())
     }
@@ -77,7 +72,7 @@ impl Lora {
     ///
     /// # Shapes
     /// → [out, in]
-    pub fn delta(&self) -> Tensor {
+    pub(crate) fn delta(&self) -> Tensor {
         tch::no_grad(|| self.b.matmul(&self.a) * self.scale)
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::language_model::cross_entropy::{self, cross_entropy};
 use crate::language_model::gpt_neo::GptNeo;
-use crate::language_model::tokens::Rows;
-use crate::processor::allocator;
+use crate::language_model::tokens::TokenRows;
 use tch::{Kind, Tensor};
 
 /// Mean loss of predicting each token that counts from those before it, and how many count. Without gradients.
@@ -58,7 +57,6 @@ pub fn next_token_gradients(
 /// # Shapes
 /// → [counted, d_model], [counted]
 fn predictions(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor, train: bool) -> (Tensor, Tensor) {
-    allocator::keep_freed();
     let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
     let counted = with_loss.narrow(1, 1, seq - 1).constant_pad_nd([0, 1]).reshape([-1]).nonzero().squeeze_dim(1);
     let counted = counted.to_device(tokens.device());
@@ -81,7 +79,7 @@ pub fn next_token_loss_of(model: &GptNeo, resid: &Tensor, tokens: &Tensor) -> Te
 ///
 /// # Shapes
 /// → nats a token
-pub fn mean_loss(model: &GptNeo, rows: &Rows, batch: i64) -> f64 {
+pub fn mean_loss(model: &GptNeo, rows: &TokenRows, batch: i64) -> f64 {
     let (mut sum, mut n_tokens) = (0.0, 0);
     for start in (0..rows.n_rows()).step_by(batch as usize) {
         let n_rows = batch.min(rows.n_rows() - start);

@@ -47,15 +47,14 @@ pub struct Nf4 {
 impl Nf4 {
     /// Quantises `weight` (any shape, float).
     pub fn quantise(weight: &Tensor) -> Nf4 {
-        let values = floats(weight);
-        let absmax: Vec<f32> = values.chunks(BLOCK).map(largest_magnitude).collect();
+        let (packed, absmax) = quantise_plain(weight);
         let offset = (absmax.iter().map(|&a| f64::from(a)).sum::<f64>() / absmax.len() as f64) as f32;
         let centred: Vec<f32> = absmax.iter().map(|a| a - offset).collect();
         let nested_absmax: Vec<f32> = centred.chunks(NESTED_BLOCK).map(largest_magnitude).collect();
         let map = dynamic_map();
         let code = |(i, value): (usize, &f32)| nearest(&map, ratio(*value, nested_absmax[i / NESTED_BLOCK])) as u8;
         let absmax_codes = centred.iter().enumerate().map(code).collect();
-        Nf4 { packed: pack(&values, &absmax), absmax_codes, nested_absmax, offset, shape: weight.size() }
+        Nf4 { packed, absmax_codes, nested_absmax, offset, shape: weight.size() }
     }
 
     /// The float tensor that the codes stand for, in the shape that was quantised, on the processor.

@@ -1,13 +1,13 @@
 //! Making a base model: tokenizer and language model from stories.
 
-use crate::language_model::fit::{FitConfig, FitStep, fit};
+use crate::language_model::fit::{FitConfig, FitStep, FitTask, fit};
 use crate::language_model::gpt_neo::{GptNeo, GptNeoConfig};
-use crate::language_model::tokens::{Rows, Tokenizer};
+use crate::language_model::tokens::{TokenRows, Tokenizer};
 use crate::stories::Record;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::shuffle::seed_for;
 use crate::{Error, Result};
-use std::path::Path;
+use std::path::PathBuf;
 use tch::{Device, Tensor};
 
 /// Of this many records one is learnt from in capitals too.
@@ -26,34 +26,46 @@ pub fn tokenizer(records: &[Record], n_vocab: i64) -> Result<Tokenizer> {
     Tokenizer::train(texts.iter().chain(&capitals).map(String::as_str), n_vocab as usize)
 }
 
-/// Trains a language model of the sizes in `config` on `records` from fresh weights.
+/// How a base model is made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PretrainConfig {
+    /// Its sizes.
+    pub model: GptNeoConfig,
+    /// How long and how fast.
+    pub fit: FitConfig,
+    /// Seed of the weights and of the order of the records.
+    pub seed: u64,
+    /// Where an interrupted training is taken up from.
+    pub checkpoint: PathBuf,
+    /// Where it is trained.
+    pub device: Device,
+}
+
+/// Trains a language model on `records` from fresh weights. `progress` gets the label `base` and each line of the log.
 ///
 /// # Errors
 /// Tokenizer and config do not fit, the training diverges, or the checkpoint cannot be written.
 pub fn language_model(
-    config: &GptNeoConfig,
-    tokenizer: &Tokenizer,
     records: &[Record],
-    cfg: &FitConfig,
-    seed: u64,
-    checkpoint_path: &Path,
-    device: Device,
-    progress: &mut dyn FnMut(&FitStep),
+    tokenizer: &Tokenizer,
+    cfg: &PretrainConfig,
+    progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<(GptNeo, Vec<FitStep>)> {
+    let PretrainConfig { model: config, fit: fit_cfg, seed, checkpoint, device } = cfg;
     tokenizer.check_fits(config.n_vocab)?;
     if records.is_empty() {
         return Err(Error::setting("records", 0, "expected stories to pretrain on"));
     }
-    tch::manual_seed(seed_for(seed, "language model") as i64);
-    let model = GptNeo::init(config, device);
+    tch::manual_seed(seed_for(*seed, "language model") as i64);
+    let model = GptNeo::init(config, *device);
     let mut params: Vec<Tensor> =
         model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
-    let rows = Rows::of_records(records, tokenizer, cfg.seq);
-    let mut checkpoint = Checkpoint::new(
-        checkpoint_path,
-        format!("pretrain {config:?} {cfg:?} seed {seed} on {} records", records.len()),
-    );
-    let log = fit(&model, &mut params, &rows, cfg, seed_for(seed, "pretraining rows"), &mut checkpoint, progress)?;
+    let rows = TokenRows::of_records(records, tokenizer, fit_cfg.seq);
+    let fingerprint = format!("pretrain {config:?} {fit_cfg:?} seed {seed} on {} records", records.len());
+    let mut checkpoint = Checkpoint::new(checkpoint, fingerprint);
+    let seed = seed_for(*seed, "pretraining rows");
+    let task = FitTask { label: "base", model: &model, rows: &rows, cfg: fit_cfg, seed };
+    let log = fit(&task, &mut params, &mut checkpoint, progress)?;
     params.iter().for_each(|param| drop(param.set_requires_grad(false)));
     checkpoint.clear();
     Ok((model, log))

@@ -1,5 +1,7 @@
 //! Where tensors live: the processor, or a GPU where libtorch has its CUDA library.
 
+use std::ffi::CString;
+use std::path::{Path, PathBuf};
 use tch::Device;
 
 /// The GPU if libtorch sees one, else the processor.
@@ -14,24 +16,17 @@ pub fn best() -> Device {
 fn open_cuda_library() {
     let Some(dir) = libtorch_dir() else { return };
     let path = dir.join("libtorch_cuda.so");
-    let Ok(path) = std::ffi::CString::new(path.into_os_string().into_encoded_bytes()) else { return };
+    let Ok(path) = CString::new(path.into_os_string().into_encoded_bytes()) else { return };
     // SAFETY: `path` is a NUL-terminated string that outlives the call; a missing library gives a null handle.
-    unsafe { dlopen(path.as_ptr(), RTLD_NOW | RTLD_GLOBAL) };
+    unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
 }
 
 /// The folder of the libtorch_cpu.so that this process has loaded.
-fn libtorch_dir() -> Option<std::path::PathBuf> {
+fn libtorch_dir() -> Option<PathBuf> {
     let maps = std::fs::read_to_string("/proc/self/maps").ok()?;
     let line = maps.lines().find(|line| line.ends_with("/libtorch_cpu.so"))?;
     let path = &line[line.find('/')?..];
-    Some(std::path::Path::new(path).parent()?.to_path_buf())
-}
-
-const RTLD_NOW: i32 = 2;
-const RTLD_GLOBAL: i32 = 0x100;
-
-unsafe extern "C" {
-    fn dlopen(filename: *const std::ffi::c_char, flags: i32) -> *mut std::ffi::c_void;
+    Some(Path::new(path).parent()?.to_path_buf())
 }
 
 /// A description for the run's manifest: `cpu (2 threads)` or `cuda:0`.

@@ -4,7 +4,7 @@
 //! would share the processors with them, so the loops here run on the same team, where libtorch's OpenMP is GNU's.
 
 use std::any::Any;
-use std::ffi::{c_char, c_int, c_uint, c_void};
+use std::ffi::{c_uint, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, OnceLock};
 
@@ -63,19 +63,11 @@ fn openmp() -> Option<Parallel> {
     *FOUND.get_or_init(|| {
         // SAFETY: names are NUL-terminated; the library stays, since libtorch needs it; the type is the function's own.
         unsafe {
-            let library = dlopen(c"libgomp.so.1".as_ptr(), RTLD_LAZY | RTLD_NOLOAD);
-            let entry = if library.is_null() { library } else { dlsym(library, c"GOMP_parallel".as_ptr()) };
+            let library = libc::dlopen(c"libgomp.so.1".as_ptr(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+            let entry = if library.is_null() { library } else { libc::dlsym(library, c"GOMP_parallel".as_ptr()) };
             (!entry.is_null()).then(|| std::mem::transmute::<*mut c_void, Parallel>(entry))
         }
     })
-}
-
-const RTLD_LAZY: c_int = 1;
-const RTLD_NOLOAD: c_int = 4;
-
-unsafe extern "C" {
-    fn dlopen(filename: *const c_char, flags: c_int) -> *mut c_void;
-    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
 }
 
 #[cfg(test)]

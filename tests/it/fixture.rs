@@ -2,7 +2,7 @@
 //! library against the fixtures' numbers is in [`crate::parity`].
 
 use serde_json::Value;
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
@@ -34,20 +34,6 @@ pub fn json(name: &str) -> Value {
 /// Largest magnitude of a tensor.
 pub fn max_abs(tensor: &Tensor) -> f64 {
     tensor.detach().to_kind(Kind::Double).abs().max().double_value(&[])
-}
-
-/// No element is further than `tolerance` from the expected one.
-#[track_caller]
-pub fn assert_close(found: &Tensor, expected: &Tensor, tolerance: f64) {
-    assert_eq!(found.size(), expected.size());
-    let error = max_abs(&(found.detach().to_kind(Kind::Double) - expected.to_kind(Kind::Double)));
-    assert!(error <= tolerance, "off by {error:e}, allowed {tolerance:e}");
-}
-
-/// Two numbers agree but for a fraction `tolerance` of the expected one.
-#[track_caller]
-pub fn assert_near(found: f64, expected: f64, tolerance: f64) {
-    assert!((found - expected).abs() <= tolerance * expected.abs(), "{found} is not {expected} within {tolerance:e}");
 }
 
 /// Two tensors hold the same bits.
@@ -103,6 +89,9 @@ impl Drop for Folder {
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
+
+/// What is done to a file before it is refused.
+pub type Edit<'a, T> = dyn Fn(&mut T) + 'a;
 
 /// The message of an error, which must hold each of `parts`.
 #[track_caller]

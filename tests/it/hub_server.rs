@@ -1,19 +1,19 @@
-//! A hub on this machine: the endpoints that a download needs, and the ways in which they fail.
+//! A hub on this machine, with the endpoints that a download needs, and xtask/fetch.py against it.
 
 use stagediff::files::hash;
-use stagediff::files::hub::Hub;
-use std::collections::{BTreeMap, VecDeque};
+use stagediff::files::hub::Cache;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
-/// The commit of every revision.
+/// The commit of every branch at first.
 pub const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// Files of at least this length lie in a store beside the hub, as large ones do.
-pub const LARGE: usize = 1000;
+const LARGE: usize = 1000;
 
 /// A hub with one repository, `owner/name`, both as a model and as a data set.
 pub struct Server {
@@ -21,19 +21,19 @@ pub struct Server {
     state: Arc<Mutex<State>>,
 }
 
-/// What the repository holds, what was asked for, and how the next answers fail.
+/// What the repository holds, what was asked for, and how answers fail.
 #[derive(Default)]
 pub struct State {
     pub files: BTreeMap<String, Vec<u8>>,
-    /// `METHOD PATH` or `METHOD PATH FIRST_BYTE`, in order.
+    pub commit: String,
+    /// `METHOD PATH`, in order.
     pub requests: Vec<String>,
-    /// Each content that is sent takes the first of these and breaks off after so many bytes.
-    pub breaks: VecDeque<usize>,
-    /// Requests answered with 503.
-    pub n_failing: usize,
-    pub ignores_range: bool,
-    /// The ETag of every file, instead of its hash.
-    pub etag: Option<String>,
+    /// A file that is listed and not to be had.
+    pub withheld: Option<String>,
+    /// The next content that is sent breaks off after so many bytes.
+    pub breaks: Option<usize>,
+    /// The hash that large files are said to have, instead of their own.
+    pub hash: Option<String>,
     /// Who has another is refused.
     pub token: Option<String>,
     /// Whether the store was sent a token.
@@ -45,7 +45,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let files = files.iter().map(|(name, content)| (name.to_string(), content.to_vec())).collect();
-        let state = Arc::new(Mutex::new(State { files, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { files, commit: COMMIT.into(), ..State::default() }));
         let shared = state.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -59,33 +59,58 @@ impl Server {
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
-
-    /// The hub with a cache in `dir`.
-    pub fn hub(&self, dir: &Path) -> Hub {
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
-        Hub { endpoint, cache: dir.join("hub"), token: None, offline: false, pause: Duration::from_millis(1) }
-    }
-
-    /// The requests so far that begin with `start`.
-    pub fn requests(&self, start: &str) -> Vec<String> {
-        self.state().requests.iter().filter(|request| request.starts_with(start)).cloned().collect()
-    }
 }
 
-/// Name of a content in the hub.
-pub fn etag(content: &[u8]) -> String {
-    let path =
-        std::env::temp_dir().join(format!("stagediff-etag-{:?}-{}", std::thread::current().id(), std::process::id()));
-    std::fs::write(&path, content).unwrap();
-    let hash = if content.len() < LARGE { hash::git_blob(&path) } else { hash::sha256(&path) };
-    std::fs::remove_file(&path).unwrap();
-    hash.unwrap()
+/// xtask/fetch.py in the project's Python environment.
+pub struct Fetch {
+    command: Box<dyn Fn() -> Command>,
+    pub cache: Cache,
+}
+
+impl Fetch {
+    /// Into a cache in `dir`; nothing, and a word about it, where the environment lacks the hub's client.
+    pub fn into(dir: &Path, server: &Server) -> Option<Fetch> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (python, script) = (root.join(".venv/bin/python"), root.join("xtask/fetch.py"));
+        let (home, endpoint) = (dir.to_owned(), format!("http://127.0.0.1:{}/", server.port));
+        let command = move || {
+            let mut command = Command::new(&python);
+            command.env_clear().envs([("HF_ENDPOINT", endpoint.as_str()), ("NO_PROXY", "*")]);
+            command.env("HOME", &home).env("HF_HUB_CACHE", home.join("hub")).arg(&script);
+            command
+        };
+        // without a place the script only looks whether it could begin
+        if !command().output().is_ok_and(|output| output.status.success()) {
+            println!("skipped: no huggingface_hub in .venv (`cargo xtask setup` installs it)");
+            return None;
+        }
+        Some(Fetch { command: Box::new(command), cache: Cache { dir: dir.join("hub") } })
+    }
+
+    /// What it says of `place`: an error if it fails.
+    pub fn run(&self, place: &str) -> stagediff::Result<String> {
+        self.with(place, "LANG", "C")
+    }
+
+    /// The same with one more variable.
+    pub fn with(&self, place: &str, variable: &str, value: &str) -> stagediff::Result<String> {
+        let output = (self.command)().arg(place).env(variable, value).output().unwrap();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        match output.status.success() {
+            true => Ok(said(&output.stdout)),
+            false => Err(stagediff::Error::download(place, said(&output.stderr))),
+        }
+    }
+
+    /// The folder of the first commit's files, of models or data sets.
+    pub fn snapshot(&self, kind: &str) -> PathBuf {
+        self.cache.dir.join(format!("{kind}--owner--name/snapshots/{COMMIT}"))
+    }
 }
 
 struct Request {
     method: String,
     path: String,
-    first_byte: usize,
     token: Option<String>,
 }
 
@@ -93,14 +118,11 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     let mut lines = BufReader::new(stream).lines().map_while(Result::ok);
     let start = lines.next()?;
     let (method, rest) = start.split_once(' ')?;
-    let mut request =
-        Request { method: method.into(), path: rest.split(' ').next()?.into(), first_byte: 0, token: None };
+    let mut request = Request { method: method.into(), path: rest.split(' ').next()?.into(), token: None };
     for line in lines.take_while(|line| !line.is_empty()) {
         let (name, value) = line.split_once(": ")?;
-        match name.to_lowercase().as_str() {
-            "range" => request.first_byte = value.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok()?,
-            "authorization" => request.token = Some(value.strip_prefix("Bearer ")?.into()),
-            _ => {}
+        if name.eq_ignore_ascii_case("authorization") {
+            request.token = Some(value.strip_prefix("Bearer ")?.into());
         }
     }
     Some(request)
@@ -109,8 +131,7 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
 fn answer(mut stream: TcpStream, port: u16, state: &Mutex<State>) {
     let Some(request) = read_request(&stream) else { return };
     let mut state = state.lock().unwrap();
-    let range = if request.first_byte > 0 { format!(" {}", request.first_byte) } else { String::new() };
-    state.requests.push(format!("{} {}{range}", request.method, request.path));
+    state.requests.push(format!("{} {}", request.method, request.path));
     let (head, body) = respond(&request, port, &mut state);
     drop(state);
     let _ = stream.write_all(format!("HTTP/1.1 {head}connection: close\r\n\r\n").as_bytes());
@@ -124,48 +145,45 @@ fn respond(request: &Request, port: u16, state: &mut State) -> (String, Vec<u8>)
     let plain = |status: &str, headers: &str| (format!("{status}\r\ncontent-length: 0\r\n{headers}"), Vec::new());
     let store = request.path.strip_prefix("/store/");
     state.store_saw_token |= store.is_some() && request.token.is_some();
-    if state.n_failing > 0 {
-        state.n_failing -= 1;
-        return plain("503 Service Unavailable", "");
-    }
     if store.is_none() && state.token.is_some() && state.token != request.token {
         return plain(
             "401 Unauthorized",
             "x-error-code: GatedRepo\r\nx-error-message: Access to owner/name is restricted.\r\n",
         );
     }
-    let resolved = |root: &str| request.path.strip_prefix(&format!("{root}/resolve/{COMMIT}/"));
-    let api = ["/api/models/owner/name/revision/", "/api/datasets/owner/name/revision/"];
-    if api.iter().any(|start| request.path.starts_with(start)) {
+    let listed = |root: &str| request.path.strip_prefix(&format!("/api/{root}/owner/name/revision/"));
+    if let Some(revision) = listed("models").or_else(|| listed("datasets")) {
         let siblings: Vec<_> = state.files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
-        let body = serde_json::json!({ "sha": COMMIT, "siblings": siblings }).to_string().into_bytes();
-        return (format!("200 OK\r\ncontent-length: {}\r\n", body.len()), body);
+        let commit = if revision == COMMIT { COMMIT } else { &state.commit };
+        let body = serde_json::json!({ "id": "owner/name", "sha": commit, "siblings": siblings }).to_string();
+        return (format!("200 OK\r\ncontent-length: {}\r\n", body.len()), body.into_bytes());
     }
-    if let Some(name) = resolved("/old/name") {
-        return plain("307 Temporary Redirect", &format!("location: /owner/name/resolve/{COMMIT}/{name}\r\n"));
-    }
-    let name = store.or_else(|| resolved("/owner/name")).or_else(|| resolved("/datasets/owner/name"));
-    let Some((name, content)) = name.and_then(|name| state.files.get_key_value(&name.replace("%20", " "))) else {
+    let resolved = |root: &str| request.path.strip_prefix(&format!("{root}/owner/name/resolve/{COMMIT}/"));
+    let name = store.or_else(|| resolved("")).or_else(|| resolved("/datasets"));
+    let name = name.map(|name| name.replace("%20", " ")).filter(|name| state.withheld.as_ref() != Some(name));
+    let Some((name, content)) = name.and_then(|name| state.files.get_key_value(&name)) else {
         return plain("404 Not Found", "x-error-code: EntryNotFound\r\n");
     };
-    let hash = state.etag.clone().unwrap_or_else(|| etag(content));
-    if store.is_none() && content.len() >= LARGE {
-        let (n_bytes, linked) = (content.len(), format!("x-linked-etag: \"{hash}\"\r\nx-repo-commit: {COMMIT}\r\n"));
-        let place = format!("http://localhost:{port}/store/{}", name.replace(' ', "%20"));
-        return plain(
-            "302 Found",
-            &format!("{linked}x-linked-size: {n_bytes}\r\nlocation: {place}\r\netag: \"other\"\r\n"),
+    let is_large = content.len() >= LARGE;
+    let hash = if is_large { state.hash.clone().unwrap_or(hash::sha256_of(content)) } else { git_hash(content) };
+    if store.is_none() && is_large {
+        let headers = format!(
+            "x-linked-etag: \"{hash}\"\r\nx-linked-size: {}\r\nx-repo-commit: {COMMIT}\r\netag: \"other\"\r\n\
+             location: http://localhost:{port}/store/{}\r\n",
+            content.len(),
+            name.replace(' ', "%20")
         );
+        return plain("302 Found", &headers);
     }
-    let first = if state.ignores_range { 0 } else { request.first_byte };
-    let status = if first > 0 { "206 Partial Content" } else { "200 OK" };
-    let mut body = content[first..].to_vec();
-    let headers =
-        format!("{status}\r\ncontent-length: {}\r\netag: W/\"{hash}\"\r\nx-repo-commit: {COMMIT}\r\n", body.len());
-    if request.method == "GET"
-        && let Some(n_bytes) = state.breaks.pop_front()
-    {
-        body.truncate(n_bytes);
+    let headers = format!("content-length: {}\r\netag: \"{hash}\"\r\nx-repo-commit: {COMMIT}\r\n", content.len());
+    let mut body = content.clone();
+    if request.method == "GET" {
+        body.truncate(state.breaks.take().unwrap_or(usize::MAX));
     }
-    (headers, body)
+    (format!("200 OK\r\n{headers}"), body)
+}
+
+/// Something like the name that git gives a small content.
+fn git_hash(content: &[u8]) -> String {
+    hash::sha256_of(content)[..40].into()
 }

@@ -6,11 +6,9 @@
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
 use crate::gpt_neo::{expected, reference_model};
-use stagediff::crosscoder::sae_lens;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::gpt_neo::{GptNeo, Sampling, generate};
-use stagediff::language_model::lora::{read_peft_config, save_peft};
-use stagediff::language_model::pretrained;
+use stagediff::crosscoder::formats::sae_lens;
+use stagediff::files::Weights;
+use stagediff::language_model::{GptNeo, Sampling, generate, peft, pretrained};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -51,11 +49,10 @@ fn write_language_models(folder: &Folder, numbers: &mut Weights) {
 
 fn write_adapter(folder: &Folder, numbers: &mut Weights) {
     let mut model = reference_model();
-    model.load_adapter(&fixture::path("lora")).unwrap();
-    let cfg = read_peft_config(&fixture::path("lora/adapter_config.json")).unwrap();
-    let mut adapters = Weights::new();
-    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
-    save_peft(&folder.join("adapter"), &adapters, &cfg, "float32").unwrap();
+    peft::load(model.linears_mut(), &fixture::path("lora")).unwrap();
+    let cfg = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
+    peft::save(&folder.join("adapter"), &adapters, &cfg, "float32").unwrap();
     numbers.insert("logits.adapted", &model.logits(&expected().get("ids_full"), false).detach());
 }
 

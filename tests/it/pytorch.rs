@@ -1,7 +1,7 @@
 //! PyTorch's own files: tests/interop/make_pytorch.py made them with torch.save.
 
 use crate::fixture::{Folder, assert_same, assert_says};
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use std::path::PathBuf;
 use tch::Device;
 

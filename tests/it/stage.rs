@@ -1,7 +1,7 @@
 //! The diagram of stages.
 
 use crate::fixture::assert_says;
-use stagediff::experiment::stage::Stage;
+use stagediff::experiment::Stage;
 
 #[test]
 fn each_edge_changes_exactly_one_of_model_and_data() {

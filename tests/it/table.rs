@@ -1,7 +1,7 @@
 //! Tables: rows to columns and back, Parquet, and how they show themselves.
 
 use crate::fixture::{Folder, assert_says};
-use stagediff::experiment::stage::Stage;
+use stagediff::experiment::Stage;
 use stagediff::experiment::tables::FittingRow;
 use stagediff::table::{self, Row, rows};
 

@@ -2,8 +2,7 @@
 
 use crate::fixture::{Folder, assert_says};
 use serde_json::Value;
-use stagediff::language_model::pretrained;
-use stagediff::language_model::tokens::{Tokenizer, corpus};
+use stagediff::language_model::{Tokenizer, corpus, pretrained};
 use stagediff::stories;
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind};

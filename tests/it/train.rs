@@ -1,16 +1,12 @@
 //! Trainings: the loss falls, and an interrupted one goes on as if nothing had been.
 
 use crate::fixture::{self, Folder, assert_same, assert_says};
-use stagediff::crosscoder::harvest::{ActivationStream, Reading, scale};
-use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, train};
+use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
+use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::experiment::recipe::Recipe;
-use stagediff::experiment::stage::Stage;
-use stagediff::language_model::fit::{FitConfig, FitStep, fit};
-use stagediff::language_model::gpt_neo::{GptNeo, GptNeoConfig};
-use stagediff::language_model::lora::LoraConfig;
-use stagediff::language_model::next_token::mean_loss;
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::{
+    FitConfig, FitStep, FitTask, GptNeo, GptNeoConfig, LoraConfig, TokenRows, fit, mean_loss, peft,
+};
 use stagediff::training::checkpoint::Checkpoint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -36,25 +32,29 @@ fn config() -> TrainConfig {
 }
 
 /// A fresh crosscoder for the model.
-fn parent(model: &GptNeo, reading: &Reading) -> Crosscoder {
-    let acts = reading.harvest(model, &tokens());
+fn parent(model: &GptNeo, cfg: &HookConfig) -> Crosscoder {
+    let acts = cfg.harvest(model, &tokens());
     let scale = scale(&acts);
     let _generator = fixture::seeded(1);
-    init(48, &reading.hooks, &(acts * scale.view([1, -1, 1])), &scale, 0.5)
+    init(48, &cfg.hooks, &(acts * scale.view([1, -1, 1])), &scale, 0.5)
 }
 
-/// Trains the stages D and D0 on one stream, with a checkpoint at each line of the log.
-fn train_both(checkpoints: &Path, fingerprint: &str, progress: &mut dyn FnMut(Stage, &TrainStep)) -> Vec<Trainee> {
-    let (model, reading, tokens) = (tiny_model(), Reading::all_layers(4), tokens());
-    let parent = parent(&model, &reading);
-    let trainee = |stage| Trainee { checkpoint_every: Duration::ZERO, ..Trainee::new(stage, &parent) };
-    let mut trainees = vec![trainee(Stage::D), trainee(Stage::D0)];
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, &parent.scale, 32, 128, 5);
-    train(&mut trainees, &mut stream, &config(), &Recipe::corrected(), checkpoints, fingerprint, progress).unwrap();
+/// Trains two crosscoders, D and D0, on one stream, with a checkpoint at each line of the log.
+fn train_both(checkpoints: &Path, fingerprint: &str, progress: &mut dyn FnMut(&str, &TrainStep)) -> Vec<Trainee> {
+    let (model, cfg, tokens) = (tiny_model(), HookConfig::all_layers(4), tokens());
+    let parent = parent(&model, &cfg);
+    let mut trainees = vec![Trainee::new("D", &parent), Trainee::new("D0", &parent)];
+    let mut stream = ActivationStream::new(&model, &cfg, &tokens, stream_config(&parent));
+    let training = Training { checkpoint_every: Duration::ZERO, ..Training::new(config(), checkpoints, fingerprint) };
+    train(&mut trainees, &mut stream, &training, progress).unwrap();
     trainees
 }
 
-fn ignore(_: Stage, _: &TrainStep) {}
+fn stream_config(parent: &Crosscoder) -> StreamConfig {
+    StreamConfig { scale: parent.scale.copy(), batch: 32, buffer_acts: 128, seed: 5 }
+}
+
+fn ignore(_: &str, _: &TrainStep) {}
 
 #[track_caller]
 fn assert_same_training(found: &[Trainee], expected: &[Trainee]) {
@@ -70,11 +70,11 @@ fn timeless(log: &[TrainStep]) -> Vec<TrainStep> {
     log.iter().map(|line| TrainStep { activations_per_s: 0.0, ..*line }).collect()
 }
 
-/// The training breaks off when `stage` reaches its line `n_lines`, before that line's checkpoint is written.
-fn interrupt(checkpoints: &Path, fingerprint: &str, stage: Stage, n_lines: usize) {
+/// The training breaks off when `label` reaches its line `n_lines`, before that line's checkpoint is written.
+fn interrupt(checkpoints: &Path, fingerprint: &str, label: &str, n_lines: usize) {
     let mut n_seen = 0;
-    let mut stop = |at: Stage, _: &TrainStep| {
-        n_seen += usize::from(at == stage);
+    let mut stop = |at: &str, _: &TrainStep| {
+        n_seen += usize::from(at == label);
         assert!(n_seen < n_lines, "interrupted");
     };
     quietly(|| drop(train_both(checkpoints, fingerprint, &mut stop)));
@@ -104,9 +104,9 @@ fn the_loss_falls_and_the_log_says_so() {
 fn resumed_is_uninterrupted_bit_for_bit() {
     let whole = Folder::new("train_whole");
     let uninterrupted = train_both(whole.path(), "one", &mut ignore);
-    for (stage, n_lines) in [(Stage::D, 20), (Stage::D0, 20), (Stage::D0, 60)] {
+    for (label, n_lines) in [("D", 20), ("D0", 20), ("D0", 60)] {
         let folder = Folder::new("train_resumed");
-        interrupt(folder.path(), "one", stage, n_lines);
+        interrupt(folder.path(), "one", label, n_lines);
         let mut first_seen = None;
         let resumed = train_both(folder.path(), "one", &mut |_, line| first_seen = first_seen.or(Some(line.step)));
         assert_eq!(first_seen, Some(n_lines as i64), "it goes on where it stopped");
@@ -117,7 +117,7 @@ fn resumed_is_uninterrupted_bit_for_bit() {
 #[test]
 fn a_checkpoint_of_another_training_is_not_taken_up() {
     let folder = Folder::new("train_other");
-    interrupt(folder.path(), "another", Stage::D0, 20);
+    interrupt(folder.path(), "another", "D0", 20);
     let mut first_seen = None;
     let trained = train_both(folder.path(), "one", &mut |_, line| first_seen = first_seen.or(Some(line.step)));
     assert_eq!(first_seen, Some(1));
@@ -127,7 +127,7 @@ fn a_checkpoint_of_another_training_is_not_taken_up() {
 #[test]
 fn a_damaged_checkpoint_is_named() {
     let folder = Folder::new("train_damaged");
-    interrupt(folder.path(), "one", Stage::D0, 5);
+    interrupt(folder.path(), "one", "D0", 5);
     let path = folder.join("crosscoder_D.safetensors");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
@@ -145,49 +145,54 @@ fn trainings_on_one_stream_do_not_touch_each_other_or_the_parent() {
         assert_same(a, &b);
     }
     let model = tiny_model();
-    let fresh = parent(&model, &Reading::all_layers(4));
+    let fresh = parent(&model, &HookConfig::all_layers(4));
     assert!(!trained[0].crosscoder.w_enc.equal(&fresh.w_enc));
     assert_same(&trained[0].crosscoder.scale, &fresh.scale);
 }
 
 #[test]
 fn a_loss_that_is_no_number_stops_the_training_with_advice() {
-    let (model, reading, tokens, folder) = (tiny_model(), Reading::all_layers(4), tokens(), Folder::new("train_nan"));
-    let mut parent = parent(&model, &reading);
+    let (model, cfg, tokens, folder) = (tiny_model(), HookConfig::all_layers(4), tokens(), Folder::new("train_nan"));
+    let mut parent = parent(&model, &cfg);
     let _ = parent.b_dec.fill_(f64::INFINITY);
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, &parent.scale, 32, 128, 5);
-    let mut trainees = [Trainee::new(Stage::S, &parent)];
-    let stopped = train(&mut trainees, &mut stream, &config(), &Recipe::corrected(), folder.path(), "one", &mut ignore);
+    let mut stream = ActivationStream::new(&model, &cfg, &tokens, stream_config(&parent));
+    let mut trainees = [Trainee::new("S", &parent)];
+    let training = Training::new(config(), folder.path(), "one");
+    let stopped = train(&mut trainees, &mut stream, &training, &mut ignore);
     assert_says(stopped, &["loss", "stage S", "lower the learning rate"]);
 }
 
-fn rows() -> Rows {
+fn rows() -> TokenRows {
     let tokens = tokens();
-    Rows { with_loss: tokens.ge(0), tokens }
+    TokenRows { with_loss: tokens.ge(0), tokens }
 }
 
 const FIT: FitConfig = FitConfig { batch: 8, n_steps: 60, seq: 12, lr: 1e-2, warm_up_steps: 2 };
 
+fn task<'a>(model: &'a GptNeo, rows: &'a TokenRows) -> FitTask<'a> {
+    FitTask { label: "tuned", model, rows, cfg: &FIT, seed: 9 }
+}
+
 /// Tunes adapters with dropout on a quantised model; gives them and the log. Holds libtorch's generator.
-fn tune(path: &Path, progress: &mut dyn FnMut(&FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
+fn tune(path: &Path, progress: &mut dyn FnMut(&str, &FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
     let mut model = tiny_model();
     model.quantise();
     let _generator = fixture::seeded(2);
-    model.attach(&LoraConfig::all_linear());
-    let mut params: Vec<Tensor> = model.adapters().into_iter().map(|(_, tensor)| tensor).collect();
+    peft::attach(model.linears_mut(), &LoraConfig::all_linear());
+    let mut params: Vec<Tensor> = peft::adapters(model.linears()).into_iter().map(|(_, tensor)| tensor).collect();
     let mut checkpoint = Checkpoint::new(path, "tuning".into()).every(Duration::ZERO);
-    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, progress).unwrap();
+    let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, progress).unwrap();
     (params, log)
 }
 
 #[test]
 fn a_resumed_fine_tune_is_uninterrupted_bit_for_bit() {
     let folder = Folder::new("fit_resumed");
-    let (uninterrupted, expected_log) = tune(&folder.join("whole.safetensors"), &mut |_| ());
+    let (uninterrupted, expected_log) = tune(&folder.join("whole.safetensors"), &mut |_, _| ());
     let path = folder.join("resumed.safetensors");
-    quietly(|| drop(tune(&path, &mut |line| assert!(line.step < 30, "interrupted"))));
+    quietly(|| drop(tune(&path, &mut |_, line| assert!(line.step < 30, "interrupted"))));
     let mut n_lines = 0;
-    let (resumed, log) = tune(&path, &mut |_| n_lines += 1);
+    let (resumed, log) = tune(&path, &mut |label, _| n_lines += usize::from(label == "tuned"));
     assert_eq!((n_lines, log.len()), (31, 60));
     for (param, expected) in resumed.iter().zip(&uninterrupted) {
         assert_same(param, expected);
@@ -204,7 +209,7 @@ fn pretraining_learns_what_there_is_to_learn() {
     let _generator = fixture::seeded(3);
     let before = mean_loss(&model, &rows(), 8);
     assert!((before - 50f64.ln()).abs() < 0.1, "fresh weights know nothing: {before}");
-    let log = fit(&model, &mut params, &rows(), &FIT, 9, &mut checkpoint, &mut |_| ()).unwrap();
+    let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, &mut |_, _| ()).unwrap();
     let after = mean_loss(&model, &rows(), 8);
     assert!(after < 0.5 * before && log[59].loss_nats < 0.5 * log[0].loss_nats, "{before} → {after}");
 }

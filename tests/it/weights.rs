@@ -1,8 +1,7 @@
 //! Safetensors files with a header.
 
 use crate::fixture::{Folder, assert_same, assert_says};
-use stagediff::files::weights::Weights;
-use stagediff::files::write_whole;
+use stagediff::files::{Weights, write_whole};
 use tch::{Device, Kind, Tensor};
 
 fn some() -> Weights {

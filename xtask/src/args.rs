@@ -1,20 +1,23 @@
 //! The command line.
 
 use crate::Result;
-use crate::settings::Settings;
-use std::path::PathBuf;
+use crate::notebooks::Selection;
+use stagediff_settings::options::{Parser, Word, is_help, next, rest, value};
+use stagediff_settings::{Location, Settings};
 
 /// What `cargo xtask help` prints.
 pub const USAGE: &str = "\
 cargo xtask setup               fetch and build what is missing: libtorch, JupyterLab, the notebook kernel, the library
 cargo xtask run [options]       set up, then execute every notebook; leaves tables, figures and pages in data/runs/NAME
 cargo xtask test [arguments]    set up, then run every test (arguments go to `cargo test`)
+cargo xtask lint                check format, clippy and documentation, without warnings; needs libtorch alone
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask sweep [options] -- SEEDS [VARIANT...]
                                 set up, then run the series for each variant of recipe and crosscoder at so many seeds
 cargo xtask fetch hf:OWNER/NAME ...
-                                set up, then download models or (hf://datasets/OWNER/NAME) stories into the hub's cache
+                                download models or (hf://datasets/OWNER/NAME) stories into the hub's cache; needs Python
+                                alone
 cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
                                 alone (`cargo xtask convert help` says how)
 cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
@@ -41,8 +44,9 @@ pub enum Command {
     Setup,
     Run(Request),
     Test(Vec<String>),
+    Lint,
     Lab(Settings, Vec<String>),
-    Fetch(Vec<String>),
+    Fetch(Vec<Location>),
     Convert(Vec<String>),
     Sweep(Settings, Vec<String>),
     Bench(Vec<String>),
@@ -52,8 +56,7 @@ pub enum Command {
 #[derive(Debug, Default, PartialEq)]
 pub struct Request {
     pub settings: Settings,
-    pub only: Option<String>,
-    pub from: Option<String>,
+    pub selection: Selection,
     pub binary: bool,
     pub in_place: bool,
 }
@@ -62,69 +65,64 @@ pub struct Request {
 ///
 /// # Errors
 /// Names the unknown command or option, or the value that is missing or not allowed.
-pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Command> {
-    let command = words.next().unwrap_or_else(|| "help".into());
-    match command.as_str() {
-        "help" | "--help" | "-h" => Ok(Command::Help),
-        "setup" => match words.next() {
-            Some(word) => Err(format!("`setup` takes no arguments, found `{word}`")),
-            None => Ok(Command::Setup),
+pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
+    let mut parser = Parser::from_args(words);
+    match next(&mut parser)? {
+        None => Ok(Command::Help),
+        Some(Word::Option(option)) if is_help(&option) => Ok(Command::Help),
+        Some(Word::Option(word) | Word::Plain(word)) => match word.as_str() {
+            "help" => Ok(Command::Help),
+            "test" => handed_on(&mut parser, Command::Test),
+            "convert" => handed_on(&mut parser, Command::Convert),
+            "bench" => handed_on(&mut parser, Command::Bench),
+            "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" => with_options(&word, &mut parser),
+            other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
         },
-        "test" => Ok(Command::Test(words.collect())),
-        "fetch" => match words.collect::<Vec<String>>() {
-            places if places.is_empty() => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
-            places => Ok(Command::Fetch(places)),
-        },
-        "convert" => Ok(Command::Convert(words.collect())),
-        "bench" => Ok(Command::Bench(words.collect())),
-        "run" => {
-            let (request, rest) = parse_options(words)?;
-            match rest.first() {
-                Some(word) => Err(format!("`run` takes no arguments after `--`, found `{word}`")),
-                None => Ok(Command::Run(request)),
-            }
-        }
-        "lab" | "sweep" => {
-            let (request, rest) = parse_options(words)?;
-            let plain = Request { settings: request.settings.clone(), ..Request::default() };
-            if request != plain {
-                return Err(format!("`{command}` takes no --only, --from, --binary or --in-place"));
-            }
-            let take = if command == "lab" { Command::Lab } else { Command::Sweep };
-            Ok(take(request.settings, rest))
-        }
-        other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
     }
 }
 
-/// Parses options up to `--`; returns them and the words after it.
-fn parse_options(mut words: impl Iterator<Item = String>) -> Result<(Request, Vec<String>)> {
-    let mut request = Request::default();
-    while let Some(word) = words.next() {
-        if word == "--" {
-            break;
-        }
-        let (option, inline) = match word.split_once('=') {
-            Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
-            None => (word, None),
-        };
-        let mut value = || inline.clone().or_else(|| words.next()).ok_or(format!("`{option}` needs a value"));
-        let settings = &mut request.settings;
-        match option.as_str() {
-            "--preset" => settings.set_preset(value()?)?,
-            "--run" => settings.set_run(value()?)?,
-            "--recipe" => settings.set_recipe(value()?)?,
-            "--seed" => settings.set_seed(&value()?)?,
-            "--stories" => settings.stories = Some(PathBuf::from(value()?)),
-            "--set" => settings.set_key(&value()?)?,
-            "--only" => request.only = Some(value()?),
-            "--from" => request.from = Some(value()?),
-            "--binary" => request.binary = true,
-            "--in-place" => request.in_place = true,
-            _ => return Err(format!("unknown option `{option}`; `cargo xtask help` lists them")),
+/// A command that takes all further arguments as they are.
+fn handed_on(parser: &mut Parser, command: fn(Vec<String>) -> Command) -> Result<Command> {
+    let words = rest(parser)?;
+    Ok(if words.first().is_some_and(|word| is_help(word)) { Command::Help } else { command(words) })
+}
+
+fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
+    let (mut request, mut words) = (Request::default(), Vec::new());
+    while let Some(word) = next(parser)? {
+        match word {
+            Word::Plain(word) => words.push(word),
+            Word::Option(option) if is_help(&option) => return Ok(Command::Help),
+            Word::Option(option) if takes(command, &option, &mut request, parser)? => {}
+            Word::Option(option) => return Err(format!("unknown option `{option}`; `cargo xtask help` lists them")),
         }
     }
-    Ok((request, words.collect()))
+    request.settings.find_files(&std::env::current_dir().map_err(|error| error.to_string())?)?;
+    let settings = request.settings.clone();
+    match (command, words.first()) {
+        ("lab", _) => Ok(Command::Lab(settings, words)),
+        ("sweep", Some(n_seeds)) if n_seeds.parse::<u64>().is_ok() => Ok(Command::Sweep(settings, words)),
+        ("sweep", _) => Err("how many seeds? for example: cargo xtask sweep -- 3".into()),
+        ("fetch", None) => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
+        ("fetch", _) => Ok(Command::Fetch(words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?)),
+        (_, Some(word)) => Err(format!("`{command}` takes no arguments, found `{word}`")),
+        ("setup", None) => Ok(Command::Setup),
+        ("lint", None) => Ok(Command::Lint),
+        (_, None) => Ok(Command::Run(request)),
+    }
+}
+
+/// Whether a command has this option, which is then taken.
+fn takes(command: &str, option: &str, request: &mut Request, parser: &mut Parser) -> Result<bool> {
+    match (command, option) {
+        ("run", "--only") => request.selection.set(Selection::Only(value(option, parser)?))?,
+        ("run", "--from") => request.selection.set(Selection::From(value(option, parser)?))?,
+        ("run", "--binary") => request.binary = true,
+        ("run", "--in-place") => request.in_place = true,
+        ("run" | "lab" | "sweep", _) => return Ok(request.settings.take(option, parser)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -138,31 +136,33 @@ mod tests {
     #[test]
     fn run_without_options_is_tiny() {
         let Ok(Command::Run(request)) = parsed("run") else { panic!() };
-        assert_eq!((request.settings.preset(), request.settings.run()), ("tiny", "tiny"));
+        assert_eq!((request.settings.preset.as_str(), request.settings.name()), ("tiny", "tiny"));
     }
 
     #[test]
     fn values_follow_or_are_joined_by_an_equals_sign() {
-        assert_eq!(parsed("run --preset small --seed 7"), parsed("run --preset=small --seed=7"));
-        let Ok(Command::Run(request)) = parsed("run --set base=train --set=steps=5") else { panic!() };
-        assert_eq!(request.settings.set["base"], "train");
-        assert_eq!(request.settings.set["steps"], "5");
+        let line = "run --preset=small --seed=7 --from=05 --binary";
+        assert_eq!(parsed("run --preset small --seed 7 --from 05 --binary"), parsed(line));
+        let Ok(Command::Run(request)) = parsed(line) else { panic!() };
+        assert_eq!((request.settings.seed, request.selection), (7, Selection::From("05".into())));
     }
 
     #[test]
     fn what_is_not_known_is_refused_by_name() {
         for (line, part) in [
             ("frobnicate", "`frobnicate`"),
+            ("--preset tiny", "`--preset`"),
             ("run --presett tiny", "`--presett`"),
-            ("run --preset huge", "`huge`"),
-            ("run --recipe right", "`right`"),
-            ("run --seed minus", "`minus`"),
-            ("run --run ../up", "`../up`"),
-            ("run --set base", "`base`"),
+            ("run --preset huge", "huge"),
             ("run --only", "`--only` needs a value"),
+            ("run --only 01 --from 02", "exclude each other"),
+            ("run tiny", "`tiny`"),
             ("setup now", "`now`"),
+            ("setup --preset tiny", "`--preset`"),
             ("lab --binary", "--binary"),
+            ("sweep corrected", "how many seeds"),
             ("fetch", "hf:OWNER/NAME"),
+            ("fetch hf:gpt2", "hf:gpt2"),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");
@@ -170,18 +170,22 @@ mod tests {
     }
 
     #[test]
-    fn some_commands_hand_their_arguments_on() {
-        assert_eq!(parsed("bench --quick"), Ok(Command::Bench(vec!["--quick".into()])));
-        assert_eq!(parsed("convert model a b"), Ok(Command::Convert(["model", "a", "b"].map(String::from).into())));
-        assert_eq!(
-            parsed("test nf4 -- --nocapture"),
-            Ok(Command::Test(vec!["nf4".into(), "--".into(), "--nocapture".into()]))
-        );
+    fn every_command_says_how_it_is_used() {
+        for command in ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench"] {
+            for help in ["--help", "-h"] {
+                assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
+            }
+        }
+        assert_eq!((parsed(""), parsed("help")), (Ok(Command::Help), Ok(Command::Help)));
     }
 
     #[test]
-    fn lab_hands_on_what_follows_two_dashes() {
+    fn some_commands_hand_their_arguments_on() {
+        let words = |line: &str| line.split(' ').map(String::from).collect::<Vec<_>>();
+        assert_eq!(parsed("bench --quick"), Ok(Command::Bench(words("--quick"))));
+        assert_eq!(parsed("convert model a b --help"), Ok(Command::Convert(words("model a b --help"))));
+        assert_eq!(parsed("test nf4 -- --nocapture"), Ok(Command::Test(words("nf4 -- --nocapture"))));
         let Ok(Command::Lab(settings, rest)) = parsed("lab --preset small -- --no-browser") else { panic!() };
-        assert_eq!((settings.preset(), rest), ("small", vec!["--no-browser".to_owned()]));
+        assert_eq!((settings.preset.as_str(), rest), ("small", words("--no-browser")));
     }
 }

@@ -1,9 +1,8 @@
 //! `cargo xtask bench`: the library beside other people's programs.
 
 use crate::Result;
-use crate::places::cargo;
+use crate::places::finish;
 use crate::setup;
-use std::process::Command;
 
 /// Names the Python that runs the other programs.
 const PYTHON: &str = "STAGEDIFF_PYTHON";
@@ -14,19 +13,13 @@ const PYTHON: &str = "STAGEDIFF_PYTHON";
 /// What setup says, or that the benchmark failed.
 pub fn bench(arguments: &[String]) -> Result<()> {
     let machine = setup::library()?;
-    let cargo = || machine.places.command(cargo(), &machine.libtorch);
+    let failed = "the benchmark did not finish";
     if arguments.iter().any(|word| word == "--series") {
-        finish(cargo().args(["build", "--quiet", "--package", "notebooks", "--bin", "notebooks"]))?;
+        finish(&mut machine.cargo(&["build", "--quiet", "--package", "notebooks", "--bin", "notebooks"]), failed)?;
     }
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--package", "benches", "--bin", "bench", "--"]).args(arguments);
+    let mut command = machine.cargo(&["run", "--quiet", "--package", "benches", "--bin", "bench", "--"]);
     if std::env::var_os(PYTHON).is_none() {
         command.env(PYTHON, machine.places.venv_bin("python"));
     }
-    finish(&mut command)
-}
-
-fn finish(command: &mut Command) -> Result<()> {
-    let status = command.status().map_err(|error| format!("cannot start cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err("the benchmark did not finish".into()) }
+    finish(command.args(arguments), failed)
 }

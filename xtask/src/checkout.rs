@@ -8,12 +8,13 @@ use crate::places::{self, Places};
 use std::fs::File;
 use std::time::SystemTime;
 
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 7] = [
     "lib/lib.rs",
     "tests/it/main.rs",
     "benches/src/main.rs",
     "notebooks/build.rs",
     "notebooks/src/main.rs",
+    "xtask/settings/src/lib.rs",
     "xtask/src/main.rs",
 ];
 

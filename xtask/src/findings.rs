@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::places::{self, Places};
-use crate::settings::Settings;
 use serde_json::Value;
+use stagediff_settings::Settings;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -21,7 +21,7 @@ pub fn show(places: &Places, settings: &Settings) -> Result<()> {
         return Ok(());
     }
     let index = folder.join("index.html");
-    places::write(&index, &page(settings.run(), &rows, &figures, &pages))?;
+    places::write(&index, &page(settings.name(), &rows, &figures, &pages))?;
     println!("findings and pages: {}", places.shown(&index));
     println!("executed notebooks: {}", places.shown(&folder.join("notebooks")));
     println!("tables:             {}", places.shown(&folder.join("tables")));

@@ -5,6 +5,7 @@ use crate::machine;
 use crate::places::{self, Places, cargo};
 use crate::progress::{Show, Steps};
 use serde_json::json;
+use stagediff_settings::openmp;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,7 +19,7 @@ pub fn install_spec(places: &Places, libtorch: &Path, evcxr: &Path) -> Result<()
     let launcher = folder.join("kernel.py");
     let cargo_bin = cargo().parent().map(Path::to_owned).unwrap_or_default();
     let spec = json!({
-        "argv": [places.venv_bin("python"), launcher, "{connection_file}"],
+        "argv": ["sh", "-c", format!("{}exec \"$@\"", openmp::shell()), "sh", places.venv_bin("python"), launcher, "{connection_file}"],
         "display_name": "Rust",
         "language": "rust",
         "interrupt_mode": "message",
@@ -38,7 +39,9 @@ pub fn write_local_config(places: &Places, libtorch: &Path) -> Result<()> {
     let host = machine::host()?;
     let quote = |path: &Path| json!(path).to_string();
     // Cargo sets LD_LIBRARY_PATH itself for what it runs, and takes no such entry from [env].
-    let run = json!(format!("LD_LIBRARY_PATH={}:$LD_LIBRARY_PATH exec \"$@\"", libtorch.join("lib").display()));
+    let library = libtorch.join("lib");
+    let run = format!("{}LD_LIBRARY_PATH={}:$LD_LIBRARY_PATH exec \"$@\"", openmp::shell(), library.display());
+    let run = json!(run);
     let text = format!(
         "# Written by `cargo xtask setup`: where libtorch is on this machine.\n\
          [env]\nLIBTORCH = {{ value = {}, force = true }}\n\n\

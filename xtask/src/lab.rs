@@ -1,8 +1,10 @@
 //! `cargo xtask lab`: the notebooks in JupyterLab, to step through.
 
-use crate::settings::Settings;
+use crate::fetch::fetch;
+use crate::places::finish;
 use crate::setup::setup;
-use crate::{Result, fetch, machine};
+use crate::{Result, machine};
+use stagediff_settings::{Settings, VARIABLE};
 use std::process::Command;
 
 /// Sets up and opens JupyterLab in the notebooks' folder; a kernel started there sees the settings.
@@ -10,20 +12,17 @@ use std::process::Command;
 /// # Errors
 /// What setup says, or that JupyterLab cannot be started.
 pub fn lab(settings: &Settings, arguments: &[String]) -> Result<()> {
-    let mut settings = settings.clone();
-    settings.find_stories(&std::env::current_dir().map_err(|error| error.to_string())?)?;
+    let locations = settings.on_hub()?;
     let machine = setup()?;
-    fetch::of_settings(&machine, &settings)?;
     let places = &machine.places;
-    let mut command = places.command_with(places.venv_bin("jupyter"), &machine.libtorch, &settings);
-    command.arg("lab").current_dir(places.notebooks()).env("JUPYTER_PREFER_ENV_PATH", "1");
+    fetch(places, &locations)?;
+    let mut command = places.command(places.venv_bin("jupyter"), &machine.libtorch);
+    command.env(VARIABLE, settings.to_json()).env("JUPYTER_PREFER_ENV_PATH", "1");
     // A kernel answers late while another one, or a build, holds cargo's lock.
-    command.args(["--MappingKernelManager.kernel_info_timeout=600", "--ServerApp.root_dir=."]);
+    command.args(["lab", "--MappingKernelManager.kernel_info_timeout=600", "--ServerApp.root_dir=."]);
     if machine::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0") {
         command.arg("--allow-root");
     }
-    command.args(arguments);
     println!("the first cell that keeps a variable takes about 40 seconds, later ones 2 to 4; Ctrl-C ends JupyterLab");
-    let status = command.status().map_err(|error| format!("cannot start jupyter: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("jupyter ended with {status}")) }
+    finish(command.args(arguments).current_dir(places.notebooks()), "JupyterLab ended with an error")
 }

@@ -1,8 +1,9 @@
-//! libtorch and JupyterLab, in one Python environment.
+//! libtorch, from Python's wheel or the user's own.
 
 use crate::machine;
 use crate::places::Places;
 use crate::progress::{Show, Steps};
+use crate::python::pip;
 use crate::{Result, places};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,11 +14,8 @@ pub const VERSION: &str = "2.11.0";
 /// What the CPU's library needs of CUDA, though it never calls it.
 const CPU_PACKAGES: [&str; 2] = ["nvidia-cuda-runtime==13.0.*", "nvidia-cuda-cupti==13.0.*"];
 
-/// JupyterLab, what executes notebooks and makes pages of them, and what shows Plotly figures in JupyterLab.
-const JUPYTER_PACKAGES: [&str; 4] = ["jupyterlab==4.6.6", "nbclient==0.11.0", "nbconvert==7.17.2", "plotly==6.9.0"];
-
 /// The user's own libtorch: the folder that `LIBTORCH` names, if its version is right.
-pub fn own() -> Option<PathBuf> {
+fn own() -> Option<PathBuf> {
     let folder = PathBuf::from(std::env::var_os("LIBTORCH")?);
     if version_of(&folder).as_deref() == Some(VERSION) && folder.join("lib").is_dir() {
         return Some(folder);
@@ -45,28 +43,18 @@ fn version_of(folder: &Path) -> Option<String> {
     Some(text.trim().split('+').next().unwrap_or_default().to_owned())
 }
 
-/// Makes the Python environment and installs what is missing in it; returns the folder of libtorch.
+/// The folder of libtorch: the user's own, or the wheel's, which is installed into the Python environment.
 ///
 /// # Errors
 /// What pip says, or that libtorch cannot be loaded.
-pub fn install(places: &Places, python: &Path, steps: &mut Steps) -> Result<PathBuf> {
-    let venv = places.venv();
-    let venv_python = places.venv_bin("python");
-    if machine::output(Command::new(&venv_python).args(["-m", "pip", "--version"])).is_none() {
-        steps.step("python", "a Python environment; seconds, 30 MB", |steps| {
-            steps.stream("python", Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv), Show::Packages)
-        })?;
+pub fn install(places: &Places, steps: &mut Steps) -> Result<PathBuf> {
+    match own() {
+        Some(folder) => Ok(folder),
+        None => install_wheel(&places.venv(), &places.venv_bin("python"), steps),
     }
-    let libtorch = match own() {
-        Some(folder) => folder,
-        None => install_libtorch(&venv, &venv_python, steps)?,
-    };
-    install_jupyter(places, steps)?;
-    link(places)?;
-    Ok(libtorch)
 }
 
-fn install_libtorch(venv: &Path, python: &Path, steps: &mut Steps) -> Result<PathBuf> {
+fn install_wheel(venv: &Path, python: &Path, steps: &mut Steps) -> Result<PathBuf> {
     let gpu = machine::has_gpu();
     let marker = venv.join("stagediff-libtorch");
     let wanted = format!("{VERSION} {}\n", if gpu { "gpu" } else { "cpu" });
@@ -98,26 +86,6 @@ fn install_libtorch(venv: &Path, python: &Path, steps: &mut Steps) -> Result<Pat
     Ok(libtorch)
 }
 
-/// Installs JupyterLab unless a marker says that these very versions were.
-fn install_jupyter(places: &Places, steps: &mut Steps) -> Result<()> {
-    let marker = places.venv().join("stagediff-jupyter");
-    let wanted = JUPYTER_PACKAGES.join("\n");
-    if std::fs::read_to_string(&marker).is_ok_and(|text| text == wanted) {
-        return Ok(());
-    }
-    steps.step("jupyter", "JupyterLab and nbconvert; about 1 minute, 300 MB", |steps| {
-        let mut command = pip(&places.venv_bin("python"));
-        steps.stream("jupyter", command.args(JUPYTER_PACKAGES), Show::Packages)
-    })?;
-    places::write(&marker, &wanted)
-}
-
-fn pip(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.args(["-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]);
-    command
-}
-
 /// Whether the library itself can be opened: an install that was cut off half way leaves a version behind.
 fn loads(python: &Path, libtorch: &Path) -> bool {
     let open = "import ctypes, sys; ctypes.CDLL(sys.argv[1])";
@@ -125,20 +93,6 @@ fn loads(python: &Path, libtorch: &Path) -> bool {
     let mut command = Command::new(python);
     command.args(["-c", open]).arg(library).env("LD_LIBRARY_PATH", libtorch.join("lib"));
     machine::output(&mut command).is_some()
-}
-
-/// `.venv` in the checkout leads to the environment.
-fn link(places: &Places) -> Result<()> {
-    let link = places.root.join(".venv");
-    if std::fs::read_link(&link).is_ok_and(|target| target == places.venv()) {
-        return Ok(());
-    }
-    if link.is_symlink() {
-        let _ = std::fs::remove_file(&link);
-    } else if link.exists() {
-        return Ok(());
-    }
-    std::os::unix::fs::symlink(places.venv(), &link).map_err(|error| format!("cannot make .venv: {error}"))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lab`, `fetch`, `convert`, `sweep`, `bench`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lint`, `lab`, `fetch`, `convert`, `sweep`, `bench`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
@@ -12,12 +12,13 @@ mod findings;
 mod kernel;
 mod lab;
 mod libtorch;
+mod lint;
 mod machine;
 mod notebooks;
 mod places;
 mod progress;
+mod python;
 mod run;
-mod settings;
 mod setup;
 mod sweep;
 mod test;
@@ -26,7 +27,7 @@ use args::Command;
 use std::process::ExitCode;
 
 /// Errors are told to a person and handled nowhere: what failed, and what to do about it.
-type Result<T> = std::result::Result<T, String>;
+type Result<T, E = String> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
     match args::parse(std::env::args().skip(1)).and_then(dispatch) {
@@ -48,7 +49,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),
         Command::Lab(settings, rest) => lab::lab(&settings, &rest),
-        Command::Fetch(words) => fetch::fetch(&words),
+        Command::Lint => lint::lint(),
+        Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
         Command::Sweep(settings, rest) => sweep::sweep(&settings, &rest),
         Command::Convert(rest) => convert::convert(&rest),
         Command::Bench(rest) => bench::bench(&rest),

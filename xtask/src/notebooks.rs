@@ -21,25 +21,48 @@ pub fn series(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// Keeps one notebook, or one and those after it in the series, or the whole series.
+/// Which notebooks are to be executed.
+#[derive(Debug, Default, PartialEq)]
+pub enum Selection {
+    /// The series.
+    #[default]
+    All,
+    /// One, by name or number.
+    Only(String),
+    /// One and those after it in the series.
+    From(String),
+}
+
+impl Selection {
+    /// Chooses once.
+    ///
+    /// # Errors
+    /// Something was chosen before.
+    pub fn set(&mut self, selection: Selection) -> Result<()> {
+        match std::mem::replace(self, selection) {
+            Selection::All => Ok(()),
+            _ => Err("--only and --from exclude each other, and are given once".into()),
+        }
+    }
+}
+
+/// The notebooks of a selection, in the order of the series.
 ///
 /// # Errors
-/// When `only` or `from` names no notebook of the series.
-pub fn select(series: Vec<PathBuf>, only: Option<&str>, from: Option<&str>) -> Result<Vec<PathBuf>> {
+/// It names no notebook of the series.
+pub fn select(series: Vec<PathBuf>, selection: &Selection) -> Result<Vec<PathBuf>> {
     let position = |wanted: &str| {
         let found =
             series.iter().position(|path| name(path) == wanted || wanted.parse() == Ok(number(path).unwrap_or(99)));
         let known = || series.iter().map(|path| name(path)).collect::<Vec<_>>().join(", ");
         found.ok_or_else(|| format!("no notebook `{wanted}`: there are {}", known()))
     };
-    let range = match (only, from) {
-        (Some(_), Some(_)) => return Err("--only and --from exclude each other".into()),
-        (Some(wanted), None) => position(wanted)?..position(wanted)? + 1,
-        (None, Some(wanted)) => position(wanted)?..series.len(),
-        (None, None) => 0..series.len(),
+    let first = match selection {
+        Selection::Only(wanted) => return Ok(vec![series[position(wanted)?].clone()]),
+        Selection::From(wanted) => position(wanted)?,
+        Selection::All => 0,
     };
-    let is_wanted = |path: &&PathBuf| only.is_some() || number(path) <= Some(LAST);
-    Ok(series[range].iter().filter(is_wanted).cloned().collect())
+    Ok(series[first..].iter().filter(|path| number(path) <= Some(LAST)).cloned().collect())
 }
 
 /// `05_crosscoder` of `notebooks/05_crosscoder.ipynb`.
@@ -80,12 +103,11 @@ mod tests {
 
     #[test]
     fn a_number_or_a_name_selects() {
-        assert_eq!(names(select(some(), Some("2"), None)), ["02_b"]);
-        assert_eq!(names(select(some(), Some("00"), None)), ["00_o"]);
-        assert_eq!(names(select(some(), None, Some("08_c"))), ["08_c", "00_o"]);
-        assert_eq!(names(select(some(), None, None)), ["01_a", "02_b", "08_c", "00_o"]);
-        assert_eq!(names(select(some(), Some("9"), None)), ["09_d"], "beyond the series, by name alone");
-        assert!(select(some(), Some("7"), None).unwrap_err().contains("08_c"));
-        assert!(select(some(), Some("1"), Some("2")).is_err());
+        let only = |name: &str| select(some(), &Selection::Only(name.into()));
+        assert_eq!((names(only("2")), names(only("00"))), (vec!["02_b".into()], vec!["00_o".into()]));
+        assert_eq!(names(only("9")), ["09_d"], "beyond the series, by name alone");
+        assert_eq!(names(select(some(), &Selection::From("08_c".into()))), ["08_c", "00_o"]);
+        assert_eq!(names(select(some(), &Selection::All)), ["01_a", "02_b", "08_c", "00_o"]);
+        assert!(only("7").unwrap_err().contains("08_c"));
     }
 }

@@ -1,7 +1,7 @@
 //! Where things are: the checkout, the cache shared by all checkouts, the target folder.
 
 use crate::Result;
-use crate::settings::{self, Settings};
+use stagediff_settings::{Settings, openmp};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -51,7 +51,7 @@ impl Places {
 
     /// The folder of a run's results.
     pub fn run(&self, settings: &Settings) -> PathBuf {
-        self.root.join("data/runs").join(settings.run())
+        self.root.join("data/runs").join(settings.name())
     }
 
     /// A command in the checkout, with the environment that a program linked to `libtorch` needs.
@@ -61,14 +61,7 @@ impl Places {
         let mut command = Command::new(program.as_ref());
         command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
         command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET");
-        command
-    }
-
-    /// As [`Places::command`], with the settings for the library.
-    pub fn command_with(&self, program: impl AsRef<Path>, libtorch: &Path, settings: &Settings) -> Command {
-        let mut command = self.command(program, libtorch);
-        command.env(settings::VARIABLE, settings.to_json().to_string());
+        command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET").envs(openmp::missing().iter().copied());
         command
     }
 
@@ -87,6 +80,16 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::create_dir_all(folder)
         .and_then(|()| std::fs::write(path, text))
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
+}
+
+/// Runs a command to its end; `failed` says what it means if that is no success.
+///
+/// # Errors
+/// The command cannot be started, or `failed`.
+pub fn finish(command: &mut Command, failed: &str) -> Result<()> {
+    let status =
+        command.status().map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+    if status.success() { Ok(()) } else { Err(failed.into()) }
 }
 
 /// Cargo, as the one that started this program.

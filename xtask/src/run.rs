@@ -1,11 +1,12 @@
 //! `cargo xtask run`: the whole series, headless.
 
 use crate::args::Request;
-use crate::places::cargo;
+use crate::fetch::fetch;
+use crate::places::{Places, finish};
 use crate::progress::duration;
-use crate::settings::{Settings, VARIABLE};
 use crate::setup::{Machine, setup};
-use crate::{Result, fetch, findings, kernel, notebooks};
+use crate::{Result, findings, kernel, notebooks};
+use stagediff_settings::VARIABLE;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
@@ -15,44 +16,36 @@ use std::time::Instant;
 /// # Errors
 /// What setup says, or the first cell that failed.
 pub fn run(request: &Request) -> Result<()> {
-    let mut settings = request.settings.clone();
-    settings.find_stories(&std::env::current_dir().map_err(|error| error.to_string())?)?;
+    let settings = &request.settings;
+    let locations = settings.on_hub()?;
+    let selected = notebooks::select(notebooks::series(&Places::find()?.notebooks())?, &request.selection)?;
     let machine = setup()?;
-    let series = notebooks::series(&machine.places.notebooks())?;
-    let selected = notebooks::select(series, request.only.as_deref(), request.from.as_deref())?;
-    println!("\nrun `{}`: preset {}, {} notebooks", settings.run(), settings.preset(), selected.len());
-    fetch::of_settings(&machine, &settings)?;
+    println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
+    fetch(&machine.places, &locations)?;
     let start = Instant::now();
     let mut command = match request.binary {
-        true => compiled(&machine, &settings, &selected),
-        false => executed(&machine, &settings, &selected, request.in_place),
+        true => compiled(&machine, &selected),
+        false => executed(&machine, request, &selected),
     };
-    let status = command.status().map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
-    if !status.success() {
-        return Err("the series did not finish; results so far are kept".into());
-    }
+    command.env(VARIABLE, settings.to_json()).current_dir(machine.places.notebooks());
+    finish(&mut command, "the series did not finish; results so far are kept")?;
     println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
-    findings::show(&machine.places, &settings)
+    findings::show(&machine.places, settings)
 }
 
-fn executed(machine: &Machine, settings: &Settings, selected: &[PathBuf], in_place: bool) -> Command {
+fn executed(machine: &Machine, request: &Request, selected: &[PathBuf]) -> Command {
     let places = &machine.places;
     let mut command = kernel::execution(places, &machine.libtorch);
-    command.env(VARIABLE, settings.to_json().to_string()).current_dir(places.notebooks());
-    command.arg("--expect").arg(places.root.join(format!("xtask/durations/{}.json", settings.preset())));
-    if in_place {
+    command.arg("--expect").arg(places.root.join(format!("xtask/durations/{}.json", request.settings.preset)));
+    if request.in_place {
         command.arg("--in-place");
     }
-    command.arg(places.run(settings).join("notebooks")).args(selected);
+    command.arg(places.run(&request.settings).join("notebooks")).args(selected);
     command
 }
 
-fn compiled(machine: &Machine, settings: &Settings, selected: &[PathBuf]) -> Command {
-    let places = &machine.places;
-    let mut command = places.command_with(cargo(), &machine.libtorch, settings);
-    command
-        .args(["run", "--quiet", "--package", "notebooks", "--bin", "notebooks", "--"])
-        .current_dir(places.notebooks());
+fn compiled(machine: &Machine, selected: &[PathBuf]) -> Command {
+    let mut command = machine.cargo(&["run", "--quiet", "--package", "notebooks", "--bin", "notebooks", "--"]);
     command.args(selected.iter().map(|path| notebooks::name(path)));
     command
 }

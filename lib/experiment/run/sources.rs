@@ -1,10 +1,9 @@
-//! Where a run's stories and base model lie on this machine; what lies on the hub is brought first.
+//! Where a run's stories and base model lie on this machine.
 
-use super::bar::Bar;
-use super::settings::{BaseModel, Settings};
-use crate::files::hash;
-use crate::files::hub::{Hub, Location};
+use crate::files::hash::KnownHashes;
+use crate::files::hub::{Cache, Location};
 use crate::{Error, Result};
+use stagediff_settings::{BaseModel, Settings};
 use std::path::{Path, PathBuf};
 
 /// Stories and base model of a run.
@@ -28,26 +27,19 @@ pub struct StoryFiles {
 }
 
 impl Sources {
-    /// What `settings` ask for, downloaded where need be. `hub` is asked for only if something lies there.
+    /// What `settings` ask for; what lies on the hub is looked for in its cache, a story file that is `known` not read.
     ///
     /// # Errors
-    /// A file or folder is missing, or cannot be had from the hub.
-    pub fn of(settings: &Settings, hub: &dyn Fn() -> Result<Hub>) -> Result<Sources> {
-        let stories = match &settings.stories {
-            None => None,
-            Some(path) => Some(match on_hub(path) {
-                Some(text) => StoryFiles::on_hub(&Location::of_dataset(text)?, &hub()?)?,
-                None => StoryFiles::at(path)?,
-            }),
-        };
+    /// A file or folder is missing, or not in the cache.
+    pub fn of(settings: &Settings, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
+        let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
         let (base, base_identity) = match settings.base() {
             BaseModel::Shipped => (BaseModel::Shipped, "shipped".into()),
             BaseModel::Train => (BaseModel::Train, "train".into()),
             BaseModel::Folder(dir) => match on_hub(&dir) {
                 Some(text) => {
-                    let location: Location = text.parse()?;
-                    let files = hub()?.model(&location, &mut Bar::shown())?;
-                    (BaseModel::Folder(files.dir), location.at(&files.commit).to_string())
+                    let files = cache.files(&text.parse()?)?;
+                    (BaseModel::Folder(files.dir), files.location.to_string())
                 }
                 None => (BaseModel::Folder(dir.clone()), dir.display().to_string()),
             },
@@ -57,15 +49,20 @@ impl Sources {
 }
 
 impl StoryFiles {
-    fn on_hub(location: &Location, hub: &Hub) -> Result<StoryFiles> {
-        let files = hub.stories(location, &mut Bar::shown())?;
-        Ok(StoryFiles { files: files.paths, identity: location.at(&files.commit).to_string() })
+    fn of(path: &Path, cache: &Cache, known: &mut KnownHashes) -> Result<StoryFiles> {
+        match on_hub(path) {
+            Some(text) => {
+                let files = cache.files(&Location::of_dataset(text)?)?;
+                Ok(StoryFiles { files: files.paths, identity: files.location.to_string() })
+            }
+            None => StoryFiles::at(path, known),
+        }
     }
 
     /// A file, or all Parquet files of a folder, or else all its text files.
-    fn at(path: &Path) -> Result<StoryFiles> {
+    fn at(path: &Path, known: &mut KnownHashes) -> Result<StoryFiles> {
         let files = if path.is_dir() { inside(path)? } else { vec![path.to_path_buf()] };
-        let hashes = files.iter().map(|file| hash::sha256(file)).collect::<Result<Vec<String>>>()?;
+        let hashes = files.iter().map(|file| known.sha256(file)).collect::<Result<Vec<String>>>()?;
         Ok(StoryFiles { files, identity: hashes.join(" ") })
     }
 }

@@ -1,7 +1,7 @@
 //! Continuing texts token by token.
 
-use super::GptNeo;
-use super::block::Past;
+use super::attention::Past;
+use super::model::GptNeo;
 use tch::{Kind, Tensor};
 
 /// How the next token is chosen.

@@ -3,7 +3,7 @@
 //! The file is the matrix [sequence, seq] as little-endian int32, rows one after the other, and nothing else. Its name
 //! is the hash of what it was made of, so it is made once and no other is taken for it.
 
-use super::Tokenizer;
+use super::tokenizer::Tokenizer;
 use crate::files::hash;
 use crate::files::write_whole_with;
 use crate::{Error, Result};

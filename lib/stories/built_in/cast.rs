@@ -4,9 +4,9 @@ use super::words::WordList;
 use rand::Rng;
 use rand::seq::IndexedRandom;
 
-/// Who may play a part.
+/// Who may play the hero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum HeroKind {
     /// A girl or a boy.
     Child,
     /// An animal that speaks.
@@ -67,8 +67,8 @@ const ELDERS: [(&str, bool); 8] = [
 
 impl Cast {
     /// Draws the characters; names come from the lists `girl`, `boy`, `shebeast`, `hebeast`, kinds from `beast`.
-    pub fn draw(rng: &mut impl Rng, kind: Kind, lists: &[WordList]) -> Cast {
-        let animals = kind == Kind::Animal || kind == Kind::Any && rng.random_bool(0.4);
+    pub fn draw(rng: &mut impl Rng, kind: HeroKind, lists: &[WordList]) -> Cast {
+        let animals = kind == HeroKind::Animal || kind == HeroKind::Any && rng.random_bool(0.4);
         let she = rng.random_bool(0.5);
         let friend_she = she != rng.random_bool(MIXED_FRAC);
         let hero = actor(rng, animals, she, lists);

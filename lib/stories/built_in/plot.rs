@@ -19,9 +19,9 @@
 //! Outline words: `good`, `bad`, `twist` (one of the three), `hint`, `conflict`, `moral`; `a b` is a or b, `a&b` is
 //! both, `!a` is not a. Every beat needs an alternative without quotation marks, for stories without dialogue.
 
-use super::cast::Kind;
+use super::cast::HeroKind;
 use super::words::WordList;
-use crate::stories::Feature;
+use crate::stories::record::Feature;
 use crate::stories::sentence::has_dialogue;
 use rand::Rng;
 use rand::seq::IndexedRandom;
@@ -32,7 +32,7 @@ pub struct Plot {
     /// The file's name.
     pub name: &'static str,
     /// Who plays it.
-    pub hero: Kind,
+    pub hero: HeroKind,
     /// Its own word lists.
     pub lists: Vec<WordList>,
     /// In the order of the story.
@@ -85,7 +85,7 @@ impl Outline {
 impl Plot {
     /// Reads a plot's file; `use` lines are replaced by the beats of that name in `shared`.
     pub fn parse(name: &'static str, text: &'static str, shared: &[Beat]) -> Plot {
-        let mut plot = Plot { name, hero: Kind::Any, lists: Vec::new(), beats: Vec::new(), notes: Vec::new() };
+        let mut plot = Plot { name, hero: HeroKind::Any, lists: Vec::new(), beats: Vec::new(), notes: Vec::new() };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let mark = line.split(' ').next().unwrap_or("");
             match mark {
@@ -93,7 +93,7 @@ impl Plot {
                     let beat = Beat::parse(mark == "##", line[mark.len()..].trim(), shared);
                     if mark == "@" { plot.notes.push(beat) } else { plot.beats.push(beat) }
                 }
-                "hero:" => plot.hero = kind(line),
+                "hero:" => plot.hero = hero_kind(line),
                 _ if plot.beats.is_empty() => plot.lists.extend(WordList::parse(line)),
                 _ => plot.notes.last_mut().or(plot.beats.last_mut()).into_iter().for_each(|beat| beat.lines.push(line)),
             }
@@ -102,11 +102,11 @@ impl Plot {
     }
 }
 
-fn kind(line: &str) -> Kind {
+fn hero_kind(line: &str) -> HeroKind {
     match line.split_once(": ") {
-        Some((_, "child")) => Kind::Child,
-        Some((_, "animal")) => Kind::Animal,
-        _ => Kind::Any,
+        Some((_, "child")) => HeroKind::Child,
+        Some((_, "animal")) => HeroKind::Animal,
+        _ => HeroKind::Any,
     }
 }
 

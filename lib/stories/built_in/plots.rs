@@ -3,41 +3,16 @@
 use super::plot::{Beat, Plot};
 
 macro_rules! plots {
-    ($($name:literal),* $(,)?) => { [$(($name, include_str!(concat!("plots/", $name, ".txt")))),*] };
+    ($($name:ident)*) => { [$((stringify!($name), include_str!(concat!("plots/", stringify!($name), ".txt")))),*] };
 }
 
 /// All plots.
 pub fn all() -> Vec<Plot> {
     let shared: Vec<Beat> = Plot::parse("shared", include_str!("plots/shared.txt"), &[]).beats;
-    let files = plots![
-        "baking",
-        "birthday",
-        "boat",
-        "building",
-        "dark_noise",
-        "doctor",
-        "flattery",
-        "garden",
-        "giant",
-        "greedy",
-        "honest",
-        "hurt_animal",
-        "learning",
-        "lost_toy",
-        "lost_way",
-        "magic",
-        "new_kid",
-        "old_neighbor",
-        "picnic",
-        "race",
-        "rainy",
-        "sharing",
-        "snowman",
-        "stage",
-        "stray",
-        "tidy",
-        "treasure"
-    ];
+    let files = plots! {
+        baking birthday boat building dark_noise doctor flattery garden giant greedy honest hurt_animal learning
+        lost_toy lost_way magic new_kid old_neighbor picnic race rainy sharing snowman stage stray tidy treasure
+    };
     files.into_iter().map(|(name, text)| Plot::parse(name, text, &shared)).collect()
 }
 
@@ -45,7 +20,7 @@ pub fn all() -> Vec<Plot> {
 mod tests {
     use super::super::plot::Outline;
     use super::*;
-    use crate::stories::Feature;
+    use crate::stories::record::Feature;
     use crate::stories::sentence::has_dialogue;
 
     #[test]

@@ -1,79 +1,39 @@
 //! Records of a TinyStories-Instruct file.
 
 use super::source::{Chunk, Line};
+use super::usable::{Piece, UsableRecords};
 use crate::error::{Error, Result};
-use crate::stories::record::STORY;
+use crate::stories::record::{Field, Record, STORY};
 use crate::stories::sentence::ends_sentence;
-use crate::stories::{Field, Record};
 use std::path::{Path, PathBuf};
-
-/// A file with a larger share of records without a story is taken to be broken.
-const MAX_STORYLESS_FRAC: f64 = 0.01;
 
 /// The fields that may also stand after the story.
 const NAMES: [&str; 4] = ["Features", "Words", "Summary", "Random sentence"];
 
-/// The records of a file; [`super::Reader`] says what is dropped and what is an error.
-pub struct Records<Chunks> {
-    path: PathBuf,
-    chunks: Chunks,
-    n_chunks: usize,
-    n_storyless: usize,
-    first_storyless_line: usize,
+/// The records of chunks, which come from `path`; [`super::Reader`] says what is dropped and what is an error.
+pub fn records(path: PathBuf, chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
+    let (file, mut is_first) = (path.clone(), true);
+    let pieces = chunks.map(move |chunk| {
+        let chunk = chunk?;
+        if is_first {
+            check_end_marks(&file, &chunk)?;
+        }
+        let piece = piece(&chunk);
+        is_first &= matches!(piece, Piece::Cut);
+        Ok(piece)
+    });
+    UsableRecords::of(path, pieces, |n_bad, n_all, first_line| {
+        let what = format!("{n_bad} of {n_all} records have no story, the first of them begins in line {first_line}");
+        format!("{what}: give each a line `Story:` with text after it, or delete it")
+    })
 }
 
-impl<Chunks: Iterator<Item = Result<Chunk>>> Records<Chunks> {
-    /// The records of `chunks`, which come from `path`.
-    pub fn of(path: PathBuf, chunks: Chunks) -> Records<Chunks> {
-        Records { path, chunks, n_chunks: 0, n_storyless: 0, first_storyless_line: 0 }
+fn piece(chunk: &Chunk) -> Piece {
+    if !chunk.ended && !is_complete(chunk) {
+        return Piece::Cut;
     }
-
-    /// The record of a chunk, if it is one that counts.
-    fn record(&mut self, chunk: &Chunk) -> Result<Option<Record>> {
-        if self.n_chunks == 0 {
-            check_end_marks(&self.path, chunk)?;
-        }
-        if !chunk.ended && !is_complete(chunk) {
-            return Ok(None);
-        }
-        self.n_chunks += 1;
-        let record = record(chunk);
-        if record.story.is_empty() {
-            self.n_storyless += 1;
-            if self.n_storyless == 1 {
-                self.first_storyless_line = chunk.first_line();
-            }
-            return Ok(None);
-        }
-        Ok(Some(record))
-    }
-
-    /// Whether too many records had no story; said once.
-    fn too_many_storyless(&mut self) -> Option<Error> {
-        let (n_bad, n_all, line) = (std::mem::take(&mut self.n_storyless), self.n_chunks, self.first_storyless_line);
-        if n_bad as f64 <= MAX_STORYLESS_FRAC * n_all as f64 {
-            return None;
-        }
-        let what = format!("{n_bad} of {n_all} records have no story, the first of them begins in line {line}");
-        Some(Error::invalid(&self.path, format!("{what}: give each a line `Story:` with text after it, or delete it")))
-    }
-}
-
-impl<Chunks: Iterator<Item = Result<Chunk>>> Iterator for Records<Chunks> {
-    type Item = Result<Record>;
-
-    fn next(&mut self) -> Option<Result<Record>> {
-        loop {
-            match self.chunks.next() {
-                Some(chunk) => {
-                    if let Some(found) = chunk.and_then(|chunk| self.record(&chunk)).transpose() {
-                        return Some(found);
-                    }
-                }
-                None => return self.too_many_storyless().map(Err),
-            }
-        }
-    }
+    let record = record(chunk);
+    if record.story.is_empty() { Piece::Unusable(chunk.first_line().to_string()) } else { Piece::Record(record) }
 }
 
 /// Several stories without any end mark between them would otherwise be read as one.

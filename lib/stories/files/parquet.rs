@@ -6,14 +6,14 @@
 use crate::error::{Error, Result};
 use crate::table;
 use polars::io::parquet::read::{FileMetadata, ParquetReader};
-use polars::prelude::{DataType, SerReader};
+use polars::prelude::{Column, DataFrame, SerReader};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Rows that are decoded at a time: some megabytes of stories.
+/// TextRows that are decoded at a time: some megabytes of stories.
 const N_ROWS_AT_ONCE: usize = 8192;
 
 /// The column with the text.
@@ -23,7 +23,7 @@ const TEXT: &str = "text";
 const IS_TRAINING: &str = "is_training";
 
 /// One row.
-pub struct Row {
+pub struct TextRow {
     /// Counted from 1, over all files.
     pub number: usize,
     /// A line, or a whole record; empty where the column has none.
@@ -32,11 +32,11 @@ pub struct Row {
     pub is_training: Option<bool>,
 }
 
-/// Rows of several files, one after the other. After an error nothing more comes.
-pub struct Rows {
+/// TextRows of several files, one after the other. After an error nothing more comes.
+pub struct TextRows {
     files: VecDeque<PathBuf>,
     open: Option<Shard>,
-    ready: VecDeque<Row>,
+    ready: VecDeque<TextRow>,
     n_before: usize,
 }
 
@@ -58,13 +58,13 @@ pub fn is_parquet(path: &Path) -> Result<bool> {
     Ok(start == b"PAR1")
 }
 
-impl Rows {
+impl TextRows {
     /// The rows of these files. Each is opened when it is its turn.
-    pub fn of(files: &[PathBuf]) -> Rows {
-        Rows { files: files.iter().cloned().collect(), open: None, ready: VecDeque::new(), n_before: 0 }
+    pub fn of(files: &[PathBuf]) -> TextRows {
+        TextRows { files: files.iter().cloned().collect(), open: None, ready: VecDeque::new(), n_before: 0 }
     }
 
-    fn read(&mut self) -> Result<Option<Row>> {
+    fn read(&mut self) -> Result<Option<TextRow>> {
         while self.ready.is_empty() {
             match self.open.take() {
                 Some(shard) if shard.n_done == shard.metadata.num_rows => {}
@@ -83,10 +83,10 @@ impl Rows {
     }
 }
 
-impl Iterator for Rows {
-    type Item = Result<Row>;
+impl Iterator for TextRows {
+    type Item = Result<TextRow>;
 
-    fn next(&mut self) -> Option<Result<Row>> {
+    fn next(&mut self) -> Option<Result<TextRow>> {
         let row = self.read().transpose();
         if let Some(Err(_)) = row {
             self.files.clear();
@@ -109,41 +109,49 @@ impl Shard {
         Ok(Shard { path, metadata, has_is_training: schema.contains(IS_TRAINING), n_done: 0 })
     }
 
-    fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<Row>> {
-        let path = &self.path;
-        let broken = |e: polars::error::PolarsError| {
-            Error::invalid(path, format!("rows from {} on cannot be read: {e}", self.n_done + 1))
-        };
-        let columns = [TEXT].into_iter().chain(self.has_is_training.then_some(IS_TRAINING));
-        let mut reader = ParquetReader::new(File::open(path).map_err(Error::io(path))?)
-            .with_columns(Some(columns.map(String::from).collect()))
-            .with_slice(Some((self.n_done, N_ROWS_AT_ONCE)));
-        reader.set_metadata(self.metadata.clone());
-        let rows = reader.finish().map_err(broken)?;
-        let texts = table::column(&rows, TEXT)?;
-        let expected = |column: &str, kind: &DataType, what: &str| {
-            Error::invalid(path, format!("column `{column}` is of type {kind}, expected {what}"))
-        };
-        let texts = texts.str().map_err(|_| expected(TEXT, texts.dtype(), "texts"))?;
-        let mut flags = vec![None; rows.height()];
-        if self.has_is_training {
-            let column = table::column(&rows, IS_TRAINING)?;
-            let read = column.bool().map_err(|_| expected(IS_TRAINING, column.dtype(), "true or false"))?;
-            flags = read.iter().collect();
-            if let Some(at) = flags.iter().position(Option::is_none) {
-                let row = self.n_done + at + 1;
-                return Err(Error::invalid(path, format!("row {row} has no `{IS_TRAINING}`: expected true or false")));
-            }
-        }
+    fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<TextRow>> {
+        let rows = self.next_slice()?;
+        let column = table::column(&rows, TEXT)?;
+        let texts = column.str().map_err(|_| self.unexpected(column, "texts"))?;
+        let flags = self.flags(&rows)?;
         if texts.is_empty() {
-            return Err(Error::invalid(path, format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows)));
+            let reason = format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows);
+            return Err(Error::invalid(&self.path, reason));
         }
         self.n_done += texts.len();
-        let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| Row {
+        let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| TextRow {
             number: n_before + i + 1,
             text: text.unwrap_or_default().into(),
             is_training,
         };
         Ok(texts.iter().zip(flags).enumerate().map(row).collect())
+    }
+
+    fn next_slice(&self) -> Result<DataFrame> {
+        let columns = [TEXT].into_iter().chain(self.has_is_training.then_some(IS_TRAINING));
+        let mut reader = ParquetReader::new(File::open(&self.path).map_err(Error::io(&self.path))?)
+            .with_columns(Some(columns.map(String::from).collect()))
+            .with_slice(Some((self.n_done, N_ROWS_AT_ONCE)));
+        reader.set_metadata(self.metadata.clone());
+        reader
+            .finish()
+            .map_err(|e| Error::invalid(&self.path, format!("rows from {} on cannot be read: {e}", self.n_done + 1)))
+    }
+
+    fn flags(&self, rows: &DataFrame) -> Result<Vec<Option<bool>>> {
+        if !self.has_is_training {
+            return Ok(vec![None; rows.height()]);
+        }
+        let column = table::column(rows, IS_TRAINING)?;
+        let flags: Vec<Option<bool>> =
+            column.bool().map_err(|_| self.unexpected(column, "true or false"))?.iter().collect();
+        let Some(at) = flags.iter().position(Option::is_none) else { return Ok(flags) };
+        let row = self.n_done + at + 1;
+        Err(Error::invalid(&self.path, format!("row {row} has no `{IS_TRAINING}`: expected true or false")))
+    }
+
+    fn unexpected(&self, column: &Column, expected: &str) -> Error {
+        let reason = format!("column `{}` is of type {}, expected {expected}", column.name(), column.dtype());
+        Error::invalid(&self.path, reason)
     }
 }

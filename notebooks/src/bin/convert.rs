@@ -1,10 +1,11 @@
 //! Models, adapters and crosscoders in and out of other people's forms: `cargo xtask convert`.
 
-use stagediff::crosscoder::{Crosscoder, model_diffing, sae_lens};
-use stagediff::files::weights::Weights;
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::pretrained;
+use stagediff::crosscoder::Crosscoder;
+use stagediff::crosscoder::formats::{model_diffing, sae_lens};
+use stagediff::files::Weights;
+use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};
+use stagediff_settings::options::{Parser, Word, is_help, next, value};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -55,13 +56,15 @@ enum Form {
 
 fn parse(words: &[String]) -> Result<Request> {
     let Some((command, rest)) = words.split_first() else { return Ok(Request::Help) };
+    if ["help", "--help", "-h"].contains(&command.as_str()) || rest.iter().any(|word| is_help(word)) {
+        return Ok(Request::Help);
+    }
     let (paths, options) = options_of(rest)?;
     let allow = |known: &[&str]| match options.keys().find(|option| !known.contains(&option.as_str())) {
         Some(option) => Err(format!("`convert {command}` takes no {option}\n\n{USAGE}")),
         None => Ok(()),
     };
     let [from, to] = match (command.as_str(), paths.as_slice()) {
-        ("help" | "--help" | "-h", _) => return Ok(Request::Help),
         ("model" | "crosscoder", [from, to]) => [from, to].map(PathBuf::from),
         ("model" | "crosscoder", _) => {
             return Err(format!("`convert {command}` takes FROM and TO, found {} paths\n\n{USAGE}", paths.len()).into());
@@ -80,20 +83,18 @@ fn parse(words: &[String]) -> Result<Request> {
     Ok(Request::Crosscoder { from, to, form, hooks })
 }
 
-fn options_of(words: &[String]) -> Result<(Vec<&String>, BTreeMap<String, String>)> {
-    let (mut paths, mut options) = (Vec::new(), BTreeMap::new());
-    let mut words = words.iter();
-    while let Some(word) = words.next() {
-        if !word.starts_with("--") {
-            paths.push(word);
-            continue;
-        }
-        let (option, value) = match word.split_once('=') {
-            Some((option, value)) => (option, value.to_string()),
-            None => (word.as_str(), words.next().ok_or(format!("`{word}` needs a value"))?.clone()),
-        };
-        if options.insert(option.to_string(), value).is_some() {
-            return Err(format!("`{option}` is given twice").into());
+/// Paths and options, in whichever order.
+fn options_of(words: &[String]) -> Result<(Vec<String>, BTreeMap<String, String>)> {
+    let (mut paths, mut options, mut parser) = (Vec::new(), BTreeMap::new(), Parser::from_args(words));
+    while let Some(word) = next(&mut parser)? {
+        match word {
+            Word::Plain(path) => paths.push(path),
+            Word::Option(option) => {
+                let value = value(&option, &mut parser)?;
+                if options.insert(option.clone(), value).is_some() {
+                    return Err(format!("`{option}` is given twice").into());
+                }
+            }
         }
     }
     Ok((paths, options))
@@ -124,7 +125,7 @@ fn convert(request: Request) -> Result<String> {
             refuse_existing(&to)?;
             let (mut model, tokenizer) = pretrained::load(&from, Device::Cpu)?;
             if let Some(adapter) = adapter {
-                model.load_adapter(&adapter)?;
+                peft::load(model.linears_mut(), &adapter)?;
                 model.merge();
             }
             pretrained::save(&to, &model, &tokenizer, kind, &[])?;

@@ -1,12 +1,10 @@
 //! Makes a base model of a preset from the built-in stories: `cargo run -p notebooks --bin pretrain -- tiny`.
-//! Writes data/models/<preset>/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}.
+//! Writes `data/models/PRESET/{config.json, model.safetensors, tokenizer.json, …, pretraining.json}`.
 
-use stagediff::experiment::preset::Preset;
+use stagediff::experiment::Preset;
 use stagediff::files::write_whole;
-use stagediff::language_model::next_token::mean_loss;
-use stagediff::language_model::pretrain;
-use stagediff::language_model::pretrained;
-use stagediff::language_model::tokens::Rows;
+use stagediff::language_model::pretrain::{self, PretrainConfig};
+use stagediff::language_model::{FitStep, TokenRows, mean_loss, pretrained};
 use stagediff::processor::device;
 use stagediff::stories;
 use stagediff::tch::Kind;
@@ -26,27 +24,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let split = stories::split(records, preset.heldout_frac, seed_for(SEED, "split"));
     let tokenizer = pretrain::tokenizer(&split.train, preset.model.n_vocab)?;
     let started = Instant::now();
-    let mut progress = |line: &stagediff::language_model::fit::FitStep| {
-        println!(
-            "step {} of {}, loss {:.4} nats, {:.0} s",
-            line.step,
-            preset.pretrain.n_steps,
-            line.loss_nats,
-            started.elapsed().as_secs_f64()
-        );
+    let n_steps = preset.pretrain.n_steps;
+    let mut progress = |_: &str, line: &FitStep| {
+        let wall_s = started.elapsed().as_secs_f64();
+        println!("step {} of {n_steps}, loss {:.4} nats, {wall_s:.0} s", line.step, line.loss_nats);
     };
-    let checkpoint = dir.join("checkpoint.safetensors");
-    let (model, log) = pretrain::language_model(
-        &preset.model,
-        &tokenizer,
-        &split.train,
-        &preset.pretrain,
-        SEED,
-        &checkpoint,
-        device::best(),
-        &mut progress,
-    )?;
-    let heldout = Rows::of_records(&split.heldout, &tokenizer, preset.pretrain.seq);
+    let cfg = PretrainConfig {
+        model: preset.model,
+        fit: preset.pretrain.clone(),
+        seed: SEED,
+        checkpoint: dir.join("checkpoint.safetensors"),
+        device: device::best(),
+    };
+    let (model, log) = pretrain::language_model(&split.train, &tokenizer, &cfg, &mut progress)?;
+    let heldout = TokenRows::of_records(&split.heldout, &tokenizer, preset.pretrain.seq);
     println!("held-out loss {:.4} nats a token", mean_loss(&model, &heldout, 16));
     let made_by = format!("cargo run -p notebooks --bin pretrain -- {name}");
     pretrained::save(&dir, &model, &tokenizer, Kind::Half, &[("made_by", &made_by)])?;

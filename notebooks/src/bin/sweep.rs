@@ -3,8 +3,9 @@
 //! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
 //! taken from there: each training says in its file what it was made of.
 
-use stagediff::experiment::run::{Run, Settings, VARIABLE};
 use stagediff::experiment::variants::Variant;
+use stagediff::experiment::{Run, Settings, resolve};
+use stagediff_settings::VARIABLE;
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (n_seeds, names) = words.split_first().ok_or("how many seeds? for example: sweep 3")?;
     let n_seeds: u64 = n_seeds.parse().map_err(|_| format!("{n_seeds:?} is no number of seeds"))?;
     let base = Settings::default().or_env()?;
-    let variants = chosen(Variant::all(&base.resolve()?.0), names)?;
+    let variants = chosen(Variant::all(&resolve(&base)?.0), names)?;
     let seeds = (0..n_seeds).map(|seed| Settings { seed: base.seed + seed, ..base.clone() });
     let jobs: Vec<(&Variant, Settings)> =
         seeds.flat_map(|settings| variants.iter().map(move |variant| (variant, settings.clone()))).collect();
@@ -73,7 +74,7 @@ fn run(variant: &Variant, base: &Settings) -> Result<(), Box<dyn Error>> {
     let started = Instant::now();
     let status = Command::new(std::env::current_exe()?.with_file_name("notebooks"))
         .args(NOTEBOOKS)
-        .env(VARIABLE, serde_json::to_string(&settings)?)
+        .env(VARIABLE, settings.to_json())
         .env("OMP_NUM_THREADS", "1")
         .stdout(File::create(&log)?)
         .stderr(File::options().append(true).open(&log)?)

@@ -19,6 +19,11 @@ impl Case {
         Case { name: name.into(), allowed, n_compared: 0, worst: 0.0, worst_part: String::new() }
     }
 
+    /// A case in which no error may exceed its bound.
+    pub fn bounded(name: impl Into<String>) -> Case {
+        Case::new(format!("{}, of its bound", name.into()), 1.0)
+    }
+
     /// A case in which everything must be equal.
     pub fn exact(name: impl Into<String>) -> Case {
         Case::new(name, 0.0)
@@ -36,6 +41,13 @@ impl Case {
     pub fn relative(&mut self, part: &str, found: &Tensor, expected: &Tensor) -> &mut Case {
         let errors = self.errors(part, found, expected);
         self.take_up(part, ratio(largest(&errors), largest(expected)))
+    }
+
+    /// Compares element by element, each in units of its own bound.
+    #[track_caller]
+    pub fn within(&mut self, part: &str, found: &Tensor, expected: &Tensor, bound: &Tensor) -> &mut Case {
+        let errors = self.errors(part, found, expected);
+        self.take_up(part, largest(&(&errors / bound).masked_fill(&errors.eq(0.0), 0.0)))
     }
 
     /// Compares element by element, in units of the largest expected magnitude of each slice along the last dimension.

@@ -4,10 +4,11 @@ mod training;
 
 use super::case::Case;
 use super::folder;
+use crate::rounding::{self, share, size_of_product};
 use stagediff::crosscoder::harvest;
 use stagediff::crosscoder::jumprelu::{Backward, backward, jumprelu};
 use stagediff::crosscoder::{Crosscoder, tied};
-use stagediff::language_model::hook::HookPoint;
+use stagediff::language_model::HookPoint;
 use tch::{Device, Kind, Tensor};
 
 pub use training::variant;
@@ -64,24 +65,23 @@ fn latents_that(fires: &Tensor) -> serde_json::Value {
 fn the_forward_pass_is_that_of_the_reference() {
     let ((crosscoder, acts), expected) = (inputs(), folder::tensors("crosscoder/forward.safetensors"));
     let encoding = crosscoder.encode(&acts);
-    for (name, found) in [
-        ("pre", &encoding.pre_acts),
-        ("f", &encoding.latents),
-        ("recon", &crosscoder.decode(&encoding.latents)),
-        ("recon", &crosscoder.reconstruct(&acts)),
-        ("dec_norms", &crosscoder.dec_norms()),
-        ("theta", &crosscoder.thresholds()),
+    let (n_inputs, n_latents) = (crosscoder.b_dec.size()[0], crosscoder.n_latents());
+    for (name, found, n_terms) in [
+        ("pre", &encoding.pre_acts, n_inputs + 1),
+        ("f", &encoding.latents, n_inputs + 1),
+        ("recon", &crosscoder.decode(&encoding.latents), n_inputs + n_latents + 2),
+        ("recon", &crosscoder.reconstruct(&acts), n_inputs + n_latents + 4),
+        ("dec_norms", &crosscoder.dec_norms(), n_inputs),
+        ("theta", &crosscoder.thresholds(), 4),
     ] {
-        let known = expected.get(name);
-        let unit = known.abs().max().double_value(&[]).max(1.0);
-        Case::new(format!("crosscoder/forward {name}, of the largest"), 1e-5)
-            .absolute(name, &(found / unit), &(known / unit))
+        Case::new(format!("crosscoder/forward {name}, of the largest"), share(n_terms, Kind::Float))
+            .relative(name, found, &expected.get(name))
             .check();
     }
     let (known, fires) = (folder::json("crosscoder/expected.json"), encoding.latents.gt(0.0));
     let l0 = fires.sum(Kind::Int64).double_value(&[]) / acts.size()[0] as f64;
     let ever = fires.any_dim(0, false);
-    Case::new("crosscoder/forward l0", 1e-12).number("l0", l0, folder::number(&known, "l0")).check();
+    Case::new("crosscoder/forward l0", share(2, Kind::Double)).number("l0", l0, folder::number(&known, "l0")).check();
     Case::exact("crosscoder/forward, which latents fire")
         .equal("never_fire", &latents_that(&ever.logical_not()), &known["never_fire"])
         .equal("always_fire", &latents_that(&fires.all_dim(0, false)), &known["always_fire"])
@@ -93,16 +93,19 @@ fn the_forward_pass_is_that_of_the_reference() {
 fn jumprelu_is_that_of_the_reference_on_its_edges() {
     let edges = folder::tensors("crosscoder/jumprelu_edges.safetensors");
     let bandwidth = folder::number(&folder::json("crosscoder/expected.json")["jumprelu_edges"], "eps");
-    let (pre_acts, thresholds) = (edges.get("pre"), edges.get("log_threshold").exp());
-    let mut case = Case::new("crosscoder/jumprelu_edges", 1e-6);
-    case.absolute("f", &jumprelu(&pre_acts, &thresholds), &edges.get("f"));
+    let pre_acts = edges.get("pre");
+    // Rounded once: pre-activations lie on these thresholds exactly.
+    let thresholds = rounding::in_double(&edges.get("log_threshold")).exp().to_kind(Kind::Float);
+    let n_terms = pre_acts.size()[0] + 4;
+    let mut case = Case::new("crosscoder/jumprelu_edges, of the largest", share(n_terms, Kind::Float));
+    case.relative("f", &jumprelu(&pre_acts, &thresholds), &edges.get("f"));
     for (name, chain_rule, to_input) in
         [("chain", true, false), ("no_chain", false, false), ("chain_ste_to_input", true, true)]
     {
         let cfg = Backward { bandwidth, chain_rule, to_input };
         let (d_pre_acts, d_log_threshold) = backward(&pre_acts, &thresholds, &edges.get("upstream"), cfg);
-        case.absolute(name, &d_pre_acts, &edges.get(&format!("{name}.d_pre")));
-        case.absolute(name, &d_log_threshold, &edges.get(&format!("{name}.d_log_threshold")));
+        case.relative(name, &d_pre_acts, &edges.get(&format!("{name}.d_pre")));
+        case.relative(name, &d_log_threshold, &edges.get(&format!("{name}.d_log_threshold")));
     }
     case.check();
 }
@@ -113,7 +116,8 @@ fn the_scale_is_that_of_the_reference() {
     let expected = folder::tensors("crosscoder/scale.safetensors");
     let acts = expected.get("acts_raw");
     let scale = harvest::scale(&acts);
-    let mut case = Case::new("crosscoder/scale, relative", 1e-6);
+    let n_terms = acts.size()[0] + acts.size()[2] + 4;
+    let mut case = Case::new("crosscoder/scale, relative", share(n_terms, Kind::Float));
     case.by_slice("scale", &scale.unsqueeze(1), &expected.get("scale").unsqueeze(1));
     case.by_slice("acts_scaled", &(acts * scale.view([1, -1, 1])), &expected.get("acts_scaled")).check();
 }
@@ -129,11 +133,17 @@ fn fresh_weights_are_those_of_the_reference() {
         expected.names().into_iter().filter_map(|name| name.strip_prefix('p')?.strip_suffix(".b_enc")).collect();
     for share in shares {
         let fresh = tied(&w_dec, &hooks, &acts, &scale, share.parse().unwrap());
-        Case::new(format!("crosscoder/init, firing on {share}"), 1e-6)
-            .absolute("w_enc", &fresh.w_enc, &laid_out("w_enc", &expected.get("w_enc")))
+        let w_enc = laid_out("w_enc", &expected.get("w_enc"));
+        let sums = size_of_product(&acts.flatten(1, 2), &w_enc.tr()).amax([0i64].as_slice(), false);
+        let bound = (sums + fresh.thresholds()) * rounding::share(w_enc.size()[1] + 4, Kind::Float);
+        let quantile = fresh.thresholds() - &fresh.b_enc;
+        Case::bounded(format!("crosscoder/init, firing on {share}"))
+            .within("w_enc", &fresh.w_enc, &w_enc, &(w_enc.abs() * rounding::share(3, Kind::Float)))
+            .within("b_enc", &fresh.b_enc, &expected.get(&format!("p{share}.b_enc")), &bound)
+            .within("quantile", &quantile, &expected.get(&format!("p{share}.quantile")), &bound)
+            .check();
+        Case::exact(format!("crosscoder/init, firing on {share}, constants"))
             .absolute("log_threshold", &fresh.log_threshold, &expected.get("log_threshold"))
-            .absolute("b_enc", &fresh.b_enc, &expected.get(&format!("p{share}.b_enc")))
-            .absolute("quantile", &(fresh.thresholds() - &fresh.b_enc), &expected.get(&format!("p{share}.quantile")))
             .absolute("b_dec", &fresh.b_dec, &fresh.b_dec.zeros_like())
             .check();
     }
@@ -146,23 +156,28 @@ fn folding_and_unfolding_are_those_of_the_reference() {
     let (scale, acts) = (expected.get("scale"), expected.get("acts_raw"));
     let unfolded = crosscoder(|name| expected.get(&format!("unfolded.{name}")), Some(scale.copy()));
     let folded = unfolded.fold();
-    let mut params = Case::new("crosscoder/fold parameters, of the tensor's largest", 1e-5);
+    let few = share(4, Kind::Float); // a factor and its product, on either side
+    let mut params = Case::bounded("crosscoder/fold parameters");
     let again = folded.unfold(&scale);
     for (name, (folded, (again, unfolded))) in
         PARAMS.iter().zip(folded.params().iter().zip(again.params().iter().zip(unfolded.params())))
     {
-        params.relative(name, folded, &laid_out(name, &expected.get(&format!("folded.{name}"))));
-        params.relative(&format!("{name} unfolded again"), again, &unfolded);
+        let known = laid_out(name, &expected.get(&format!("folded.{name}")));
+        params.within(name, folded, &known, &(known.abs() * few));
+        params.within(&format!("{name} unfolded again"), again, &unfolded, &(unfolded.abs() * few));
     }
     params.equal("scale of the folded one", folded.scale.equal(&scale.ones_like()), true).check();
 
     let encoding = unfolded.encode(&(&acts * scale.view([1, -1, 1])));
-    Case::new("crosscoder/fold latents, of the largest", 1e-5)
+    let (n_inputs, n_latents) = (unfolded.b_dec.size()[0], unfolded.n_latents());
+    Case::new("crosscoder/fold latents, of the largest", share(n_inputs + 4, Kind::Float))
         .relative("latents", &encoding.latents, &expected.get("latents"))
         .relative("latents of the folded one", &folded.encode(&acts).latents, &expected.get("latents"))
         .check();
 
-    let mut recon = Case::new("crosscoder/fold reconstructions, of the hook point's largest", 1e-5);
+    let n_terms = n_inputs + n_latents + 6;
+    let mut recon =
+        Case::new("crosscoder/fold reconstructions, of the hook point's largest", share(n_terms, Kind::Float));
     recon.relative("recon_scaled", &unfolded.decode(&encoding.latents), &expected.get("recon_scaled"));
     for (name, crosscoder) in [("unfolded", &unfolded), ("folded", &folded)] {
         let (found, known) = (crosscoder.reconstruct(&acts), expected.get("recon_raw"));

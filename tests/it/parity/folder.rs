@@ -3,7 +3,7 @@
 use crate::fixture;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use stagediff::files::weights::Weights;
+use stagediff::files::Weights;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -3,12 +3,13 @@
 use super::case::Case;
 use super::folder::{self, Tensors};
 use crate::fixture::Folder;
-use stagediff::crosscoder::harvest::Reading;
-use stagediff::language_model::gpt_neo::{GptNeo, Reach, Sampling, generate};
-use stagediff::language_model::hook::HookPoint;
-use stagediff::language_model::next_token::{mean_loss, next_token_loss, next_token_loss_of};
-use stagediff::language_model::tokens::Rows;
-use tch::{Device, Tensor};
+use crate::gpt_neo::{in_double, n_terms};
+use crate::rounding::share;
+use stagediff::crosscoder::harvest::HookConfig;
+use stagediff::language_model::{
+    GptNeo, HookPoint, Reach, Sampling, TokenRows, generate, mean_loss, next_token_loss, next_token_loss_of,
+};
+use tch::{Device, Kind, Tensor};
 
 pub const TESTS: &[fn()] = &[
     the_checkpoint_is_taken_up_bit_for_bit,
@@ -41,12 +42,25 @@ pub fn labelled(expected: &Tensors) -> Tensor {
     expected.get("labels_masked").not_equal(-100)
 }
 
-/// A case named after what is compared, the length of the sequences and the window of the local blocks.
-fn case(what: &str, model: &GptNeo, tokens: &Tensor, allowed: f64) -> Case {
+/// The share of the largest logit or activation that rounding on either side may make.
+pub fn rounding_frac(model: &GptNeo, tokens: &Tensor) -> f64 {
+    2.0 * share(n_terms(&model.config, tokens.size()[1]), Kind::Float)
+}
+
+/// What rounding on either side may make of a mean loss, in nats: a target's moves by no more than twice what its logits
+/// move by, up or down, and the mean of n targets by a √n-th of that.
+pub fn rounding_nats(model: &GptNeo, with_loss: &Tensor, logits: &Tensor) -> f64 {
+    let n_targets = with_loss.narrow(1, 1, with_loss.size()[1] - 1).sum(Kind::Double).double_value(&[]);
+    2.0 * rounding_frac(model, with_loss) * logits.abs().max().double_value(&[]) / n_targets.sqrt()
+}
+
+/// A case named after what is compared, the length of the sequences and the window of the local blocks. Errors are in
+/// units of the largest.
+fn case(what: &str, model: &GptNeo, tokens: &Tensor) -> Case {
     let (n_tokens, window) = (tokens.size()[1], model.config.window);
     let is_local = model.config.reach.contains(&Reach::Local);
     let window = if is_local { format!("window {window}") } else { "no window".into() };
-    Case::new(format!("gpt_neo/{what}, {n_tokens} tokens, {window}"), allowed)
+    Case::new(format!("gpt_neo/{what}, {n_tokens} tokens, {window}, of the largest"), rounding_frac(model, tokens))
 }
 
 /// [hook, batch, seq, d_model], the order of the files.
@@ -93,15 +107,15 @@ fn pickled_checkpoints_are_the_same_model() {
 fn logits_are_those_of_transformers() {
     let (model, expected) = (model(), expected());
     let ids = expected.get("ids");
-    case("logits", &model, &ids, 1e-4).absolute("logits", &model.logits(&ids, false), &expected.get("logits")).check();
+    case("logits", &model, &ids).relative("logits", &model.logits(&ids, false), &expected.get("logits")).check();
     let one_token = ids.narrow(0, 0, 1).narrow(1, 0, 1);
-    case("logits_one_token", &model, &one_token, 1e-4)
-        .absolute("logits", &model.logits(&one_token, false), &expected.get("logits_one_token"))
+    case("logits_one_token", &model, &one_token)
+        .relative("logits", &model.logits(&one_token, false), &expected.get("logits_one_token"))
         .check();
     let (whole, known) = (expected.get("ids_full"), expected.get("logits_full_last3"));
     let n_last = known.size()[1];
     let last = model.logits(&whole, false).narrow(1, whole.size()[1] - n_last, n_last);
-    case("logits_full_last3", &model, &whole, 1e-4).absolute("logits", &last, &known).check();
+    case("logits_full_last3", &model, &whole).relative("logits", &last, &known).check();
 }
 
 /// `resid`, `resid_rows`, `resid_post_last`, `hidden_states`.
@@ -109,21 +123,23 @@ fn logits_are_those_of_transformers() {
 fn the_residual_stream_is_that_of_transformers() {
     let (model, expected) = (model(), expected());
     let (ids, hooks) = (expected.get("ids"), HookPoint::residual_stream(model.config.n_layers()));
-    let acts = hook_first(&Reading { hooks: hooks.clone(), centred: false }.acts(&model, &ids));
+    let acts = hook_first(
+        &HookConfig { hooks: hooks.clone(), centred: false }.harvest(&model, &ids).unflatten(0, ids.size().as_slice()),
+    );
     let names: Vec<String> = hooks.iter().map(HookPoint::to_string).collect();
-    let mut stream = case("resid", &model, &ids, 1e-4);
+    let mut stream = case("resid", &model, &ids);
     stream.equal("resid_rows", serde_json::json!(names), folder::json("gpt_neo/expected.json")["resid_rows"].clone());
     stream.equal("hook points", acts.size(), expected.get("resid").size());
     for (row, name) in names.iter().enumerate() {
-        stream.absolute(name, &acts.get(row as i64), &expected.get("resid").get(row as i64));
+        stream.relative(name, &acts.get(row as i64), &expected.get("resid").get(row as i64));
     }
     stream.check();
     let last = acts.get(-1);
-    let mut post = case("resid_post_last, hidden_states", &model, &ids, 1e-4);
-    post.absolute("resid_post_last", &last, &expected.get("resid_post_last"));
+    let mut post = case("resid_post_last, hidden_states", &model, &ids);
+    post.relative("resid_post_last", &last, &expected.get("resid_post_last"));
     let n_before = names.len() as i64 - 1;
     let hidden = Tensor::cat(&[acts.narrow(0, 0, n_before), model.ln_f.forward(&last).unsqueeze(0)], 0);
-    post.absolute("hidden_states", &hidden, &expected.get("hidden_states")).check();
+    post.relative("hidden_states", &hidden, &expected.get("hidden_states")).check();
 }
 
 /// `resid_centred`.
@@ -131,19 +147,28 @@ fn the_residual_stream_is_that_of_transformers() {
 fn the_centred_residual_stream_is_that_of_transformer_lens() {
     let (model, expected) = (model(), expected());
     let ids = expected.get("ids");
-    let acts = hook_first(&Reading::all_layers(model.config.n_layers()).acts(&model, &ids));
-    case("resid_centred", &model, &ids, 1e-4).absolute("all hooks", &acts, &expected.get("resid_centred")).check();
+    let acts = hook_first(
+        &HookConfig::all_layers(model.config.n_layers()).harvest(&model, &ids).unflatten(0, ids.size().as_slice()),
+    );
+    case("resid_centred", &model, &ids).relative("all hooks", &acts, &expected.get("resid_centred")).check();
 }
 
-/// `loss`, `loss_masked` and both from float64, by every way in which the library takes them.
+/// `loss`, `loss_masked` and both from float64, by every way in which the library takes them; in float64 it comes to the
+/// same but for float64's rounding.
 #[test]
 fn losses_are_those_of_transformers() {
     let (model, expected, known) = (model(), expected(), folder::json("gpt_neo/expected.json"));
     let tokens = expected.get("ids");
+    let exact = in_double(model.copy());
     for (name, with_loss) in [("loss", everywhere(&tokens)), ("loss_masked", labelled(&expected))] {
         let (loss, _) = next_token_loss(&model, &tokens, &with_loss);
-        let rows = Rows { tokens: tokens.shallow_clone(), with_loss };
-        let mut case = Case::new(format!("gpt_neo/{name}"), 1e-5);
+        let (exact_loss, _) = next_token_loss(&exact, &tokens, &with_loss);
+        Case::new(format!("gpt_neo/{name}, relative, float64"), 1e-12)
+            .number(name, exact_loss.double_value(&[]), folder::number(&known, &format!("{name}_float64")))
+            .check();
+        let off_nats = rounding_nats(&model, &with_loss, &expected.get("logits"));
+        let rows = TokenRows { tokens: tokens.shallow_clone(), with_loss };
+        let mut case = Case::new(format!("gpt_neo/{name}, nats"), off_nats);
         for known in [folder::number(&known, name), folder::number(&known, &format!("{name}_float64"))] {
             case.number_absolute("next_token_loss", loss.double_value(&[]), known);
             case.number_absolute("mean_loss", mean_loss(&model, &rows, 2), known);

@@ -1,0 +1,136 @@
+//! The step where few latents fire, at a cost that goes with the pairs that are active, not with all of them.
+//!
+//! Dense are the encoder's product and, where many pairs lie in JumpReLU's window, ⟨g, W_dec⟩. The rest runs over rows:
+//! ```text
+//! x̂_b       = b_dec + Σ_{i active} f W_dec,i
+//! ∂L/∂W_dec,i = Σ_{b active} f g_b + ∂L/∂N · W_dec,i / ‖W_dec,i‖
+//! ∂L/∂W_enc,i = Σ_{b active} (∂L/∂pre + p) x_b − p Σ_b x_b            p = (λ_p/B) N
+//! ∂L/∂t_i     : Σ_{b in window} ⟨g_b, W_dec,i⟩ = ⟨Σ_{b in window} g_b, W_dec,i⟩
+//! ```
+//! The pre-activation term pulls on every pair below threshold alike, hence the sum over all tokens less the active ones.
+//!
+//! A latent's rows of the gradient are a few sums of rows of x and g. So a training need not write them to memory: it
+//! makes them once for their norm and once more where Adam uses them ([`update`]), which costs less than the memory would.
+
+mod batch_rows;
+mod latent_gradients;
+
+use super::encode::Batch;
+use super::pairs::Pairs;
+use super::report::{BatchGradients, StepReport};
+use super::terms::latent;
+use crate::crosscoder::loss::{LossConfig, Losses};
+use crate::processor::memory::{floats, floats_mut};
+use crate::processor::parallel;
+use crate::processor::simd::{add_scaled, scaled_error};
+use crate::training::adam::Adam;
+use batch_rows::{BatchRows, GradientRows, LatentNumbers};
+use latent_gradients::LatentGradients;
+use tch::{Kind, Tensor};
+
+/// Share of pairs in the window above which one dense product beats a sum for each pair.
+const DENSE_WINDOW: f64 = 0.2;
+
+/// Latents that one piece of work goes through.
+const LATENTS: usize = 16;
+
+/// Losses and gradients; writes into `grads`, the tensors of an earlier step.
+pub(super) fn gradients(mut batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) -> BatchGradients {
+    let recon_sum = set_recon_gradient(&mut batch, pairs);
+    let sums = BatchSums::of(&batch, pairs);
+    let rows = BatchRows::of(&batch, pairs, &sums);
+    let decoder = floats(&batch.crosscoder.w_dec);
+    let latents = LatentGradients::of(&rows, decoder);
+    let n = rows.n_inputs;
+    let [w_enc, b_enc, w_dec, b_dec, log_threshold] = &mut *grads;
+    let weights = floats_mut(w_enc).chunks_mut(n).zip(floats_mut(w_dec).chunks_mut(n)).zip(decoder.chunks(n));
+    parallel::for_each(weights.enumerate(), |(i, ((w_enc, w_dec), decoder_row))| {
+        rows.set_gradient(latents.row(i, &rows, decoder_row), GradientRows { w_enc, w_dec });
+    });
+    floats_mut(b_enc).copy_from_slice(&latents.each(|latent| latent.d_b_enc));
+    floats_mut(b_dec).copy_from_slice(rows.d_b_dec);
+    floats_mut(log_threshold).copy_from_slice(&latents.each(|latent| latent.d_log_threshold));
+    BatchGradients {
+        losses: losses(&batch, recon_sum, &latents),
+        grads: grads.each_ref().map(Tensor::shallow_clone),
+        n_fired: latents.n_fired(),
+    }
+}
+
+/// A step of `adam` along the gradients, which are never written to memory.
+pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) -> StepReport {
+    let recon_sum = set_recon_gradient(&mut batch, pairs);
+    let sums = BatchSums::of(&batch, pairs);
+    let rows = BatchRows::of(&batch, pairs, &sums);
+    let latents = LatentGradients::of(&rows, floats(&batch.crosscoder.w_dec));
+    let (d_b_enc, d_log_threshold) = (latents.each(|row| row.d_b_enc), latents.each(|row| row.d_log_threshold));
+    let norm = latents.norm_with(&[&d_b_enc, &d_log_threshold, rows.d_b_dec]);
+    let (clip, update) = (adam.clip(norm) as f32, adam.next(lr));
+    let mut params = batch.crosscoder.params();
+    let [w_enc, b_enc, w_dec, b_dec, log_threshold] = adam.slots(&mut params);
+    let n = rows.n_inputs;
+    let chunks = w_enc.chunks(n * LATENTS).zip(w_dec.chunks(n * LATENTS)).enumerate();
+    parallel::for_each(chunks, |(chunk, (w_enc, w_dec))| {
+        let (mut d_w_enc, mut d_w_dec) = (vec![0.0; n], vec![0.0; n]);
+        for (row, (w_enc, w_dec)) in w_enc.chunks(n).zip(w_dec.chunks(n)).enumerate() {
+            let grad = GradientRows { w_enc: &mut d_w_enc, w_dec: &mut d_w_dec };
+            rows.set_gradient(latents.row(chunk * LATENTS + row, &rows, w_dec.param), grad);
+            w_enc.apply(update, clip, &d_w_enc);
+            w_dec.apply(update, clip, &d_w_dec);
+        }
+    });
+    b_enc.apply(update, clip, &d_b_enc);
+    b_dec.apply(update, clip, rows.d_b_dec);
+    log_threshold.apply(update, clip, &d_log_threshold);
+    let losses = losses(&batch, recon_sum, &latents);
+    StepReport { losses, n_fired: latents.n_fired(), grad_norm: Tensor::from(norm) }
+}
+
+/// What a step takes of all tokens at once.
+struct BatchSums {
+    /// ⟨g, W_dec⟩ [latent, batch], where many pairs lie in the window.
+    upstream: Option<Tensor>,
+    /// Σ_b x
+    x: Tensor,
+    /// Σ_b g
+    d_recon: Tensor,
+}
+
+impl BatchSums {
+    fn of(batch: &Batch, pairs: &Pairs) -> BatchSums {
+        let Batch { crosscoder, cfg: LossConfig { products, .. }, x, workspace, .. } = batch;
+        let window_share = pairs.window_of_latent.len() as f64 / workspace.pre_acts.numel() as f64;
+        let upstream = (window_share > DENSE_WINDOW).then(|| {
+            let (w_dec, d_recon) = (products.factor(&crosscoder.w_dec), products.factor(&workspace.d_recon));
+            products.mm(&w_dec, &d_recon.tr()).to_kind(Kind::Float)
+        });
+        let sum = |tensor: &Tensor| tensor.sum_dim_intlist(0, false, Kind::Float);
+        BatchSums { upstream, x: sum(x), d_recon: sum(&workspace.d_recon) }
+    }
+}
+
+/// Sets g = 2 (x̂ − x) / B; returns Σ (x̂ − x)².
+fn set_recon_gradient(batch: &mut Batch, pairs: &Pairs) -> f64 {
+    let Batch { crosscoder, x, thresholds, workspace, .. } = batch;
+    let (size, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
+    let (w_dec, b_dec, thresholds) = (floats(&crosscoder.w_dec), floats(&crosscoder.b_dec), floats(thresholds));
+    let mut squares = vec![0.0; size as usize];
+    let n = n_inputs as usize;
+    let rows = floats_mut(&mut workspace.d_recon).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares);
+    parallel::for_each(rows.enumerate(), |(b, ((g, x), square))| {
+        g.copy_from_slice(b_dec);
+        for &(i, pre) in pairs.active_of_token.of(b) {
+            let i = i as usize;
+            add_scaled(g, latent(pre, thresholds[i]), &w_dec[i * n..][..n]);
+        }
+        *square = f64::from(scaled_error(g, x, 2.0 / size as f32));
+    });
+    squares.iter().sum()
+}
+
+fn losses(batch: &Batch, recon_sum: f64, latents: &LatentGradients) -> Tensor {
+    let per_row = 1.0 / batch.x.size()[0] as f64;
+    let mean = |of: fn(&LatentNumbers) -> f64| latents.numbers.iter().map(of).sum::<f64>() * per_row;
+    let (sparsity, pre_act) = (mean(|latent| latent.sparsity), mean(|latent| latent.pre_act));
+    Losses::weighted(recon_sum * per_row, sparsity, pre_act, batch.cfg).tensor()
+}

@@ -1,0 +1,87 @@
+//! The log of a training: a line now and then, of means since the line before.
+
+use crate::crosscoder::{Crosscoder, Losses, StepReport};
+use serde::{Deserialize, Serialize};
+use std::time::Instant;
+use tch::{Kind, Tensor};
+
+/// One line of the training log: means since the line before.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrainStep {
+    /// Steps done.
+    pub step: i64,
+    /// Activations seen.
+    pub n_activations: i64,
+    /// Whole loss.
+    pub loss: f64,
+    /// Reconstruction term.
+    pub loss_recon: f64,
+    /// Sparsity term, unweighted.
+    pub loss_sparsity: f64,
+    /// Pre-activation term, unweighted.
+    pub loss_pre_act: f64,
+    /// λ_s of the last step.
+    pub lambda_s: f64,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Latents above threshold an activation.
+    pub l0_mean: f64,
+    /// Share of latents that fired on no activation since the line before.
+    pub dead_frac: f64,
+    /// Activations a second; differs from run to run.
+    pub activations_per_s: f64,
+}
+
+impl std::fmt::Display for TrainStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let TrainStep { step, loss_recon, l0_mean, dead_frac, lambda_s, .. } = self;
+        write!(
+            f,
+            "step {step:>6}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}",
+            100.0 * dead_frac
+        )
+    }
+}
+
+/// Running sums between two lines of the log.
+pub(super) struct Sums {
+    n_steps: i64,
+    n_acts: i64,
+    /// As [`StepReport::losses`].
+    losses: Tensor,
+    n_fired: Tensor,
+    started: Instant,
+}
+
+impl Sums {
+    pub fn new(crosscoder: &Crosscoder) -> Sums {
+        let zeros = |n: i64, kind: Kind| Tensor::zeros([n], (kind, crosscoder.b_enc.device()));
+        let (losses, n_fired) = (zeros(4, Kind::Double), zeros(crosscoder.n_latents(), Kind::Int64));
+        Sums { n_steps: 0, n_acts: 0, losses, n_fired, started: Instant::now() }
+    }
+
+    pub fn add(&mut self, report: &StepReport, n_acts: i64) {
+        self.n_steps += 1;
+        self.n_acts += n_acts;
+        self.losses += &report.losses;
+        self.n_fired += &report.n_fired;
+    }
+
+    pub fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {
+        let n = self.n_steps as f64;
+        let sums = Losses::read(&self.losses);
+        TrainStep {
+            step: n_done,
+            n_activations: n_done * self.n_acts / self.n_steps,
+            loss: sums.total / n,
+            loss_recon: sums.recon / n,
+            loss_sparsity: sums.sparsity / n,
+            loss_pre_act: sums.pre_act / n,
+            lambda_s,
+            lr,
+            l0_mean: self.n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / self.n_acts as f64,
+            dead_frac: self.n_fired.eq(0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
+            activations_per_s: self.n_acts as f64 / self.started.elapsed().as_secs_f64(),
+        }
+    }
+}

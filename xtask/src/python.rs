@@ -1,0 +1,55 @@
+//! The Python environment: JupyterLab, the hub's client and, as a wheel, libtorch.
+
+use crate::places::{self, Places};
+use crate::progress::{Show, Steps};
+use crate::{Result, machine};
+use std::path::Path;
+use std::process::Command;
+
+/// JupyterLab, what executes notebooks and makes pages of them, what shows Plotly figures in JupyterLab, and the client
+/// of the Hugging Face hub.
+const PACKAGES: [&str; 5] =
+    ["jupyterlab==4.6.6", "nbclient==0.11.0", "nbconvert==7.17.2", "plotly==6.9.0", "huggingface_hub==2.4.0"];
+
+/// Makes the environment and installs the packages that are missing in it.
+///
+/// # Errors
+/// What pip says.
+pub fn install(places: &Places, python: &Path, steps: &mut Steps) -> Result<()> {
+    let venv = places.venv();
+    if machine::output(Command::new(places.venv_bin("python")).args(["-m", "pip", "--version"])).is_none() {
+        steps.step("python", "a Python environment; seconds, 30 MB", |steps| {
+            steps.stream("python", Command::new(python).args(["-m", "venv", "--clear"]).arg(&venv), Show::Packages)
+        })?;
+    }
+    let (marker, wanted) = (venv.join("stagediff-packages"), PACKAGES.join("\n"));
+    if std::fs::read_to_string(&marker).is_ok_and(|text| text == wanted) {
+        return link(places);
+    }
+    steps.step("jupyter", "JupyterLab, nbconvert, the hub's client; about 1 minute, 300 MB", |steps| {
+        steps.stream("jupyter", pip(&places.venv_bin("python")).args(PACKAGES), Show::Packages)
+    })?;
+    places::write(&marker, &wanted)?;
+    link(places)
+}
+
+/// `pip install`, quietly.
+pub fn pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check"]);
+    command
+}
+
+/// `.venv` in the checkout leads to the environment.
+fn link(places: &Places) -> Result<()> {
+    let link = places.root.join(".venv");
+    if std::fs::read_link(&link).is_ok_and(|target| target == places.venv()) {
+        return Ok(());
+    }
+    if link.is_symlink() {
+        let _ = std::fs::remove_file(&link);
+    } else if link.exists() {
+        return Ok(());
+    }
+    std::os::unix::fs::symlink(places.venv(), &link).map_err(|error| format!("cannot make .venv: {error}"))
+}
