@@ -4,7 +4,7 @@
 //! when it is loaded: what is set here must be there before a program begins.
 
 /// What programs that use libtorch are given.
-const DEFAULTS: [(&str, &str); 1] = [("GOMP_SPINCOUNT", "10000")];
+const DEFAULTS: [(&str, &str); 1] = [("GOMP_SPINCOUNT", "1000")];
 
 /// Nothing is given where the user has set one of these.
 const CHOICES: [&str; 2] = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT"];
