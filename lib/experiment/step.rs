@@ -1,6 +1,7 @@
 //! One cached step of a run: a training that is done once for what it is made of.
 
 use crate::experiment::run::Run;
+use crate::experiment::show;
 use crate::files::hash::sha256;
 use crate::files::write_whole;
 use crate::{Error, Result};
@@ -70,6 +71,7 @@ impl Step<'_> {
         make: impl FnOnce() -> Result<Vec<Line>>,
     ) -> Result<Vec<Line>> {
         if let Some(log) = self.finished()? {
+            show::line(format!("{} was made before of the same ({})", self.name, self.record()));
             files.iter().try_for_each(|file| self.run.record(file))?;
             return Ok(log);
         }
