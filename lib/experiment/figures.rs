@@ -2,7 +2,9 @@
 
 use crate::diff::Quadrant;
 use crate::experiment::stage::Stage;
-use crate::experiment::tables::{EvaluationRow, FittingRow, QuadrantRow, RotationRow, TopTokenRow, TrainingRow};
+use crate::experiment::tables::{
+    EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, TopTokenRow, TrainingRow,
+};
 use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};
 use crate::language_model::hook::HookPoint;
 
@@ -166,4 +168,18 @@ pub fn null_arms(rotations: &[RotationRow]) -> Figure {
         figure = figure.panel(panel);
     }
     figure
+}
+
+/// The relevant share of the corner for both recipes and each point alone, with its range over seeds, beside elsewhere.
+pub fn recipes(rows: &[PooledRecipeRow]) -> Figure {
+    let is_size = |row: &&PooledRecipeRow| ["sae", "half", "sae_half"].contains(&row.variant.as_str());
+    let points: Vec<&PooledRecipeRow> = rows.iter().filter(|row| !is_size(row)).collect();
+    let corner = Bars::new("turned on both axes", numbers(&points, |row| row.relevant_both_percent))
+        .ci(numbers(&points, |row| row.relevant_both_low), numbers(&points, |row| row.relevant_both_high));
+    let elsewhere = Bars::new("elsewhere", numbers(&points, |row| row.relevant_elsewhere_percent));
+    let panel = Panel::new().x("what is as published").y("relevant latents [%]").y_range(0.0, 100.0);
+    let panel = panel.categories(points.iter().map(|row| row.variant.clone())).bars(corner).bars(elsewhere);
+    let corrected = rows.iter().find(|row| row.variant == "corrected");
+    let panel = corrected.map_or(panel.clone(), |row| panel.hline(row.relevant_both_percent, "corrected"));
+    Figure::new("What each point of the recipe does").panel(panel)
 }

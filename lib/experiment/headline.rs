@@ -83,14 +83,14 @@ fn fidelity(rows: &[EvaluationRow]) -> Vec<Headline> {
 
 fn finding(rows: &[QuadrantRow]) -> Vec<Headline> {
     let definitions = [
-        ("percentile_5", "5th percentile", "71 % against 2.3 % (at 1536 latents)"),
+        ("percentile_5", "5th percentile", "71 %, elsewhere 2.3 %"),
         ("cut_0.7", "cosine below 0.7", "–"),
         ("null_q05", "q < 0.05 against the null arms", "–"),
     ];
     let row = |(definition, name, published): (&str, &str, &str)| {
         let of_definition = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
         let rows: Vec<&QuadrantRow> = rows.iter().filter(of_definition).collect();
-        let what = format!("relevant share of active latents turned on both axes, {name}");
+        let what = format!("relevant among latents turned on both axes, {name}");
         Some(Headline::new(&what, corner(&rows)?, published))
     };
     definitions.into_iter().filter_map(row).collect()
@@ -103,10 +103,10 @@ fn corner(rows: &[&QuadrantRow]) -> Option<String> {
     let n_active: usize = elsewhere().map(|row| row.n_active).sum();
     let share = elsewhere().map(|row| row.n_relevant).sum::<usize>() as f64 / n_active as f64;
     if both.n_active == 0 {
-        return Some(format!("no latent there; {} elsewhere", percent(share)));
+        return Some(format!("no latent, elsewhere {}", percent(share)));
     }
     Some(format!(
-        "{} ({} of {}; 95 % interval {:.0} to {:.0} %) against {} elsewhere, odds ratio {:.1} ({:.1} to {:.1})",
+        "{} ({} of {}; {:.0} to {:.0} %), elsewhere {}; odds ratio {:.1} ({:.1} to {:.1})",
         percent(both.relevant_frac),
         both.n_relevant,
         both.n_active,

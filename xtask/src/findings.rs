@@ -47,7 +47,7 @@ fn table(rows: &[Row]) -> String {
     let (first, second) = (width(0), width(1));
     let mut text = String::new();
     for [what, ours, published] in &lines {
-        let _ = writeln!(text, "{what:<first$}  {ours:>second$}  {published}");
+        let _ = writeln!(text, "{what:<first$}  {ours:<second$}  {published}");
     }
     text
 }
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn the_table_is_aligned_by_characters() {
         let text = table(&rows());
-        assert_eq!(text, "         ours  published\nmean L0  12.1  10.4\nFVU ≤     0.2  <0.21\n");
+        assert_eq!(text, "         ours  published\nmean L0  12.1  10.4\nFVU ≤    0.2   <0.21\n");
     }
 
     #[test]
