@@ -83,7 +83,7 @@ pub fn settling(rows: &[TrainingRow]) -> String {
 }
 
 /// Lowest and highest of some numbers, those that are none left out; NaN where there is none.
-fn span(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+pub(super) fn span(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (values.clone().fold(f64::NAN, f64::min), values.fold(f64::NAN, f64::max))
 }
 
@@ -154,29 +154,35 @@ pub fn rotations(rows: &[RotationRow]) -> String {
 
 /// The corner by each definition.
 pub fn quadrants(rows: &[QuadrantRow]) -> String {
-    let corners = rows.iter().filter(|row| row.relevant_in == "either" && row.quadrant == Quadrant::Both);
-    let said = corners.map(|corner| {
-        let rest = rows.iter().filter(|row| {
-            row.relevant_in == "either" && row.definition == corner.definition && row.quadrant != Quadrant::Both
-        });
-        let (active, relevant) =
-            rest.fold((0, 0), |(active, relevant), row| (active + row.n_active, relevant + row.n_relevant));
-        let elsewhere = 100.0 * relevant as f64 / active as f64;
-        match corner.n_active {
-            0 => format!("by `{}` no active latent turned on both axes", corner.definition),
-            n => format!(
-                "by `{}` {} of {n} are relevant ({:.0} %, 95 % interval {:.0} to {:.0} %) against {elsewhere:.1} % elsewhere, \
-                 p = {:.1e}",
-                corner.definition,
-                corner.n_relevant,
-                100.0 * corner.relevant_frac,
-                100.0 * corner.ci_low,
-                100.0 * corner.ci_high,
-                corner.p_value
-            ),
-        }
-    });
-    format!("Of the active latents turned on both axes: {}.", said.collect::<Vec<String>>().join("; "))
+    let definitions = ["percentile_5", "cut_0.7", "null_q05"];
+    let said = definitions.into_iter().filter_map(|name| Some(format!("by `{name}` {}", corner(rows, name)?)));
+    format!("Relevant among the active latents turned on both axes: {}.", said.collect::<Vec<String>>().join("; "))
+}
+
+/// The relevant share of the corner by one definition, with its interval, against elsewhere.
+pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
+    let rows = || rows.iter().filter(|row| row.definition == definition && row.relevant_in == "either");
+    let both = rows().find(|row| row.quadrant == Quadrant::Both)?;
+    let count = |value: fn(&QuadrantRow) -> usize| rows().map(value).sum::<usize>() - value(both);
+    let elsewhere = percent(count(|row| row.n_relevant) as f64 / count(|row| row.n_active) as f64);
+    if both.n_active == 0 {
+        return Some(format!("no latent, elsewhere {elsewhere}"));
+    }
+    Some(format!(
+        "{} ({} of {}; {:.0} to {:.0} %), elsewhere {elsewhere}; odds ratio {:.1} ({:.1} to {:.1})",
+        percent(both.relevant_frac),
+        both.n_relevant,
+        both.n_active,
+        100.0 * both.ci_low,
+        100.0 * both.ci_high,
+        both.odds_ratio,
+        both.odds_low,
+        both.odds_high
+    ))
+}
+
+pub(super) fn percent(share: f64) -> String {
+    if share.is_nan() { "–".into() } else { format!("{:.1} %", 100.0 * share) }
 }
 
 /// Both recipes, and the single points that move the corner one way at every seed.

