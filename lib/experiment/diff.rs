@@ -28,24 +28,17 @@ pub struct Readout {
 }
 
 impl Readout {
-    /// Runs a stage's crosscoder over what the recipe says that it is measured on.
-    ///
-    /// # Errors
-    /// The stage has not been trained.
-    pub fn of(run: &Run, stage: Stage) -> Result<Readout> {
-        Readout::with(run, stage, &mut Subjects::of(run))
-    }
-
     /// The readouts of DF and of MF.
     ///
     /// # Errors
     /// One of them has not been trained.
     pub fn of_final(run: &Run) -> Result<[Readout; 2]> {
         let mut subjects = Subjects::of(run);
-        Ok([Readout::with(run, Stage::DF, &mut subjects)?, Readout::with(run, Stage::MF, &mut subjects)?])
+        Ok([Readout::of(run, Stage::DF, &mut subjects)?, Readout::of(run, Stage::MF, &mut subjects)?])
     }
 
-    fn with(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
+    /// What a stage's latents fire on, on what the recipe says that it is measured on.
+    fn of(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
         let (model, tokens) = subjects.stage(stage)?;
         let firings = firings(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
@@ -160,7 +153,7 @@ struct Definition {
 }
 
 /// One number of each latent.
-pub(super) fn each<T>(rows: &[RotationRow], value: impl Fn(&RotationRow) -> T) -> Vec<T> {
+fn each<T>(rows: &[RotationRow], value: impl Fn(&RotationRow) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }
 
