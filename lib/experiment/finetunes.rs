@@ -56,7 +56,7 @@ fn train(
     let tokenizer = run.tokenizer()?;
     let cfg = FinetuneConfig {
         label: name.into(),
-        start: if start == "base" { StartWeights::Float } else { StartWeights::Quantised },
+        start: start_weights(run, start),
         lora: run.preset.lora.clone(),
         fit: run.preset.finetune.clone(),
         merge_into: if run.recipe.merge_into_dequantised { MergeInto::Trained } else { MergeInto::Start },
@@ -68,6 +68,11 @@ fn train(
     run.save_model(name, &model, &tokenizer, &[])?;
     run.save_adapter(name, &adapters, start)?;
     Ok(log)
+}
+
+/// What the weights of `start` are: float ones, unless adapters were merged into the quantised weights below them.
+fn start_weights(run: &Run, start: &str) -> StartWeights {
+    if start == "base" || !run.recipe.merge_into_dequantised { StartWeights::Float } else { StartWeights::Quantised }
 }
 
 /// The examples that a model is tuned on: the training split, or as few of them as the recipe says.

@@ -4,7 +4,7 @@
 //! use stagediff::experiment::{Preset, Settings, variants::Variant};
 //! let variants = Variant::all(&Preset::tiny());
 //! let settings = variants[2].settings(&Settings::new("tiny"));
-//! assert_eq!(settings.run, "sweep-1_pre_act_target-0");
+//! assert_eq!(settings.run, "sweep-tiny-1_pre_act_target-0");
 //! ```
 
 use crate::experiment::preset::Preset;
@@ -83,7 +83,7 @@ impl Variant {
     /// without null arms and with fewer prompts, which the comparison does not need.
     pub fn settings(&self, base: &Settings) -> Settings {
         let mut settings = base.clone();
-        settings.run = format!("sweep-{}-{}", self.name, base.seed);
+        settings.run = format!("sweep-{}-{}-{}", base.preset, self.name, base.seed);
         settings.recipe = self.recipe.into();
         for (name, value) in [("null_arms", "false"), ("n_prompts", "80")] {
             settings.set.entry(name.into()).or_insert(value.into());

@@ -1,7 +1,8 @@
 //! Runs the series once for each variant of the recipe and of the crosscoder, at several seeds:
 //! `cargo run -p notebooks --bin sweep -- 3` or, for some variants alone, `… -- 3 corrected sae`.
-//! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language models and crosscoders that a variant shares with the corrected recipe are
-//! taken from there: each training says in its file what it was made of.
+//! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language
+//! models and crosscoders that a variant shares with the corrected recipe are taken from there: each step's record says
+//! what it was made of.
 
 use stagediff::experiment::variants::Variant;
 use stagediff::experiment::{Run, Settings, resolve};
@@ -67,7 +68,9 @@ fn run(variant: &Variant, base: &Settings) -> Result<(), Box<dyn Error>> {
     }
     let corrected = Run::open(Variant::all(&run.preset)[0].settings(base))?;
     if settings.run != corrected.settings.run {
-        share(&corrected.path("weights"), &run.path("weights"))?;
+        for part in ["weights", "steps"] {
+            share(&corrected.path(part), &run.path(part))?;
+        }
     }
     fs::create_dir_all(run.path(""))?;
     let log = run.path("sweep.log");
