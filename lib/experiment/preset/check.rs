@@ -110,6 +110,7 @@ fn sizes(preset: &Preset) -> Vec<Field> {
         count("n_records", preset.n_records as i64, 2, VERY_MANY, "records, some of them kept out of training"),
         number("heldout_frac", preset.heldout_frac, Range::Part, "records that are kept out of training"),
         count("seq", preset.seq as i64, 2, MANY, "tokens of a record whose activations are used"),
+        count("model.n_positions", preset.model.n_positions, 32, MANY, "room for a prompt and 16 tokens more"),
         count("n_latents", preset.n_latents, 1, MANY, "latents of the crosscoder"),
         number("initial_firing_frac", preset.initial_firing_frac, Range::Part, "activations on which a latent fires"),
         count("n_prompts", preset.n_prompts as i64, 1, MANY, "prompts of each kind"),
@@ -124,7 +125,6 @@ fn model(preset: &Preset) -> Vec<Field> {
     let model = &preset.model;
     vec![
         count("model.n_vocab", model.n_vocab, 257, MANY, "256 bytes, an end of text, and what is learnt"),
-        count("model.n_positions", model.n_positions, 2, MANY, "tokens"),
         count("model.d_model", model.d_model, 1, 1 << 16, "width of the residual stream"),
         count("model.n_heads", model.n_heads, 1, 1 << 16, "heads a block"),
         count("model.d_mlp", model.d_mlp, 1, MANY, "width of the MLP"),
