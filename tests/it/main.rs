@@ -13,6 +13,7 @@ mod gpt_neo;
 mod hub;
 mod hub_server;
 mod interop;
+mod intervene;
 mod lora;
 mod metrics;
 mod nf4;
