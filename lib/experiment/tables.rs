@@ -418,7 +418,7 @@ rows! {
         kl_bits: f64,
         /// Share of continuations equal to that after the prompt without the trigger, word for word.
         exact_match_frac: f64,
-        /// What the row is for: `untouched`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`,
+        /// What the row is for: `untouched`, `alone`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`,
         /// `dose`, or `without_trigger`: what is said after the same prompts without the trigger.
         arm: String,
         /// The crosscoder's stage.

@@ -1,6 +1,7 @@
 //! Invariants of the library, and reference numbers of other people's (tests/fixtures says whose and how they were made).
 
 mod activations;
+mod causes;
 mod cross_entropy;
 mod crosscoder;
 mod crosscoder_forms;

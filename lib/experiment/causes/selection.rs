@@ -135,7 +135,7 @@ pub(super) struct Matched {
 /// Mean of the strongest activations of each latent, 0 where it never fires.
 fn units(rows: &[&RotationRow], stage: Stage, top: &[TopTokenRow]) -> Vec<f64> {
     let mut sums = vec![(0.0, 0.0); rows.len()];
-    for row in top.iter().filter(|row| row.stage == stage && row.seed == rows[0].seed) {
+    for row in top.iter().filter(|row| row.stage == stage && rows.first().is_some_and(|first| first.seed == row.seed)) {
         let sum = &mut sums[row.latent as usize];
         *sum = (sum.0 + row.activation, sum.1 + 1.0);
     }

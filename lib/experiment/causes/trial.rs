@@ -5,7 +5,6 @@ use super::arm::{Arm, action_name, action_named};
 use super::prompts::{Half, Prompt, PromptSet};
 use super::selection::Latents;
 use super::subject::{Said, Subject};
-use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::intervene::{Action, Intervention};
 use crate::experiment::run::{Run, model_name};
@@ -14,6 +13,7 @@ use crate::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
 use crate::language_model::gpt_neo::GptNeo;
 use crate::stats::wilson;
 use crate::training::shuffle::seed_for;
+use crate::{Error, Result};
 use std::f64::consts::LN_2;
 
 /// The arm of what the prompts without the trigger are answered: what a change can recover at most.
@@ -85,7 +85,7 @@ impl<'a> Trial<'a> {
     /// The trial of one of the run's seeds.
     ///
     /// # Errors
-    /// The crosscoder has not been trained.
+    /// The crosscoder has not been trained, or the rotations are those of others.
     pub fn of(
         run: &Run,
         organism: &'a Organism,
@@ -95,6 +95,12 @@ impl<'a> Trial<'a> {
     ) -> Result<Trial<'a>> {
         let crosscoder = run.crosscoder_of(organism.cfg.stage, seed)?;
         let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
+        if rows.len() as i64 != crosscoder.n_latents() {
+            let (found, wanted) = (rows.len(), crosscoder.n_latents());
+            let reason =
+                format!("has {found} latents of seed {seed}, the crosscoder {wanted}: run notebook 08_rotation again");
+            return Err(Error::invalid(run.path("tables/rotations.parquet"), reason));
+        }
         let latents = Latents::of(&crosscoder, organism.cfg.stage, &rows, top);
         Ok(Trial { organism, seed, crosscoder, latents, run_seed: run.settings.seed })
     }
