@@ -108,7 +108,22 @@ pub fn controls(rows: &[InterventionRow], size: usize) -> String {
     let widened = widest.filter(|widest| widest.high > super::selection::TOLERANCE).map_or(String::new(), |widest| {
         format!(" Where too few latents are alike, firing rates within ±{:.0} % are taken.", 100.0 * widest.high)
     });
-    format!("ASR₁₆ after controls of {}: {}.{widened}", in_words(size), said.join("; "))
+    format!("ASR₁₆ after controls of {}: {}.{widened}{}", in_words(size), said.join("; "), damage(rows, size))
+}
+
+/// Whether controls that take much of the payload away damage the text.
+fn damage(rows: &[InterventionRow], size: usize) -> String {
+    let draws = ["random_matched", "noise"].map(|arm| Pick::reported(arm).of_size(size).from(rows)).concat();
+    let low: Vec<&InterventionRow> = draws.iter().copied().filter(|row| row.payload_frac < 0.9).collect();
+    let n_dear = low.iter().filter(|row| row.delta_clean_nats > MOST_DELTA_NATS).count();
+    match low.is_empty() {
+        true => String::new(),
+        false => format!(
+            " {} of the {} draws leave less than 90 %, {n_dear} of them at a price above {MOST_DELTA_NATS} nats.",
+            low.len(),
+            draws.len()
+        ),
+    }
 }
 
 /// How near what is said comes to what is said without the trigger, and what the measure can show.

@@ -76,7 +76,7 @@ fn in_turn(trial: &Trial, drawn: &[Tried]) -> Vec<InterventionRow> {
         let is_of_seed = |tried: &&Tried| tried.draw as u64 % cfg.n_sampling_seeds == sampling_seed;
         let of_seed = drawn.iter().filter(is_of_seed).cloned();
         let tried: Vec<Tried> = std::iter::once(Tried::untouched()).chain(of_seed).collect();
-        trial.answered(asked, &tried, &[sampling_seed])
+        trial.controlled(asked, &tried, &[sampling_seed])
     };
     (0..cfg.n_sampling_seeds).flat_map(with_seed).collect()
 }

