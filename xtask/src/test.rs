@@ -3,7 +3,7 @@
 use crate::places::finish;
 use crate::progress::{Steps, duration};
 use crate::setup::setup;
-use crate::{Result, kernel};
+use crate::{Result, kernel, python};
 use std::time::Instant;
 
 /// Other processors and numbers of threads under which the tests of numbers pass too: as libtorch, and the library's own
@@ -26,6 +26,9 @@ pub fn test(arguments: &[String]) -> Result<()> {
     let start = Instant::now();
     kernel::try_out(&machine.places, &machine.libtorch, &Steps::new(machine.places.cache.join("logs")))?;
     println!("a notebook through the kernel: ok ({})\n", duration(start.elapsed().as_secs_f64()));
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let mut python = python::tests(&machine.places.root, &machine.places.venv_bin("python"));
+    finish(python.env("XTASK", program), "a test of the Python programs failed")?;
     finish(&mut machine.cargo(&["test", "--workspace"]), "a test failed")?;
     for settings in SETTINGS {
         let shown = settings.map(|(name, value)| format!("{name}={value}")).join(" ");
