@@ -90,7 +90,7 @@ impl Overrides {
     }
 
     /// Takes an option's value from the command line, if the option is one of the settings': `--preset`, `--run`,
-    /// `--recipe`, `--seed`, `--stories` or `--set`. Returns whether it is.
+    /// `--recipe`, `--seed`, `--seeds`, `--stories` or `--set`. Returns whether it is.
     ///
     /// # Errors
     /// The value is missing or not allowed.
@@ -107,6 +107,9 @@ impl Overrides {
                 let text = value(option, parser)?;
                 let seed = text.parse().map_err(|_| format!("seed `{text}` is not a whole number from 0"))?;
                 self.seed = Some(seed);
+            }
+            "--seeds" => {
+                self.set.insert("n_seeds".into(), value(option, parser)?);
             }
             "--stories" => self.stories = Some(value(option, parser)?.into()),
             "--set" => {
