@@ -1,4 +1,4 @@
-//! `cargo xtask test`: every test of the workspace, and a notebook through the kernel.
+//! `cargo xtask test`: every test of the workspace, those of the Python programs, and a notebook through the kernel.
 
 use crate::places::finish;
 use crate::progress::{Steps, duration};
@@ -13,8 +13,8 @@ const SETTINGS: [[(&str, &str); 2]; 2] = [
     [("ATEN_CPU_CAPABILITY", "default"), ("OMP_NUM_THREADS", "4")],
 ];
 
-/// Sets up, tries a small notebook and runs all tests, those of the library again under other settings; with arguments
-/// only what `cargo test` makes of them.
+/// Sets up, tries a small notebook, JupyterLab and plain Jupyter, and runs all tests, those of the library again under
+/// other settings; with arguments only what `cargo test` makes of them.
 ///
 /// # Errors
 /// What setup says, or that a test failed.
