@@ -230,6 +230,15 @@ mod tests {
         for (found, known) in back.params().iter().zip(crosscoder.params()) {
             assert!((found - known).abs().max().double_value(&[]) < 1e-6);
         }
+        for named in [vec![HookPoint::ResidPre(0)], HookPoint::residual_stream(2)] {
+            let is_own = named == crosscoder.hooks;
+            let (from, to, hooks) = (path("ours"), path(&format!("named_{is_own}")), Some(named));
+            let done = convert(Request::Crosscoder { from, to, form: Form::Stagediff, hooks });
+            assert_eq!(done.is_ok(), is_own);
+            assert!(
+                is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre: leave --hooks away")
+            );
+        }
         let again = Request::Crosscoder { from: path("ours"), to: path("back"), form: Form::Stagediff, hooks: None };
         assert!(convert(again).unwrap_err().to_string().contains("is there already"));
         std::fs::remove_dir_all(folder).unwrap();

@@ -4,11 +4,13 @@
 #![warn(missing_docs)]
 
 mod error;
+mod hub_cache;
 mod location;
 pub mod openmp;
 pub mod options;
 mod settings;
 
 pub use error::{Error, Result};
+pub use hub_cache::hub_cache;
 pub use location::{Kind, Location};
 pub use settings::{BaseModel, PRESETS, RECIPES, Settings, VARIABLE, unknown};
