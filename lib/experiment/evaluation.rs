@@ -33,7 +33,7 @@ pub fn activation_rows(acts: &Tensor, reading: &HookConfig) -> Vec<ActivationRow
     reading.hooks.iter().enumerate().map(row).collect()
 }
 
-/// The rows of `tables/evaluation`: every stage measured on what the recipe says ([`Subjects`]).
+/// The rows of `tables/evaluation`: every stage with each seed, measured on what the recipe says ([`Subjects`]).
 ///
 /// # Errors
 /// A stage has not been trained.
@@ -42,15 +42,17 @@ pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Sta
     let mut rows = Vec::new();
     for &stage in stages {
         let (model, tokens) = subjects.stage(stage)?;
-        let evaluation = evaluate(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
-        let losses = evaluation.losses.iter().enumerate();
-        rows.extend(losses.map(|(place, loss)| row(stage, place, loss, &evaluation)));
+        for seed in run.seeds() {
+            let evaluation = evaluate(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);
+            let losses = evaluation.losses.iter().enumerate();
+            rows.extend(losses.map(|(place, loss)| row((stage, seed), place, loss, &evaluation)));
+        }
         progress(stage);
     }
     Ok(rows)
 }
 
-fn row(stage: Stage, place: usize, loss: &PatchedLoss, evaluation: &Evaluation) -> EvaluationRow {
+fn row((stage, seed): (Stage, u64), place: usize, loss: &PatchedLoss, evaluation: &Evaluation) -> EvaluationRow {
     let (fvu, firings) = (&evaluation.fvu, &evaluation.firings);
     let at = |values: &[f64]| values.get(place).copied().unwrap_or(f64::NAN);
     EvaluationRow {
@@ -70,5 +72,7 @@ fn row(stage: Stage, place: usize, loss: &PatchedLoss, evaluation: &Evaluation) 
         recovered_loss_frac: loss.recovered_frac(),
         fvu_per_position: at(&fvu.fvu_per_position),
         recovered_against_mean_frac: loss.recovered_against_mean_frac(),
+        n_loss_tokens: evaluation.n_loss_tokens,
+        seed,
     }
 }

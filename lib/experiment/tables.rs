@@ -134,6 +134,8 @@ rows! {
         dead_frac: f64,
         /// Null unless timings were asked for (`--set timings=true`): the one number that two equal runs do not share.
         activations_per_s: f64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -156,7 +158,7 @@ rows! {
         l0_p95: f64,
         /// Share of latents that fired on none of the tokens.
         dead_frac: f64,
-        /// Tokens measured on.
+        /// Tokens that firing and unexplained variance were measured on.
         n_tokens: i64,
         /// The language model's loss left alone, nats a token.
         loss_clean_nats: f64,
@@ -172,6 +174,10 @@ rows! {
         fvu_per_position: f64,
         /// (mean − patched) / (mean − clean).
         recovered_against_mean_frac: f64,
+        /// Tokens that the losses were measured on, fewer than `n_tokens`.
+        n_loss_tokens: i64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -212,6 +218,8 @@ rows! {
         cos_enc_d_df: f64,
         /// In M and MF.
         cos_enc_m_mf: f64,
+        /// The seed of the five crosscoders.
+        seed: u64,
     }
 }
 
@@ -228,12 +236,16 @@ rows! {
         token: String,
         /// The latent's value there, in scaled units.
         activation: f64,
-        /// Row of the matrix of sequences that the stage is measured on.
-        record: i64,
-        /// Position in it.
+        /// Place of its record among those of `part`, as in `stories`.
+        record: usize,
+        /// Position of the token in the record's sequence.
         position: i64,
         /// The text around it, the token between « and ».
         context: String,
+        /// `heldout` or, by the published recipe, `train`.
+        part: String,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -274,6 +286,8 @@ rows! {
         cut_y: f64,
         /// The space of these cosines: `scaled` or `folded`.
         space: DecoderSpace,
+        /// The seed of the crosscoders.
+        seed: u64,
     }
 }
 

@@ -67,6 +67,7 @@ const TRAINING: Columns = &[
     ("l0_mean", Float64),
     ("dead_frac", Float64),
     ("activations_per_s", Float64),
+    ("seed", Int64),
 ];
 
 const EVALUATION: Columns = &[
@@ -86,6 +87,8 @@ const EVALUATION: Columns = &[
     ("recovered_loss_frac", Float64),
     ("fvu_per_position", Float64),
     ("recovered_against_mean_frac", Float64),
+    ("n_loss_tokens", Int64),
+    ("seed", Int64),
 ];
 
 const ROTATIONS: Columns = &[
@@ -106,6 +109,7 @@ const ROTATIONS: Columns = &[
     ("top_token_mf", String),
     ("cos_enc_d_df", Float64),
     ("cos_enc_m_mf", Float64),
+    ("seed", Int64),
 ];
 
 const TOP_TOKENS: Columns = &[
@@ -117,6 +121,8 @@ const TOP_TOKENS: Columns = &[
     ("record", Int64),
     ("position", Int64),
     ("context", String),
+    ("part", String),
+    ("seed", Int64),
 ];
 
 const QUADRANTS: Columns = &[
@@ -137,6 +143,7 @@ const QUADRANTS: Columns = &[
     ("cut_x", Float64),
     ("cut_y", Float64),
     ("space", String),
+    ("seed", Int64),
 ];
 
 const OUTCOMES: Columns = &[

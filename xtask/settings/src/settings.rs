@@ -97,6 +97,9 @@ impl Settings {
                 let text = value(option, parser)?;
                 self.seed = text.parse().map_err(|_| format!("seed `{text}` is not a whole number from 0"))?;
             }
+            "--seeds" => {
+                self.set.insert("n_seeds".into(), value(option, parser)?);
+            }
             "--stories" => self.stories = Some(value(option, parser)?.into()),
             "--set" => {
                 let pair = value(option, parser)?;
