@@ -3,6 +3,7 @@
 mod activations;
 mod cross_entropy;
 mod crosscoder;
+mod crosscoder_cases;
 mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;

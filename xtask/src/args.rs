@@ -28,6 +28,7 @@ what is computed (run, lab, sweep); what is given here wins over the cell of a n
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
+  --seeds N                          crosscoders of each stage, with this seed and those after it (1)
   --stories PATH                     stories from a file, a folder or hf:OWNER/NAME instead of the built-in ones
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train
 

@@ -1,7 +1,7 @@
 //! Where things are: the checkout, the cache shared by all checkouts, the target folder.
 
 use crate::Result;
-use stagediff_settings::{Settings, child, openmp};
+use stagediff_settings::{Settings, child, hub_cache, openmp};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,9 @@ pub struct Places {
     pub cache: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
+    /// The cache of the hub's Python client. Kernels and downloads work in other folders than the one that a relative
+    /// path is meant from, so they are told the whole of it.
+    pub hub_cache: PathBuf,
 }
 
 impl Places {
@@ -30,8 +33,9 @@ impl Places {
             .or_else(|| Some(PathBuf::from(env::var_os("XDG_CACHE_HOME")?).join("stagediff")))
             .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/stagediff")))
             .ok_or("no cache folder: set HOME or STAGEDIFF_CACHE")?;
-        let cache = env::current_dir().map_err(|error| error.to_string())?.join(cache);
-        Ok(Places { root, cache, target: target.to_owned() })
+        let here = env::current_dir().map_err(|error| error.to_string())?;
+        let hub_cache = here.join(hub_cache(&|name| env::var(name).ok()));
+        Ok(Places { root, cache: here.join(cache), target: target.to_owned(), hub_cache })
     }
 
     /// The Python environment with libtorch and JupyterLab.
@@ -60,6 +64,7 @@ impl Places {
         library_path.extend(env::var_os("LD_LIBRARY_PATH").iter().flat_map(env::split_paths));
         let mut command = Command::new(program.as_ref());
         command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
+        command.env("HF_HUB_CACHE", &self.hub_cache);
         command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
         child::without_cargos(&mut command).envs(openmp::missing().iter().copied());
         command

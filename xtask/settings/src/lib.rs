@@ -6,6 +6,7 @@
 
 pub mod child;
 mod error;
+mod hub_cache;
 mod location;
 pub mod openmp;
 pub mod options;
@@ -13,6 +14,7 @@ mod overrides;
 mod settings;
 
 pub use error::{Error, Result};
+pub use hub_cache::hub_cache;
 pub use location::{Kind, Location};
 pub use overrides::{Overrides, VARIABLE};
 pub use settings::{BaseModel, PRESETS, RECIPES, Settings, unknown};
