@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_is_started_sees_nothing_that_cargo_said_to_this_program() {
-        let places = Places { root: ".".into(), cache: "cache".into(), target: "target".into() };
+        let places =
+            Places { root: ".".into(), cache: "cache".into(), target: "target".into(), hub_cache: "hub".into() };
         let output = places.command("env", Path::new("libtorch")).output().unwrap();
         let environment = String::from_utf8_lossy(&output.stdout).into_owned();
         let names: Vec<&str> = environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
