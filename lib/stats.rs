@@ -29,10 +29,16 @@ pub struct TwoByTwo {
 }
 
 impl TwoByTwo {
-    /// The odds ratio with its 95 % interval (Woolf), half a count added to each cell (Haldane, Anscombe).
+    /// The odds ratio with its 95 % interval (Woolf), half a count added to each cell (Haldane, Anscombe). NaN where a
+    /// row or a column of the table is empty: with no hit at all, or nobody in the group, there are no odds to compare,
+    /// and the added halves would make some up.
     pub fn odds_ratio(&self) -> (f64, f64, f64) {
-        let [a, b, c, d] =
-            [self.hits_in, self.misses_in, self.hits_out, self.misses_out].map(|count| count as f64 + 0.5);
+        let TwoByTwo { hits_in, misses_in, hits_out, misses_out } = *self;
+        let margins = [hits_in + misses_in, hits_out + misses_out, hits_in + hits_out, misses_in + misses_out];
+        if margins.contains(&0) {
+            return (f64::NAN, f64::NAN, f64::NAN);
+        }
+        let [a, b, c, d] = [hits_in, misses_in, hits_out, misses_out].map(|count| count as f64 + 0.5);
         let log = (a * d / (b * c)).ln();
         let half = Z * (1.0 / a + 1.0 / b + 1.0 / c + 1.0 / d).sqrt();
         (log.exp(), (log - half).exp(), (log + half).exp())
@@ -105,6 +111,17 @@ mod tests {
         // scipy.stats.false_discovery_control([0.01, 0.04, 0.03, 0.5])
         let q = q_values(&[0.01, 0.04, 0.03, 0.5]);
         assert!(near(q[0], 0.04) && near(q[1], 0.053333) && near(q[2], 0.053333) && near(q[3], 0.5), "{q:?}");
+    }
+
+    #[test]
+    fn an_empty_row_or_column_has_no_odds_ratio() {
+        let ratio = |hits_in, misses_in, hits_out, misses_out| {
+            TwoByTwo { hits_in, misses_in, hits_out, misses_out }.odds_ratio()
+        };
+        for (ratio, low, high) in [ratio(0, 6, 0, 86), ratio(6, 0, 86, 0), ratio(0, 0, 3, 5), ratio(3, 5, 0, 0)] {
+            assert!(ratio.is_nan() && low.is_nan() && high.is_nan());
+        }
+        assert!(ratio(0, 6, 1, 86).0.is_finite() && ratio(6, 0, 0, 86).0.is_finite());
     }
 
     #[test]

@@ -8,17 +8,23 @@ use std::{env, fs};
 fn main() {
     let folder = PathBuf::from(env::var("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     println!("cargo::rerun-if-changed={}", folder.display());
-    let mut functions = String::new();
+    let (mut functions, mut twice) = (String::new(), String::new());
     let mut table =
         String::from("/// Every notebook: its name, its code.\npub const NOTEBOOKS: &[(&str, Notebook)] = &[\n");
     for path in notebooks(&folder) {
         let name = path.file_stem().unwrap_or_default().to_string_lossy();
-        functions += &function(&name, &read(&path));
+        let notebook = read(&path);
+        functions += &function(&name, &notebook, 1);
+        twice += &function(&name, &notebook, 2);
         let _ = writeln!(table, "    (\"{name}\", nb_{name}),");
     }
-    let out = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join("notebooks.rs");
-    fs::write(&out, functions + &table + "];\n")
-        .unwrap_or_else(|error| panic!("cannot write {}: {error}", out.display()));
+    write("notebooks.rs", functions + &table + "];\n");
+    write("twice.rs", twice);
+}
+
+fn write(name: &str, text: String) {
+    let path = PathBuf::from(env::var("OUT_DIR").expect("cargo sets OUT_DIR")).join(name);
+    fs::write(&path, text).unwrap_or_else(|error| panic!("cannot write {}: {error}", path.display()));
 }
 
 /// The notebooks `NN_name.ipynb` of a folder, in the order of their numbers.
@@ -46,16 +52,18 @@ fn read(path: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{} is not a notebook: {error}", path.display()))
 }
 
-/// The cells' code as one function. `?` works there as it does in a cell, and a cell's variables live on.
-fn function(name: &str, notebook: &Value) -> String {
+/// The cells' code as one function, each cell `n_times` in a row. `?` works there as it does in a cell, and a cell's
+/// variables live on.
+fn function(name: &str, notebook: &Value, n_times: usize) -> String {
     let mut text = format!(
         "\n/// `{name}.ipynb`.\n#[allow(unused, clippy::no_effect, clippy::unnecessary_operation)]\npub fn nb_{name}() -> Result<(), Box<dyn std::error::Error>> {{\n"
     );
     let cells = notebook["cells"].as_array().map_or(&[][..], Vec::as_slice);
     for (index, cell) in cells.iter().filter(|cell| cell["cell_type"] == "code").enumerate() {
         let code = code(&source(cell));
+        let n_times = if code.starts_with("use ") { 1 } else { n_times };
         if !code.trim().is_empty() {
-            let _ = write!(text, "    // {name}.ipynb, code cell {}\n{code}", index + 1);
+            let _ = write!(text, "    // {name}.ipynb, code cell {}\n{}", index + 1, code.repeat(n_times));
         }
     }
     text + "    Ok(())\n}\n"

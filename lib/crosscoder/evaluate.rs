@@ -27,6 +27,8 @@ pub struct Evaluation {
     pub fvu: Fvu,
     /// Language-model losses at each hook point, then for all at once.
     pub losses: Vec<PatchedLoss>,
+    /// Tokens that these were measured on: those of the first sequences.
+    pub n_loss_tokens: i64,
 }
 
 /// Measures `crosscoder` on `tokens`.
@@ -48,5 +50,5 @@ pub fn evaluate(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, token
     }
     let for_losses = tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(n_sequences));
     let losses = Patched::of(crosscoder, model, cfg, &for_losses).losses();
-    Evaluation { firings: fired.firings(), fvu: unexplained.fvu(), losses }
+    Evaluation { firings: fired.firings(), fvu: unexplained.fvu(), losses, n_loss_tokens: for_losses.numel() as i64 }
 }

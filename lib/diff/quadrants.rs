@@ -101,6 +101,8 @@ pub struct Arms<'a> {
     pub real: &'a [f64],
     /// Cosines of the null arm.
     pub null: &'a [f64],
+    /// Share of tokens on which each latent fires in the stage at the axis' end.
+    pub density: &'a [f64],
 }
 
 /// Quadrants by false-discovery rate: turned is where q < `q_cut` against the null arms.
@@ -111,19 +113,25 @@ pub struct Arms<'a> {
 /// no p is below 1/(2n + 1), so at a cut of 0.05 at least some ten of a thousand latents must turn for any to be found.
 ///
 /// # Shapes
-/// `density`, `active` `[latent]`
-pub fn against_null(x: Arms, y: Arms, density: &[f64], active: &[bool], q_cut: f64) -> Vec<Quadrant> {
-    let mut by_density: Vec<usize> = (0..density.len()).filter(|&latent| active[latent]).collect();
-    by_density.sort_by(|&a, &b| density[a].total_cmp(&density[b]));
-    let mut of_null = [relative(x.null, x.null, &by_density), relative(y.null, y.null, &by_density)].concat();
+/// `active` `[latent]`
+pub fn against_null(x: Arms, y: Arms, active: &[bool], q_cut: f64) -> Vec<Quadrant> {
+    let (by_x, by_y) = (by_density(x.density, active), by_density(y.density, active));
+    let mut of_null = [relative(x.null, x.null, &by_x), relative(y.null, y.null, &by_y)].concat();
     of_null.sort_by(f64::total_cmp);
-    let turned = |axis: Arms| {
-        let mut turned = vec![false; density.len()];
-        let q = q_values(&p_values(&relative(axis.real, axis.null, &by_density), &of_null));
+    let turned = |axis: Arms, by_density: &[usize]| {
+        let mut turned = vec![false; active.len()];
+        let q = q_values(&p_values(&relative(axis.real, axis.null, by_density), &of_null));
         by_density.iter().zip(q).for_each(|(&latent, q)| turned[latent] = q < q_cut);
         turned
     };
-    turned(x).into_iter().zip(turned(y)).map(|(x, y)| Quadrant::of(x, y)).collect()
+    turned(x, &by_x).into_iter().zip(turned(y, &by_y)).map(|(x, y)| Quadrant::of(x, y)).collect()
+}
+
+/// The active latents, the rarest first.
+fn by_density(density: &[f64], active: &[bool]) -> Vec<usize> {
+    let mut latents: Vec<usize> = (0..density.len()).filter(|&latent| active[latent]).collect();
+    latents.sort_by(|&a, &b| density[a].total_cmp(&density[b]));
+    latents
 }
 
 /// Rotations over what is usual at each latent's firing rate, in the order of `by_density`.
@@ -167,7 +175,7 @@ pub struct Share {
     pub ci_low: f64,
     /// Its upper end.
     pub ci_high: f64,
-    /// Odds of being relevant, in this quadrant over elsewhere; NaN where no latent of it is active.
+    /// Odds of being relevant, in this quadrant over elsewhere; NaN where there are none ([`TwoByTwo::odds_ratio`]).
     pub odds_ratio: f64,
     /// 95 % interval of the odds ratio (Woolf).
     pub odds_low: f64,
@@ -191,8 +199,7 @@ pub fn shares(quadrants: &[Quadrant], active: &[bool], relevant: &[bool]) -> Vec
         let misses_out = count(&outside, &|latent| active[latent] && !relevant[latent]);
         let table = TwoByTwo { hits_in: n_relevant, misses_in: n_active - n_relevant, hits_out, misses_out };
         let (ci_low, ci_high) = wilson(n_relevant, n_active);
-        let undefined = (f64::NAN, f64::NAN, f64::NAN);
-        let (odds_ratio, odds_low, odds_high) = if n_active == 0 { undefined } else { table.odds_ratio() };
+        let (odds_ratio, odds_low, odds_high) = table.odds_ratio();
         let n_latents = count(&inside, &|_| true);
         let relevant_frac = n_relevant as f64 / n_active as f64;
         Share {
@@ -229,8 +236,8 @@ mod tests {
     #[test]
     fn what_turned_more_than_its_neighbours_is_found() {
         let (real, null, density) = arms();
-        let still = Arms { real: &null, null: &null };
-        let quadrants = against_null(Arms { real: &real, null: &null }, still, &density, &[true; 1000], 0.05);
+        let still = Arms { real: &null, null: &null, density: &density };
+        let quadrants = against_null(Arms { real: &real, ..still }, still, &[true; 1000], 0.05);
         let found =
             |from: usize, to: usize| quadrants[from..to].iter().filter(|&&here| here == Quadrant::Model).count();
         assert_eq!(found(980, 1000), 20);
@@ -240,9 +247,21 @@ mod tests {
     #[test]
     fn nothing_is_found_where_nothing_changed() {
         let (_, null, density) = arms();
-        let still = Arms { real: &null, null: &null };
-        assert!(
-            against_null(still, still, &density, &[true; 1000], 0.05).iter().all(|&here| here == Quadrant::Neither)
-        );
+        let still = Arms { real: &null, null: &null, density: &density };
+        assert!(against_null(still, still, &[true; 1000], 0.05).iter().all(|&here| here == Quadrant::Neither));
+    }
+
+    #[test]
+    fn each_axis_is_matched_on_its_own_firing_rates() {
+        let (real, null, density) = arms();
+        let reversed = |values: &[f64]| values.iter().rev().copied().collect::<Vec<f64>>();
+        let (real_y, null_y, density_y) = (reversed(&real), reversed(&null), reversed(&density));
+        let x = Arms { real: &null, null: &null, density: &density };
+        let y = Arms { real: &real_y, null: &null_y, density: &density_y };
+        let quadrants = against_null(x, y, &[true; 1000], 0.05);
+        assert_eq!(quadrants[..20], [Quadrant::Data; 20]);
+        let mirrored = against_null(Arms { real: &real, ..x }, Arms { real: &null_y, ..y }, &[true; 1000], 0.05);
+        let found = |quadrants: &[Quadrant], which: Quadrant| quadrants.iter().filter(|&&here| here == which).count();
+        assert_eq!(found(&quadrants, Quadrant::Data), found(&mirrored, Quadrant::Model));
     }
 }

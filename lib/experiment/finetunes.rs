@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::experiment::base_model::fitting_rows;
+use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
 use crate::experiment::step::Step;
@@ -56,7 +57,7 @@ fn train(
     let tokenizer = run.tokenizer()?;
     let cfg = FinetuneConfig {
         label: name.into(),
-        start: start_weights(run, start),
+        start: start_weights(&run.recipe, start),
         lora: run.preset.lora.clone(),
         fit: run.preset.finetune.clone(),
         merge_into: if run.recipe.merge_into_dequantised { MergeInto::Trained } else { MergeInto::Start },
@@ -71,8 +72,8 @@ fn train(
 }
 
 /// What the weights of `start` are: float ones, unless adapters were merged into the quantised weights below them.
-fn start_weights(run: &Run, start: &str) -> StartWeights {
-    if start == "base" || !run.recipe.merge_into_dequantised { StartWeights::Float } else { StartWeights::Quantised }
+fn start_weights(recipe: &Recipe, start: &str) -> StartWeights {
+    if start == "base" || !recipe.merge_into_dequantised { StartWeights::Float } else { StartWeights::Quantised }
 }
 
 /// The examples that a model is tuned on: the training split, or as few of them as the recipe says.
@@ -84,4 +85,17 @@ fn examples(run: &Run, model: Model) -> Result<Vec<Example>> {
         examples.truncate((n_seen / epochs.max(1)).max(1) as usize);
     }
     Ok(examples)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_that_no_quantised_ones_lie_under_are_quantised_before_adapters_are_trained_on_them() {
+        let (mended, other) = (Recipe::corrected(), Recipe { merge_into_dequantised: false, ..Recipe::corrected() });
+        assert_eq!(start_weights(&mended, "base"), StartWeights::Float);
+        assert_eq!(start_weights(&mended, "ft1"), StartWeights::Quantised);
+        assert_eq!(start_weights(&other, "ft1"), StartWeights::Float, "ft1 is float weights plus an adapter");
+    }
 }

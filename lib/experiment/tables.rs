@@ -156,7 +156,7 @@ rows! {
         l0_p95: f64,
         /// Share of latents that fired on none of the tokens.
         dead_frac: f64,
-        /// Tokens measured on.
+        /// Tokens that firing and unexplained variance were measured on.
         n_tokens: i64,
         /// The language model's loss left alone, nats a token.
         loss_clean_nats: f64,
@@ -172,6 +172,8 @@ rows! {
         fvu_per_position: f64,
         /// (mean − patched) / (mean − clean).
         recovered_against_mean_frac: f64,
+        /// Tokens that the losses were measured on, fewer than `n_tokens`.
+        n_loss_tokens: i64,
     }
 }
 
@@ -228,12 +230,14 @@ rows! {
         token: String,
         /// The latent's value there, in scaled units.
         activation: f64,
-        /// Row of the matrix of sequences that the stage is measured on.
-        record: i64,
-        /// Position in it.
+        /// Place of its record among those of `part`, as in `stories`.
+        record: usize,
+        /// Position of the token in the record's sequence.
         position: i64,
         /// The text around it, the token between « and ».
         context: String,
+        /// `heldout` or, by the published recipe, `train`.
+        part: String,
     }
 }
 

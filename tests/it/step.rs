@@ -48,7 +48,7 @@ fn it_is_done_again_only_where_something_differs() {
 fn one_that_broke_off_is_not_finished() {
     let folder = Folder::new("step_broken");
     let (run, n_made) = (open(&folder), Cell::new(0));
-    assert_says(fit(&run, 0.1, &n_made), &["in.txt", "is missing", "run notebook"]);
+    assert_says(fit(&run, 0.1, &n_made), &["in.txt", "is not there", "no notebook"]);
     write_whole(&run.path("in.txt"), b"one").unwrap();
     let step = Step::new(&run, "fit", json!([0.1]), &["in.txt".into()]).unwrap();
     let broken: Result<Vec<f64>> = step.once(vec!["out.txt".into()], || {

@@ -86,6 +86,7 @@ const EVALUATION: Columns = &[
     ("recovered_loss_frac", Float64),
     ("fvu_per_position", Float64),
     ("recovered_against_mean_frac", Float64),
+    ("n_loss_tokens", Int64),
 ];
 
 const ROTATIONS: Columns = &[
@@ -117,6 +118,7 @@ const TOP_TOKENS: Columns = &[
     ("record", Int64),
     ("position", Int64),
     ("context", String),
+    ("part", String),
 ];
 
 const QUADRANTS: Columns = &[

@@ -1,6 +1,5 @@
 //! `run.json`: what a run is made of, and the hash of every file in it.
 
-use super::settings::resolve;
 use super::sources::Sources;
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
@@ -8,7 +7,7 @@ use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-use stagediff_settings::Settings;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -18,8 +17,8 @@ pub const FILE: &str = "run.json";
 /// What makes a run what it is. A folder of one identity is not written to by a run of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
-    /// All sizes.
-    pub preset: Preset,
+    /// All sizes that count: those of the model as it was given, none of its pretraining where it is not trained.
+    pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
     /// The seed.
@@ -31,14 +30,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity that `settings` ask for, with what was found for them.
-    ///
-    /// # Errors
-    /// Unknown names.
-    pub fn of(settings: &Settings, sources: &Sources) -> Result<Identity> {
-        let (preset, recipe) = resolve(settings)?;
+    /// The identity of a run with these sizes and choices, and what was found for its settings.
+    pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
-        Ok(Identity { preset, recipe, seed: settings.seed, stories, base: sources.base_identity.clone() })
+        let mut preset = serde_json::to_value(preset).expect("a preset is plain data");
+        if let (Some(_), Some(fields)) = (&sources.base, preset.as_object_mut()) {
+            fields.remove("pretrain");
+        }
+        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
     }
 
     /// The names of the parts in which two identities differ, with both values.
@@ -127,7 +126,7 @@ impl Manifest {
     }
 }
 
-fn flatten(value: &serde_json::Value, name: &str) -> BTreeMap<String, String> {
+fn flatten(value: &Value, name: &str) -> BTreeMap<String, String> {
     let Some(fields) = value.as_object() else { return BTreeMap::from([(name.to_string(), value.to_string())]) };
     let child = |key: &String| if name.is_empty() { key.clone() } else { format!("{name}.{key}") };
     fields.iter().flat_map(|(key, value)| flatten(value, &child(key))).collect()

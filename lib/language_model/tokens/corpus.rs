@@ -1,7 +1,7 @@
 //! Sequences of tokens in a file that is mapped into memory, not read: a training's memory does not grow with them.
 //!
-//! The file is the matrix [sequence, seq] as little-endian int32, rows one after the other, and nothing else. Its name
-//! is the hash of what it was made of, so it is made once and no other is taken for it.
+//! The file is a matrix of little-endian int32, one row a sequence: the number of its text, then its tokens. Its name is
+//! the hash of what it was made of, so it is made once and no other is taken for it.
 
 use super::tokenizer::Tokenizer;
 use crate::files::hash;
@@ -14,43 +14,52 @@ use tch::{Device, Kind, Tensor};
 /// Texts that are tokenised at once.
 const N_TEXTS: usize = 4096;
 
-/// The first `seq` tokens of each text that has as many; shorter ones are left out. `texts` is asked only where `dir`
-/// holds no file of what `made_of` names.
+/// The first tokens of texts.
+#[derive(Debug)]
+pub struct Corpus {
+    /// Tokens [sequence, seq], int32.
+    pub tokens: Tensor,
+    /// The number of each sequence's text [sequence], int32.
+    pub texts: Tensor,
+}
+
+/// The first `seq` tokens of each text that has as many; shorter ones are left out. `texts`, each with its number, are
+/// asked for only where `dir` holds no file of what `made_of` names.
 ///
 /// # Errors
 /// The texts cannot be had, none is long enough, or the folder cannot be written to.
-///
-/// # Shapes
-/// → [sequence, seq], int32
 pub fn corpus(
     dir: &Path,
     made_of: &str,
     tokenizer: &Tokenizer,
     seq: usize,
-    texts: impl FnOnce() -> Result<Vec<String>>,
-) -> Result<Tensor> {
+    texts: impl FnOnce() -> Result<Vec<(usize, String)>>,
+) -> Result<Corpus> {
     let path = dir.join(format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16]));
     if !path.exists() {
         write(&path, tokenizer, seq, &texts()?)?;
     }
-    let n_tokens = std::fs::metadata(&path).map_err(Error::io(&path))?.len() as i64 / 4;
-    if n_tokens == 0 {
+    let (n_numbers, width) = (std::fs::metadata(&path).map_err(Error::io(&path))?.len() as i64 / 4, 1 + seq as i64);
+    if n_numbers == 0 {
         return Err(Error::setting("stories", "too short", format!("expected some of at least {seq} tokens")));
     }
-    if n_tokens % seq as i64 != 0 {
-        return Err(Error::invalid(&path, format!("has {n_tokens} tokens, no sequences of {seq}: remove it")));
+    if n_numbers % width != 0 {
+        return Err(Error::invalid(&path, format!("has {n_numbers} numbers, no sequences of {seq}: remove it")));
     }
     let name = path.to_str().ok_or_else(|| Error::invalid(&path, "its name is no UTF-8"))?;
-    Ok(Tensor::from_file(name, false, n_tokens, (Kind::Int, Device::Cpu)).view([-1, seq as i64]))
+    let rows = Tensor::from_file(name, false, n_numbers, (Kind::Int, Device::Cpu)).view([-1, width]);
+    Ok(Corpus { tokens: rows.narrow(1, 1, seq as i64), texts: rows.select(1, 0) })
 }
 
-fn write(path: &Path, tokenizer: &Tokenizer, seq: usize, texts: &[String]) -> Result<()> {
+fn write(path: &Path, tokenizer: &Tokenizer, seq: usize, texts: &[(usize, String)]) -> Result<()> {
     write_whole_with(path, |file| {
         let mut file = BufWriter::new(file);
         for texts in texts.chunks(N_TEXTS) {
-            let encoded = tokenizer.encode_all(texts.iter().map(String::as_str).collect());
-            for id in encoded.iter().filter_map(|ids| ids.get(..seq)).flatten() {
-                file.write_all(&(*id as i32).to_le_bytes())?;
+            let encoded = tokenizer.encode_all(texts.iter().map(|(_, text)| text.as_str()).collect());
+            let long = texts.iter().zip(&encoded).filter_map(|((number, _), ids)| Some((*number, ids.get(..seq)?)));
+            for (number, ids) in long {
+                file.write_all(&(number as i32).to_le_bytes())?;
+                ids.iter().try_for_each(|id| file.write_all(&(*id as i32).to_le_bytes()))?;
             }
         }
         file.flush()

