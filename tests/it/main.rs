@@ -1,6 +1,7 @@
 //! Invariants of the library, and reference numbers of other people's (tests/fixtures says whose and how they were made).
 
 mod activations;
+mod adapter_cases;
 mod cross_entropy;
 mod crosscoder;
 mod crosscoder_cases;
@@ -16,6 +17,7 @@ mod hub_server;
 mod interop;
 mod lora;
 mod metrics;
+mod model_cases;
 mod nf4;
 mod notebooks;
 mod optim;
@@ -34,5 +36,6 @@ mod story_memory;
 mod table;
 mod table_contract;
 mod tokenizer;
+mod tokenizer_cases;
 mod train;
 mod weights;

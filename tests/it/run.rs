@@ -309,7 +309,7 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     let folder = Folder::new("run_tokenizer");
     let run = open(&folder, smoke()).unwrap();
     run.save_model("base", &reference_model(), &tokenizer(300), &[]).unwrap();
-    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "has 300 tokens", "vocabulary 97"]);
+    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "id 299", "97 embeddings"]);
     folder.file("runs/smoke/weights/base/tokenizer.json", "{}");
     assert_says(run.tokenizer(), &["weights/base/tokenizer.json", "no tokenizer"]);
 }
