@@ -7,7 +7,7 @@ mod pickle;
 mod pytorch;
 mod shards;
 
-use crate::files::write_whole;
+use crate::files::{refuse_pointer, write_whole};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +91,7 @@ impl Weights {
     /// The file is missing, cut short, or holds something else than tensors: what is refused is named.
     pub fn read(path: impl AsRef<Path>, device: Device) -> Result<Weights> {
         let path = path.as_ref();
+        refuse_pointer(path)?;
         match path.extension().and_then(OsStr::to_str) {
             Some("bin" | "pt" | "pth") => pytorch::read(path, device),
             Some("json") => shards::read(path, device),

@@ -15,6 +15,7 @@ mod hub_server;
 mod interop;
 mod lora;
 mod metrics;
+mod model_cases;
 mod nf4;
 mod notebooks;
 mod optim;

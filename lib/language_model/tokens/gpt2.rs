@@ -1,5 +1,6 @@
 //! The older form of GPT-2's tokenizer: `vocab.json` has the id of each token, `merges.txt` what to join first.
 
+use crate::files::refuse_pointer;
 use crate::stories::END_OF_TEXT;
 use crate::{Error, Result};
 use std::path::Path;
@@ -18,6 +19,7 @@ pub(super) fn read(dir: &Path) -> Result<Tokenizer> {
     let (vocab, merges) = (dir.join(VOCAB_FILE), dir.join(MERGES_FILE));
     for path in [&vocab, &merges] {
         std::fs::File::open(path).map_err(Error::io(path))?;
+        refuse_pointer(path)?;
     }
     let damaged =
         |e: tokenizers::Error| Error::invalid(dir, format!("{VOCAB_FILE} and {MERGES_FILE} make no tokenizer: {e}"));

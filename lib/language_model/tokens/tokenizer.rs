@@ -1,7 +1,7 @@
 //! Text to token ids and back: byte-level BPE, as in GPT-2.
 
 use super::gpt2;
-use crate::files::write_whole;
+use crate::files::{refuse_pointer, write_whole};
 use crate::stories::END_OF_TEXT;
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
@@ -69,6 +69,7 @@ impl Tokenizer {
     /// The file is missing, or no tokenizer with `<|endoftext|>`.
     pub fn read(path: impl AsRef<Path>) -> Result<Tokenizer> {
         let path = path.as_ref();
+        refuse_pointer(path)?;
         let bytes = std::fs::read(path).map_err(Error::io(path))?;
         let inner =
             tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::invalid(path, format!("no tokenizer: {e}")))?;
