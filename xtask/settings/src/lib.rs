@@ -11,4 +11,4 @@ mod settings;
 
 pub use error::{Error, Result};
 pub use location::{Kind, Location};
-pub use settings::{BaseModel, PRESETS, RECIPES, Settings, VARIABLE, unknown};
+pub use settings::{BaseModel, PRESETS, RECIPES, STORY_COLUMN, Settings, VARIABLE, unknown};

@@ -15,6 +15,9 @@ pub const PRESETS: [&str; 4] = ["smoke", "tiny", "small", "paper"];
 /// The recipes.
 pub const RECIPES: [&str; 2] = ["corrected", "published"];
 
+/// The single value that names the column of the stories.
+pub const STORY_COLUMN: &str = "stories.column";
+
 /// The choices of a run. Everything else follows from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -32,7 +35,7 @@ pub struct Settings {
     /// A file of stories, a folder of such files or a place on the hub (`hf:OWNER/NAME`) instead of the built-in ones.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stories: Option<PathBuf>,
-    /// Single values by dotted name: `base`, `timings`, `recipe.same_spacing`, `n_latents`, `stage_s.lambda_s`, ….
+    /// Single values by dotted name: `base`, `timings`, `stories.column`, `recipe.same_spacing`, `n_latents`, `stage_s.lambda_s`, ….
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub set: BTreeMap<String, String>,
 }
@@ -137,6 +140,11 @@ impl Settings {
             None if self.stories.is_some() => BaseModel::Train,
             None => BaseModel::Shipped,
         }
+    }
+
+    /// The column of JSON or Parquet that holds the stories; where it is not named, it is looked for.
+    pub fn story_column(&self) -> Option<&str> {
+        self.set.get(STORY_COLUMN).map(String::as_str)
     }
 
     /// Whether timings go into the tables, which then differ from run to run.
