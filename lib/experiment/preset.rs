@@ -38,6 +38,9 @@ pub struct Preset {
     pub n_latents: i64,
     /// Share of activations on which each latent fires at first.
     pub initial_firing_frac: f64,
+    /// Crosscoders of each stage, which differ in their first weights and see the same activations.
+    #[serde(default = "one")]
+    pub n_seeds: u64,
     /// Training of stage S.
     pub stage_s: TrainConfig,
     /// Training of every later stage.
@@ -48,6 +51,11 @@ pub struct Preset {
     pub n_eval_sequences: i64,
     /// Whether the null arms D0 and M0 are trained.
     pub null_arms: bool,
+}
+
+/// Runs from before there was a choice had one seed.
+fn one() -> u64 {
+    1
 }
 
 impl Preset {
@@ -103,6 +111,7 @@ impl Preset {
             hooks: Vec::new(),
             n_latents: 1024,
             initial_firing_frac: 0.5,
+            n_seeds: 1,
             stage_s,
             later_stages,
             n_prompts: 240,
@@ -142,6 +151,7 @@ impl Preset {
             hooks: Vec::new(),
             n_latents: 3072,
             initial_firing_frac: 0.5,
+            n_seeds: 1,
             stage_s: TrainConfig::published_s(),
             later_stages: TrainConfig::published_later(),
             n_prompts: 500,

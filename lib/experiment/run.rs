@@ -20,7 +20,7 @@ mod sources;
 mod stories;
 
 pub use measured::Subjects;
-pub use models::{crosscoder_file, model_name};
+pub use models::model_name;
 pub use settings::resolve;
 pub use stagediff_settings::Settings;
 pub use stories::Part;
@@ -102,6 +102,11 @@ impl Run {
     /// A file of the run.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// The seeds of the run's crosscoders: its own and those that follow.
+    pub fn seeds(&self) -> Vec<u64> {
+        (self.settings.seed..self.settings.seed + self.preset.n_seeds).collect()
     }
 
     /// A seed for one purpose.

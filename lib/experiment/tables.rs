@@ -134,6 +134,8 @@ rows! {
         dead_frac: f64,
         /// Null unless timings were asked for (`--set timings=true`): the one number that two equal runs do not share.
         activations_per_s: f64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -174,6 +176,8 @@ rows! {
         recovered_against_mean_frac: f64,
         /// Tokens that the losses were measured on, fewer than `n_tokens`.
         n_loss_tokens: i64,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -214,6 +218,8 @@ rows! {
         cos_enc_d_df: f64,
         /// In M and MF.
         cos_enc_m_mf: f64,
+        /// The seed of the five crosscoders.
+        seed: u64,
     }
 }
 
@@ -238,6 +244,8 @@ rows! {
         context: String,
         /// `heldout` or, by the published recipe, `train`.
         part: String,
+        /// The crosscoder's seed.
+        seed: u64,
     }
 }
 
@@ -278,6 +286,50 @@ rows! {
         cut_y: f64,
         /// The space of these cosines: `scaled` or `folded`.
         space: DecoderSpace,
+        /// The seed of the crosscoders.
+        seed: u64,
+    }
+}
+
+rows! {
+    /// `arms`: one row an arm, seed and latent.
+    pub struct ArmRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in `from` and in the arm, scaled space.
+        cos: f64,
+        /// Cosine of its encoder directions.
+        cos_enc: f64,
+    }
+}
+
+rows! {
+    /// `arms_training`: one row an arm and seed: what it is, and where its training ended.
+    pub struct ArmTrainingRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The language model whose activations it is trained on.
+        model: String,
+        /// The data.
+        data: String,
+        /// How far its decoder may turn.
+        decoder: String,
+        /// Reconstruction term at the end.
+        loss_recon: f64,
+        /// Latents above threshold an activation at the end.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line before.
+        dead_frac: f64,
     }
 }
 

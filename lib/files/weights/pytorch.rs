@@ -7,6 +7,7 @@
 
 use super::Weights;
 use super::pickle::{self, View};
+use super::shape;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
@@ -42,6 +43,9 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
 /// Checks that a view lies within its storage, and is not larger than it.
 fn check(view: &View) -> std::result::Result<(), String> {
     let View { n_stored, offset, size, stride, .. } = view;
+    let unsigned = |lengths: &[i64]| lengths.iter().map(|&length| length as u64).collect::<Vec<_>>();
+    shape::check("size", unsigned(size).into_iter())?;
+    shape::check("stride", unsigned(stride).into_iter())?;
     let n_elements = size.iter().try_fold(1i64, |product, &length| product.checked_mul(length));
     let last = size
         .iter()
