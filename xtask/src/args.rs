@@ -29,8 +29,10 @@ what is computed (run, lab, sweep); what is given here wins over the cell of a n
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
   --seeds N                          crosscoders of each stage, with this seed and those after it (1)
-  --stories PATH                     stories from a file, a folder or hf:OWNER/NAME instead of the built-in ones
-  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train
+  --stories PATH                     stories from a file (text, JSON lines, a JSON array, Parquet), a folder of such
+                                     files or hf:OWNER/NAME instead of the built-in ones
+  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
+                                     --set stories.column=NAME for the column of JSON or Parquet that holds them
 
 which notebooks, and how (run)
   --only NN                          one notebook, by its number

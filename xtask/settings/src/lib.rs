@@ -17,4 +17,4 @@ pub use error::{Error, Result};
 pub use hub_cache::hub_cache;
 pub use location::{Kind, Location};
 pub use overrides::{Overrides, VARIABLE};
-pub use settings::{BaseModel, PRESETS, RECIPES, Settings, unknown};
+pub use settings::{BaseModel, PRESETS, RECIPES, STORY_COLUMN, Settings, unknown};

@@ -10,6 +10,9 @@ pub const PRESETS: [&str; 4] = ["smoke", "tiny", "small", "paper"];
 /// The recipes.
 pub const RECIPES: [&str; 2] = ["corrected", "published"];
 
+/// The single value that names the column of the stories.
+pub const STORY_COLUMN: &str = "stories.column";
+
 /// The choices of a run. Everything else follows from them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
@@ -23,7 +26,8 @@ pub struct Settings {
     pub seed: u64,
     /// A file of stories, a folder of such files or a place on the hub (`hf:OWNER/NAME`) instead of the built-in ones.
     pub stories: Option<PathBuf>,
-    /// Single values by dotted name: `base`, `timings`, `recipe.same_spacing`, `n_latents`, `stage_s.lambda_s`, ….
+    /// Single values by dotted name: `base`, `timings`, `stories.column`, `recipe.same_spacing`, `n_latents`,
+    /// `stage_s.lambda_s`, ….
     pub set: BTreeMap<String, String>,
 }
 
@@ -91,6 +95,11 @@ impl Settings {
             None if self.stories.is_some() => BaseModel::Train,
             None => BaseModel::Shipped,
         }
+    }
+
+    /// The column of JSON or Parquet that holds the stories; where it is not named, it is looked for.
+    pub fn story_column(&self) -> Option<&str> {
+        self.set.get(STORY_COLUMN).map(String::as_str)
     }
 
     /// Whether timings go into the tables, which then differ from run to run.
