@@ -138,8 +138,10 @@ impl Weights {
         });
         let views: Vec<_> =
             views.collect::<std::result::Result<_, _>>().map_err(|e| Error::invalid(path, e.to_string()))?;
-        let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::invalid(path, e.to_string()))?;
+        // an empty one beside no tensors would be written as no JSON
+        let metadata: Option<HashMap<String, String>> =
+            Some(self.metadata.clone().into_iter().collect()).filter(|lines: &HashMap<_, _>| !lines.is_empty());
+        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::invalid(path, e.to_string()))?;
         write_whole(path, &sorted_header(bytes))
     }
 }

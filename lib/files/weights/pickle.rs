@@ -5,7 +5,7 @@
 //! This machine knows that part. Any other class or function is refused by its name, any other instruction by its
 //! number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tch::Kind;
 
 /// A tensor as a pickle describes it: a view of a storage that lies elsewhere in the file.
@@ -36,7 +36,11 @@ pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, String> {
     let Value::Dict(pairs) = &machine.values[top] else { return Err("its pickle is no dictionary of tensors".into()) };
     match pairs.iter().find(|&&(_, value)| machine.holds_tensors(value)) {
         Some(&(key, _)) => Err(nested(machine.text_of(key).unwrap_or_default())),
-        None => Ok(pairs.iter().filter_map(|&pair| machine.named_tensor(pair)).collect()),
+        None => {
+            let last_of_name: BTreeMap<&str, &View> =
+                pairs.iter().filter_map(|&pair| machine.named_tensor(pair)).collect();
+            Ok(last_of_name.into_iter().map(|(name, view)| (name.into(), view.clone())).collect())
+        }
     }
 }
 
@@ -68,6 +72,12 @@ const KNOWN: [(&str, &str, Known); 15] = [
     ("torch", "BoolStorage", Known::Storage(Kind::Bool)),
 ];
 
+/// Dimensions of a tensor. Sizes are copied for each tensor that names them, so they must be few.
+const MAX_RANK: usize = 32;
+
+/// Bytes of a storage's name, a number. It is copied for each tensor as well.
+const MAX_STORAGE_NAME: usize = 256;
+
 /// Index of a value among all that a pickle made. Containers hold indices, so that one value may stand in two places.
 type Id = usize;
 
@@ -98,6 +108,8 @@ struct Machine<'a> {
     /// Heights of the stack at which a container began.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Items of lists that were copied into dictionaries.
+    n_copied: usize,
 }
 
 impl Machine<'_> {
@@ -261,8 +273,11 @@ impl Machine<'_> {
         else {
             return Err(malformed());
         };
-        let storage = Value::Storage { name: self.text_of(name)?, kind: *kind, n_stored: self.int_of(n_stored)? };
-        self.push(storage)
+        let (kind, name, n_stored) = (*kind, self.text_of(name)?, self.int_of(n_stored)?);
+        if name.len() > MAX_STORAGE_NAME {
+            return Err(malformed());
+        }
+        self.push(Value::Storage { name, kind, n_stored })
     }
 
     /// REDUCE: a call of something known.
@@ -273,7 +288,7 @@ impl Machine<'_> {
         let made = match (callee, args) {
             (Known::OrderedDict, []) => Value::Dict(Vec::new()),
             (Known::OrderedDict, &[pairs]) => Value::Dict(self.pairs_of(pairs)?),
-            (Known::Size, &[size]) => Value::Tuple(self.items_of(size)?.to_vec()),
+            (Known::Size, &[size]) => Value::Tuple(self.lengths_of(size)?.to_vec()),
             (Known::RebuildTensor, &[storage, offset, size, stride, ..]) => self.view(storage, offset, size, stride)?,
             (Known::RebuildParameter, &[tensor, ..]) => match &self.values[tensor] {
                 Value::Tensor(view) => Value::Tensor(view.clone()),
@@ -286,7 +301,7 @@ impl Machine<'_> {
 
     fn view(&self, storage: Id, offset: Id, size: Id, stride: Id) -> Result<Value, String> {
         let Value::Storage { name, kind, n_stored } = &self.values[storage] else { return Err(malformed()) };
-        let ints = |id| self.items_of(id)?.iter().map(|&item| self.int_of(item)).collect::<Result<Vec<i64>, _>>();
+        let ints = |id| self.lengths_of(id)?.iter().map(|&item| self.int_of(item)).collect::<Result<Vec<i64>, _>>();
         Ok(Value::Tensor(View {
             storage: name.clone(),
             kind: *kind,
@@ -307,9 +322,9 @@ impl Machine<'_> {
     }
 
     /// A tensor and its key; nothing for a plain value.
-    fn named_tensor(&self, (key, value): (Id, Id)) -> Option<(String, View)> {
+    fn named_tensor(&self, (key, value): (Id, Id)) -> Option<(&str, &View)> {
         match (&self.values[key], &self.values[value]) {
-            (Value::Text(name), Value::Tensor(view)) => Some((name.clone(), view.clone())),
+            (Value::Text(name), Value::Tensor(view)) => Some((name, view)),
             _ => None,
         }
     }
@@ -362,7 +377,22 @@ impl Machine<'_> {
         }
     }
 
-    fn pairs_of(&self, id: Id) -> Result<Vec<(Id, Id)>, String> {
+    /// The items of a tensor's size or stride.
+    fn lengths_of(&self, id: Id) -> Result<&[Id], String> {
+        match self.items_of(id)? {
+            lengths if lengths.len() <= MAX_RANK => Ok(lengths),
+            lengths => {
+                Err(format!("its pickle has a tensor of {} dimensions, at most {MAX_RANK} are read", lengths.len()))
+            }
+        }
+    }
+
+    /// The pairs of a list. One list may be named very often: all copies together may be as long as the pickle.
+    fn pairs_of(&mut self, id: Id) -> Result<Vec<(Id, Id)>, String> {
+        self.n_copied += self.items_of(id)?.len();
+        if self.n_copied > self.pickle.len() {
+            return Err(malformed());
+        }
         let pair = |&id: &Id| match self.items_of(id)? {
             &[key, value] => Ok((key, value)),
             _ => Err(malformed()),
@@ -432,6 +462,13 @@ mod tests {
         let tensor = &TURNED[b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01".len()..TURNED.len() - b"s.".len()];
         let pickle = [head, tensor, b"\x88ccollections\nOrderedDict\n)R}X\x01\x00\x00\x00a\x88stRs."].concat();
         assert_eq!(tensors(&pickle), Ok(vec![("w".to_string(), turned())]));
+    }
+
+    #[test]
+    fn a_size_of_very_many_dimensions_is_refused() {
+        let size = b"K\x01".repeat(33);
+        let pickle = [b"\x80\x02}X\x01\x00\x00\x00wctorch\nSize\n((".as_slice(), &size, b"ttRs."].concat();
+        assert!(tensors(&pickle).unwrap_err().contains("33 dimensions"));
     }
 
     #[test]
