@@ -36,13 +36,12 @@ impl JsonRows {
 
     fn read(&mut self) -> Result<Option<TextRow>> {
         loop {
-            if let Some(objects) = &mut self.open {
-                if let Some((line, object)) = objects.read()? {
-                    let file = objects.file.clone();
-                    return self.row(&file, object).map(Some).map_err(|reason| {
-                        Error::invalid(&file, format!("the object that begins in line {line} {reason}"))
-                    });
-                }
+            if let Some(objects) = &mut self.open
+                && let Some((line, object)) = objects.read()?
+            {
+                let file = objects.file.clone();
+                let invalid = |reason| Error::invalid(&file, format!("the object that begins in line {line} {reason}"));
+                return self.row(&file, object).map(Some).map_err(invalid);
             }
             let Some(path) = self.files.pop_front() else { return Ok(None) };
             self.open = Some(Objects::open(&path)?);
