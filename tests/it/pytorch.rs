@@ -80,7 +80,7 @@ fn a_file_cut_short_anywhere_or_altered_in_a_storage_is_refused() {
 /// A file of PyTorch with one storage of 64 KiB, named as often as asked.
 fn naming_one_storage(folder: &Folder, n_names: usize) -> PathBuf {
     let tensor =
-        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nByteStorage\nX\x01\0\0\00X\x03\0\0\0cpu\
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nByteStorage\nX\x01\0\0\x000X\x03\0\0\0cpu\
         J\0\0\x01\0tQK\0J\0\0\x01\0\x85K\x01\x85\x89NtRq\x01";
     let mut pickle = [b"\x80\x02}(X\x04\0\0\0name".as_slice(), tensor].concat();
     for name in 1..n_names {

@@ -18,12 +18,12 @@ pub struct TextLines {
     piece: Vec<u8>,
     n_bytes_before: usize,
     number: usize,
-    end: End,
+    end: Stop,
 }
 
 /// What the last piece ended with.
 #[derive(Clone, Copy, PartialEq)]
-enum End {
+enum Stop {
     LineFeed,
     CarriageReturn,
     EndOfText,
@@ -36,25 +36,32 @@ impl TextLines {
     /// Opens a file.
     pub fn open(path: &Path) -> Result<TextLines> {
         let reader = BufReader::new(File::open(path).map_err(Error::io(path))?);
-        Ok(TextLines { path: path.into(), reader, piece: Vec::new(), n_bytes_before: 0, number: 0, end: End::LineFeed })
+        Ok(TextLines {
+            path: path.into(),
+            reader,
+            piece: Vec::new(),
+            n_bytes_before: 0,
+            number: 0,
+            end: Stop::LineFeed,
+        })
     }
 
     fn read(&mut self) -> Result<Option<Line>> {
         self.n_bytes_before += self.piece.len();
         self.piece.clear();
-        self.number += usize::from(self.end != End::EndOfText);
+        self.number += usize::from(self.end != Stop::EndOfText);
         self.end = self.read_piece().map_err(Error::io(&self.path))?;
         let number = self.number;
         match self.end {
-            End::Nothing if self.piece.is_empty() => Ok(None),
-            End::TooLong => Err(self.invalid(format!("line {number} is longer than 1 MiB: no text of stories"))),
+            Stop::Nothing if self.piece.is_empty() => Ok(None),
+            Stop::TooLong => Err(self.invalid(format!("line {number} is longer than 1 MiB: no text of stories"))),
             _ => Ok(Some(Line { file: self.path.clone(), number, text: self.text()?.into() })),
         }
     }
 
     /// Puts the bytes up to the next end into `piece`, the end among them.
-    fn read_piece(&mut self) -> io::Result<End> {
-        if self.end == End::CarriageReturn && self.reader.fill_buf()?.starts_with(b"\n") {
+    fn read_piece(&mut self) -> io::Result<Stop> {
+        if self.end == Stop::CarriageReturn && self.reader.fill_buf()?.starts_with(b"\n") {
             self.reader.consume(1);
             self.n_bytes_before += 1;
         }
@@ -65,11 +72,11 @@ impl TextLines {
             self.piece.extend_from_slice(&found[..n_bytes]);
             self.reader.consume(n_bytes);
             match self.piece.last() {
-                _ if n_bytes == 0 => return Ok(End::Nothing),
-                Some(b'\n') => return Ok(End::LineFeed),
-                Some(b'\r') => return Ok(End::CarriageReturn),
-                Some(b'>') if self.piece.ends_with(END_OF_TEXT.as_bytes()) => return Ok(End::EndOfText),
-                _ if self.piece.len() > MAX_RECORD_BYTES => return Ok(End::TooLong),
+                _ if n_bytes == 0 => return Ok(Stop::Nothing),
+                Some(b'\n') => return Ok(Stop::LineFeed),
+                Some(b'\r') => return Ok(Stop::CarriageReturn),
+                Some(b'>') if self.piece.ends_with(END_OF_TEXT.as_bytes()) => return Ok(Stop::EndOfText),
+                _ if self.piece.len() > MAX_RECORD_BYTES => return Ok(Stop::TooLong),
                 _ => {}
             }
         }
@@ -97,12 +104,12 @@ impl Iterator for TextLines {
     type Item = Result<Line>;
 
     fn next(&mut self) -> Option<Result<Line>> {
-        if self.end == End::Nothing {
+        if self.end == Stop::Nothing {
             return None;
         }
         let line = self.read().transpose();
         if let Some(Err(_)) = line {
-            self.end = End::Nothing;
+            self.end = Stop::Nothing;
         }
         line
     }
