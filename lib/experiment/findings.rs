@@ -198,7 +198,7 @@ pub fn quadrants(rows: &[QuadrantRow]) -> String {
 /// over seeds.
 pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
     let is_meant = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
-    let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both);
+    let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both && row.n_active > 0);
     let (low, high) = span(by_seed.clone().map(|row| row.relevant_frac));
     let over_seeds = match by_seed.count() {
         ..2 => String::new(),

