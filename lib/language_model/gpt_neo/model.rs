@@ -74,9 +74,18 @@ impl GptNeo {
     }
 
     /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
-    pub(super) fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past]) -> Tensor {
-        let blocks = self.blocks.iter().zip(past);
-        blocks.fold(self.embed(tokens, n_past), |resid, (block, past)| block.forward(&resid, past, false))
+    pub(super) fn resid_after(
+        &self,
+        tokens: &Tensor,
+        n_past: i64,
+        past: &mut [Past],
+        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+    ) -> Tensor {
+        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, n_past));
+        for (index, (block, past)) in self.blocks.iter().zip(past).enumerate() {
+            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, past, false));
+        }
+        resid
     }
 
     /// Token embeddings plus those of the positions from `first` on.
