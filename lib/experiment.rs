@@ -11,9 +11,11 @@
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
+//! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 mod base_model;
+pub mod detection;
 mod diff;
 mod evaluation;
 pub mod figures;

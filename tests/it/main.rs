@@ -6,6 +6,7 @@ mod crosscoder;
 mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
+mod detection;
 mod figure;
 mod finetune;
 mod fixture;

@@ -36,14 +36,14 @@ const SIZES: [(&str, &str); 19] = [
 ];
 
 /// Runs the series as far as notebook 08 with some more values set.
-fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
+pub fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
     let run = trained(folder, values);
     measure(&run);
     run
 }
 
 /// Notebooks 01 to 06.
-fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
+pub fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
     let _generator = fixture::seeded(0);
     let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let run = Run::open_in(folder.path(), Settings { set, ..Settings::new("smoke") }).unwrap();
@@ -61,7 +61,7 @@ fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
 }
 
 /// Notebooks 07 and 08.
-fn measure(run: &Run) {
+pub fn measure(run: &Run) {
     run.save("evaluation", &evaluation_rows(run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
     let readouts = Readout::of_final(run).unwrap();
     let rotations = rotation_rows(run, &readouts).unwrap();

