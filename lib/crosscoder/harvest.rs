@@ -71,12 +71,15 @@ impl HookConfig {
     }
 }
 
-/// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
+/// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model; 1 where all activations are zero, as the
+/// difference of two models with one embedding is there. Measured once for stage S and frozen.
 ///
 /// # Shapes
 /// `acts` [sample, hook, d_model] → `[hook]`
 pub fn scale(acts: &Tensor) -> Tensor {
     let (_, _, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     let norms = acts.norm_scalaropt_dim(2.0, [2i64].as_slice(), false); // [sample, hook]
-    norms.mean_dim([0i64].as_slice(), false, Kind::Float).reciprocal() * (d_model as f64).sqrt()
+    let mean = norms.mean_dim([0i64].as_slice(), false, Kind::Float);
+    let scale = mean.reciprocal() * (d_model as f64).sqrt();
+    scale.where_self(&mean.gt(0.0), &mean.ones_like())
 }

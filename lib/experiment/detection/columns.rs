@@ -167,10 +167,10 @@ fn last(rows: &Tensor, lengths: &[i64]) -> Tensor {
 
 /// What the columns come to over the tokens of each prompt, each [prompt, column].
 pub(super) struct Readings {
-    last: Tensor,
-    max: Tensor,
-    min: Tensor,
-    mean: Tensor,
+    pub last: Tensor,
+    pub max: Tensor,
+    pub min: Tensor,
+    pub mean: Tensor,
 }
 
 impl Readings {

