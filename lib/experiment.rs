@@ -14,11 +14,13 @@
 //! | [`causes`] | whether these latents are the cause |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
+//! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
 mod base_model;
 pub mod causes;
+pub mod detection;
 mod diff;
 mod evaluation;
 pub mod figures;

@@ -1,6 +1,6 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
-use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::recipe::Recipe;
@@ -9,6 +9,7 @@ use crate::experiment::stage::{Data, Stage};
 use crate::experiment::step::Step;
 use crate::experiment::tables::TrainingRow;
 use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::hook::HookPoint;
 use crate::training::shuffle::{permutation, seed_for};
 use crate::{Error, Result};
 use serde_json::json;
@@ -106,7 +107,7 @@ impl Source {
 }
 
 /// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
-fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
+pub(super) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
     if run.settings.timings() { line } else { TrainStep { activations_per_s: 0.0, ..line } }
 }
 
@@ -118,21 +119,22 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
     let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
         Some(parent) => run.crosscoder_of(parent, seed),
-        None => Ok(fresh(run, seed, source)),
+        None => Ok(fresh(run, seed, (&source.model).into(), &source.reading, &source.tokens)),
     };
     stages.iter().map(parent).collect()
 }
 
 /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
-fn fresh(run: &Run, seed: u64, Source { model, tokens, reading, .. }: &Source) -> Crosscoder {
+pub(super) fn fresh(run: &Run, seed: u64, models: Models, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
     let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
-    let acts = reading.harvest(model, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
+    let acts = reading.harvest(models, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
     let scale = scale(&acts);
     tch::manual_seed(seed_for(seed, "crosscoder") as i64);
     let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
-    init(run.preset.n_latents, &reading.hooks, &scaled, &scale, run.preset.initial_firing_frac)
+    let hooks: Vec<HookPoint> = reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
+    init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
 }
 
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {

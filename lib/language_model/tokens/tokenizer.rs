@@ -126,7 +126,7 @@ impl Tokenizer {
     }
 
     /// Token ids of many texts with the byte of the text at which each token begins.
-    pub(super) fn encode_all_with_starts(&self, texts: Vec<&str>) -> Vec<Vec<(i64, usize)>> {
+    pub(crate) fn encode_all_with_starts(&self, texts: Vec<&str>) -> Vec<Vec<(i64, usize)>> {
         let encodings = self.inner.encode_batch(texts, false).expect("byte-level BPE encodes any text");
         let starts = |encoding: &tokenizers::Encoding| {
             encoding.get_offsets().iter().map(|(start, _)| *start).collect::<Vec<_>>()
