@@ -1,4 +1,6 @@
-//! Intervals and tests for shares.
+//! Intervals and tests for shares, and how well a score ranks.
+
+pub mod ranking;
 
 /// 95 % quantile of the normal distribution, two-sided.
 const Z: f64 = 1.959_963_984_540_054;

@@ -1,8 +1,7 @@
 //! When latents fire, on held-out sequences: how often, how many at once, and on which tokens most strongly.
 
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::HookConfig;
-use crate::language_model::gpt_neo::GptNeo;
+use crate::crosscoder::harvest::{HookConfig, Models};
 use crate::stats::percentile;
 use tch::{Device, Kind, Tensor};
 
@@ -55,16 +54,22 @@ pub struct Firing {
     pub position: i64,
 }
 
-/// Runs `model` on `tokens` and counts.
+/// Runs the model, or both of two, on `tokens` and counts.
 ///
 /// # Shapes
 /// `tokens` [sequence, seq]
-pub fn firings(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Firings {
+pub fn firings<'a>(
+    crosscoder: &Crosscoder,
+    models: impl Into<Models<'a>>,
+    cfg: &HookConfig,
+    tokens: &Tensor,
+) -> Firings {
+    let models = models.into();
     let _no_grad = tch::no_grad_guard();
     let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let mut sums = FiringSums::new(seq, crosscoder.n_latents());
     for part in tokens.split(BATCH, 0) {
-        let acts = cfg.harvest(model, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
+        let acts = cfg.harvest(models, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
         sums.add(&crosscoder.encode(&acts).latents);
     }
     sums.firings()

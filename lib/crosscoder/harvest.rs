@@ -1,11 +1,12 @@
 //! Activations of a language model, as a crosscoder is trained and measured on them.
 
+mod models;
 mod stream;
 
+pub use models::Models;
 pub use stream::{ActivationStream, StreamConfig};
 
 use crate::language_model::HookPoint;
-use crate::language_model::gpt_neo::GptNeo;
 use tch::{Kind, Tensor};
 
 /// Sequences run through the model at once.
@@ -29,35 +30,45 @@ impl HookConfig {
     /// Activations of sequences, positions of all of them in one row each.
     ///
     /// # Shapes
-    /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model]
-    pub fn harvest(&self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let acts = self.memory(model, tokens.numel() as i64);
-        self.harvest_into(&acts, model, tokens, None);
+    /// `tokens` [sequence, seq] → [sequence · seq, hook, d_model], with the hook points of both of two models
+    /// ([`Models::SideBySide`])
+    pub fn harvest<'a>(&self, models: impl Into<Models<'a>>, tokens: &Tensor) -> Tensor {
+        let models = models.into();
+        let acts = self.memory(models, tokens.numel() as i64);
+        self.harvest_into(&acts, models, tokens, None);
         acts
     }
 
     /// Memory for the activations of `n_tokens` tokens, [token, hook, d_model].
-    fn memory(&self, model: &GptNeo, n_tokens: i64) -> Tensor {
-        Tensor::empty([n_tokens, self.hooks.len() as i64, model.config.d_model], (Kind::Float, model.wte.device()))
+    fn memory(&self, models: Models, n_tokens: i64) -> Tensor {
+        let model = models.first();
+        let size = [n_tokens, models.n_hooks(self), model.config.d_model];
+        Tensor::empty(size, (Kind::Float, model.wte.device()))
     }
 
     /// Fills `acts` with the activations of `tokens`, times a factor for each hook point. Each hook point's go where they
     /// belong as they arise.
-    fn harvest_into(&self, acts: &Tensor, model: &GptNeo, tokens: &Tensor, scale: Option<&Tensor>) {
+    fn harvest_into(&self, acts: &Tensor, models: Models, tokens: &Tensor, scale: Option<&Tensor>) {
         let mut first = 0;
         for tokens in tokens.split(MODEL_BATCH, 0) {
             let n_tokens = tokens.numel() as i64;
-            let acts = acts.narrow(0, first, n_tokens);
-            model.visit(&tokens.to_device(model.wte.device()), &self.hooks, &mut |hook, resid| {
-                let scale = scale.map(|scale| scale.get(hook as i64));
-                self.prepare(&resid.flatten(0, 1), acts.select(1, hook as i64), scale);
-            });
+            models.fill(self, &acts.narrow(0, first, n_tokens), &tokens, scale);
             first += n_tokens;
         }
     }
 
+    /// The residual stream as activations: with its mean removed, if so chosen.
+    ///
     /// # Shapes
-    /// `resid`, `acts` [token, d_model]; `scale` scalar
+    /// `resid` […, d_model] → the same
+    pub(crate) fn as_acts(&self, resid: &Tensor) -> Tensor {
+        let acts = resid.empty_like();
+        self.prepare(resid, acts.shallow_clone(), None);
+        acts
+    }
+
+    /// # Shapes
+    /// `resid`, `acts` […, d_model]; `scale` scalar
     fn prepare(&self, resid: &Tensor, mut acts: Tensor, scale: Option<Tensor>) {
         if self.centred {
             let _ = resid.sub_out(&acts, &resid.mean_dim([-1i64].as_slice(), true, resid.kind()));
@@ -70,12 +81,15 @@ impl HookConfig {
     }
 }
 
-/// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model. Measured once for stage S and frozen.
+/// s = √d_model / mean ‖x‖ for each hook point: what makes the mean norm √d_model; 1 where all activations are zero, as the
+/// difference of two models with one embedding is there. Measured once for stage S and frozen.
 ///
 /// # Shapes
 /// `acts` [sample, hook, d_model] → `[hook]`
 pub fn scale(acts: &Tensor) -> Tensor {
     let (_, _, d_model) = acts.size3().expect("acts [sample, hook, d_model]");
     let norms = acts.norm_scalaropt_dim(2.0, [2i64].as_slice(), false); // [sample, hook]
-    norms.mean_dim([0i64].as_slice(), false, Kind::Float).reciprocal() * (d_model as f64).sqrt()
+    let mean = norms.mean_dim([0i64].as_slice(), false, Kind::Float);
+    let scale = mean.reciprocal() * (d_model as f64).sqrt();
+    scale.where_self(&mean.gt(0.0), &mean.ones_like())
 }

