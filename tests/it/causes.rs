@@ -1,12 +1,14 @@
 //! The protocol of notebook 11 whole, at a size of seconds.
 
 use crate::fixture::{Folder, assert_says};
+use crate::rounding::share;
 use crate::series::{measure, series, trained};
 use stagediff::experiment::causes::{
     CausesConfig, Organism, choose, controls, doses, figures, findings, pass_lines, report,
 };
 use stagediff::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
 use stagediff::experiment::{Run, Stage};
+use tch::Kind;
 
 /// Sizes of seconds.
 fn config() -> CausesConfig {
@@ -122,7 +124,10 @@ fn a_change_of_strength_0_is_the_untouched_model() {
         let of = |arm: &str| rows.iter().filter(|row| row.arm == arm).collect::<Vec<_>>();
         for (row, untouched) in of("reported").into_iter().zip(of("untouched")) {
             assert_eq!((row.delta_clean_nats, row.recovery, row.recovery_ft1), (0.0, 0.0, 0.0), "{action}");
-            assert_eq!((row.payload_frac, row.kl_bits), (untouched.payload_frac, untouched.kl_bits), "{action}");
+            assert_eq!(row.payload_frac, untouched.payload_frac, "{action}");
+            // Batches of other sizes round otherwise; a divergence is a sum over the vocabulary of terms below 1.
+            let off_bits = share(causes.run.preset.model.n_vocab, Kind::Float);
+            assert!((row.kl_bits - untouched.kl_bits).abs() <= off_bits, "{action}: {row:?} {untouched:?}");
         }
     }
 }

@@ -38,6 +38,22 @@ pub(super) fn resolve(
     Ok(hooks)
 }
 
+/// Of how many models a list is, the hook points of one after those of the other: as often as it repeats itself.
+pub(super) fn n_models(hooks: &[HookPoint]) -> usize {
+    let repeats = |length: &usize| hooks.chunks(*length).all(|of_model| *of_model == hooks[..*length]);
+    (1..=hooks.len()).find(repeats).map_or(1, |length| hooks.len() / length)
+}
+
+/// Checks the hook points of several models.
+pub(super) fn check_of_models(hooks: &[HookPoint], n_models: &str, path: &Path) -> Result<()> {
+    let of_one = match n_models.parse::<usize>() {
+        Ok(1) => hooks,
+        Ok(n) if n == self::n_models(hooks) => &hooks[..hooks.len() / n],
+        _ => return Err(Error::invalid(path, format!("its hook points are not those of {n_models} models"))),
+    };
+    check(of_one, path)
+}
+
 /// Checks that there are hook points, each a place of its own.
 pub(super) fn check(hooks: &[HookPoint], path: &Path) -> Result<()> {
     if hooks.is_empty() {

@@ -25,6 +25,10 @@ impl Crosscoder {
         weights.insert("scale", &self.scale);
         weights.describe("format", FORMAT);
         weights.describe("hooks", hooks::to_line(&self.hooks));
+        match hooks::n_models(&self.hooks) {
+            1 => {}
+            n_models => weights.describe("models", n_models.to_string()),
+        }
         for (key, value) in about {
             weights.describe(key, value);
         }
@@ -43,7 +47,8 @@ impl Crosscoder {
             tensors.file.expect(key, value)?;
         }
         let hooks = hooks::from_line(tensors.file.about("hooks")?, path)?;
-        hooks::check(&hooks, path)?;
+        let n_models = tensors.file.metadata.get("models").map_or("1", String::as_str);
+        hooks::check_of_models(&hooks, n_models, path)?;
         let n_hooks = hooks.len() as i64;
         let [n_latents, n_inputs] = tensors.lengths("w_enc", "[latent, hook · d_model]")?;
         if n_inputs % n_hooks != 0 {
