@@ -136,7 +136,8 @@ impl<'a> InTraining<'a> {
 
     fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
-        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts);
+        let step = self.n_done();
+        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts, step);
         let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
