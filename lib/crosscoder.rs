@@ -15,6 +15,7 @@
 //! | [`Optimiser`] | a step of training, fast on a processor |
 //! | [`harvest`], [`train`] | activations of a language model, a whole training on them |
 //! | [`firing`], [`metrics`], [`evaluate`] | what a trained one is worth |
+//! | [`intervene`] | what activations would be with other latents |
 //! | [`formats`] | files of SAELens and of the published code |
 //!
 //! ```
@@ -41,6 +42,7 @@ pub mod firing;
 pub mod formats;
 pub mod harvest;
 mod init;
+pub mod intervene;
 pub mod jumprelu;
 pub mod loss;
 pub mod metrics;

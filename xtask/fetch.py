@@ -5,23 +5,27 @@
 Of a model come configuration, tokenizer and weights; of a data set the file that PATH names, or the Parquet files of
 the training split, or else its text file. A revision stands for the commit that it stood for at the first download.
 The names of a place's files are left in the repository's folder of the cache, in stagediff/COMMIT.json: the library
-looks them up there.
+looks them up there, so that it sees what an interrupted download has not brought. A cache that cannot be written to is
+used as it is.
 """
 
 import hashlib
 import json
 import os
+import re
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 os.environ.setdefault("HF_HUB_DISABLE_SHARED_BLOBS", "1")  # all of a repository lies in its folder, which may be copied
 
-from huggingface_hub import HfApi, constants, hf_hub_download
+from huggingface_hub import constants, hf_hub_download
 from huggingface_hub.errors import HfHubHTTPError, HTTPError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import parse_hf_uri
+from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status, parse_hf_uri
 
 TOKENIZERS = [["tokenizer.json"], ["vocab.json", "merges.txt"]]
+BESIDE = ["added_tokens.json", "special_tokens_map.json", "tokenizer_config.json"]  # of a tokenizer, where there are any
 WEIGHTS = [["model.safetensors"], ["model.safetensors.index.json"], ["pytorch_model.bin"], ["pytorch_model.bin.index.json"]]
 
 UNREACHED = ": is the hub to be reached from this machine? (HF_ENDPOINT names a mirror, HTTPS_PROXY a proxy)"
@@ -60,15 +64,23 @@ class Place:
         note = self.folder / f"stagediff/{commit}.json"
         return json.loads(note.read_text()) if note.is_file() else {}
 
+    def missing(self, commit, names):
+        return [name for name in names if not (self.snapshot(commit) / name).is_file()]
+
     def keep(self, commit, names):
         """Notes the names of this place's files, and the commit of its revision."""
         notes = {**self.notes(commit), self.path: names}
-        write(self.folder / f"stagediff/{commit}.json", json.dumps(notes, indent=1))
-        if self.revision != commit:
-            write(self.folder / "refs" / self.revision, commit)
+        try:
+            write(self.folder / f"stagediff/{commit}.json", json.dumps(notes, indent=1))
+            if self.revision != commit:
+                write(self.folder / "refs" / self.revision, commit)
+        except OSError:
+            if self.missing(commit, names):
+                raise
 
     def absent(self, what):
-        return Refused(f"HF_HUB_OFFLINE is set and {what} is not in the cache: run once without HF_HUB_OFFLINE, or copy"
+        variable = "HF_HUB_OFFLINE" if os.environ.get("HF_HUB_OFFLINE") else "TRANSFORMERS_OFFLINE"
+        return Refused(f"{variable} is set and {what} is not in the cache: run once without {variable}, or copy"
                        f" {self.folder} from a machine that has it")
 
 
@@ -80,16 +92,40 @@ def write(path, text):
     new.replace(path)
 
 
-def listing(place):
-    """The commit of a place's revision and the names of its files."""
-    known = place.known_commit()
-    if not constants.HF_HUB_OFFLINE:
-        info = HfApi().repo_info(place.repo, repo_type=place.kind, revision=known)
-        return info.sha, [file.rfilename for file in info.siblings]
-    files = [path for path in place.snapshot(known).rglob("*") if path.is_file()]
-    if not files:
+def in_cache(place, commit):
+    """The commit and the names of its files in the cache."""
+    folder = place.snapshot(commit)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    if not names:
         raise place.absent("it")
-    return known, sorted(path.relative_to(place.snapshot(known)).as_posix() for path in files)
+    return commit, names
+
+
+def on_hub(place, commit):
+    """The commit of a place's revision and the names of its files; nothing if the hub is not reached or not asked, and
+    the cache has files."""
+    if constants.HF_HUB_OFFLINE:
+        return None
+    try:
+        return repository(place, commit)
+    except HTTPError as error:
+        is_answer = isinstance(error, HfHubHTTPError) and error.response.status_code < 500
+        if is_answer or not any(place.snapshot(commit).glob("*")):
+            raise
+        print(f"  the hub is not reached ({error}): the files of the cache are used", flush=True)
+        return None
+
+
+def repository(place, revision):
+    """The commit and the names that the hub gives. Of its answer, which mirrors shorten, no more is read."""
+    url = f"{constants.ENDPOINT}/api/{place.kind}s/{place.repo}/revision/{quote(revision, safe='')}"
+    response = get_session().get(url, headers=build_hf_headers())
+    hf_raise_for_status(response)
+    try:
+        info = response.json()
+        return info["sha"], [file["rfilename"] for file in info["siblings"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Refused(f"what {url} answers is no list of files ({error!r}): HF_ENDPOINT names a hub or a mirror") from error
 
 
 def model_files(place, names):
@@ -102,7 +138,8 @@ def model_files(place, names):
                 return [folder + name for name in choice]
         raise Refused(f"it has no {what}; its files are {', '.join(names[:20])}")
 
-    return [*first("config.json", [["config.json"]]), *first("tokenizer.json", TOKENIZERS),
+    beside = [folder + name for name in BESIDE if folder + name in names]
+    return [*first("config.json", [["config.json"]]), *first("tokenizer.json", TOKENIZERS), *beside,
             *first("model.safetensors or pytorch_model.bin", WEIGHTS)]
 
 
@@ -120,7 +157,14 @@ def story_files(place, names):
         raise Refused(f"it has no Parquet or text file of stories; its files are {', '.join(names[:20])}")
     if not parquet and len(texts) > 1:
         raise Refused(f"it has several files: add one of them, as in …/{texts[0]} (there are {', '.join(texts)})")
-    return parquet or texts
+    return whole(parquet) or texts
+
+
+def whole(names):
+    """The names and those of a numbered set, NAME-00000-of-00002.parquet, that are not among them."""
+    parts = [re.fullmatch(r"(.*-)(\d{5})(-of-(\d{5})\..*)", name) for name in names]
+    numbered = {f"{part[1]}{i:05}{part[3]}" for part in parts if part for i in range(int(part[4]))}
+    return sorted({*names, *numbered})
 
 
 def shards(place, commit, index):
@@ -164,11 +208,13 @@ def fetch(place):
     commit = place.known_commit()
     names = place.notes(commit).get(place.path)
     if names is None:
-        commit, there = listing(place)
+        listed = on_hub(place, commit)
+        commit, there = listed or in_cache(place, commit)
         names = model_files(place, there) if place.kind == "model" else story_files(place, there)
         if names[-1].endswith(".index.json"):
             names += shards(place, commit, names[-1])
-        place.keep(commit, names)
+        if listed:
+            place.keep(commit, names)
     for name in names:
         download(place, commit, name)
     return commit, names

@@ -13,18 +13,41 @@ target/kernel/N in the checkout that the notebook lies in:
 N is 1, or the next number whose lock is free: several notebooks may be open at once.
 
     python kernel.py CONNECTION_FILE    becomes the kernel
-    python kernel.py --lay-out          only lays the workspace out, as after `:dep stagediff`, and prints cellsN
+    python kernel.py --lay-out          only lays out target/kernel/settings, the workspace of the program that checks
+                                        settings, and prints it: built there, the library is where cells find it
 
 With STAGEDIFF_KERNEL=light evcxr's own analysis sees no dependencies. That saves most of a minute a kernel; the price
 is that each variable of a cell needs its type written and that completion knows nothing of stagediff.
 """
 
+import contextlib
 import fcntl
 import os
+import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+
+SETTINGS_MANIFEST = """\
+[package]
+name = "check-settings"
+version = "0.0.0"
+edition = "2024"
+
+[[bin]]
+name = "check-settings"
+path = "{root}/notebooks/src/bin/settings.rs"
+
+[dependencies]
+stagediff = {{ path = "{root}" }}
+
+[workspace]
+resolver = "3"
+
+"""
 
 CELLS_MANIFEST = """\
 [package]
@@ -39,6 +62,10 @@ path = "src/lib.rs"
 [dependencies]
 stagediff = {{ path = "{root}" }}
 """
+
+# As in xtask/settings/src/child.rs.
+CARGOS = re.compile(r"CARGO_(PKG|MANIFEST|BIN)_|(CARGO|CARGO_(CRATE_NAME|PRIMARY_PACKAGE|TARGET_TMPDIR)|OUT_DIR)$"
+                    r"|CARGO_BUILD_TARGET$|.*RUSTFLAGS$")
 
 # The platform that is never: in the lock, yet no work for evcxr's analysis.
 PINS_MANIFEST = """\
@@ -121,6 +148,14 @@ def lay_out(root, target, number):
     return cells
 
 
+def lay_out_settings(root):
+    """Writes the workspace of the program that checks settings and returns its folder."""
+    folder = root / "target/kernel/settings"
+    write(folder / "Cargo.toml", SETTINGS_MANIFEST.format(root=root) + profiles((root / "Cargo.toml").read_text()))
+    shutil.copyfile(root / "Cargo.lock", folder / "Cargo.lock")
+    return folder
+
+
 def set_analysis(folder, light):
     """Lets evcxr's analysis see the dependencies, or not.
 
@@ -134,6 +169,38 @@ def set_analysis(folder, light):
         config.unlink(missing_ok=True)
 
 
+def end_with_client():
+    """Leaves a process behind that ends the kernel, and all that it started, when its client has ended.
+
+    The client names itself in JPY_PARENT_PID, unless the kernel is meant to outlive it. The process waits for both, so
+    that what the kernel started (a cell, a cargo) ends with the kernel, too.
+    """
+    kernel = os.getpid()
+    try:
+        ends = [os.pidfd_open(int(os.environ["JPY_PARENT_PID"])), os.pidfd_open(kernel)]
+    except (AttributeError, KeyError, OSError, ValueError):
+        return
+    if os.getpgrp() != kernel:
+        os.setpgid(0, 0)
+    if os.fork() != 0:
+        return
+    os.setsid()
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) not in ends:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+    select.select(ends, [], [])
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(kernel, signal.SIGKILL)
+    os._exit(0)
+
+
+def forget_cargos():
+    """Drops what a cargo says to what it starts, and flags: with them a cell would not find what is compiled."""
+    for name in filter(CARGOS.match, list(os.environ)):
+        del os.environ[name]
+
+
 def find_rust():
     """Puts cargo on PATH, and Rust's own shared library where a cell finds it."""
     if shutil.which("cargo") is None:
@@ -143,18 +210,18 @@ def find_rust():
 
 
 def main():
+    root = find_checkout()
+    if sys.argv[1] == "--lay-out":
+        print(lay_out_settings(root))
+        return
+    end_with_client()
+    forget_cargos()
     evcxr = os.environ.get("EVCXR_JUPYTER", "evcxr_jupyter")
     find_rust()
-    root = find_checkout()
     if root is not None:
         target = find_target(root)
         cells = lay_out(root, target, claim_slot(target))
-        light = os.environ.get("STAGEDIFF_KERNEL") == "light"
-        if sys.argv[1] == "--lay-out":
-            set_analysis(cells.parent, light=False)
-            print(cells)
-            return
-        set_analysis(cells.parent, light)
+        set_analysis(cells.parent, light=os.environ.get("STAGEDIFF_KERNEL") == "light")
         os.environ["EVCXR_TMPDIR"] = str(cells)
         os.environ["EVCXR_CONFIG_DIR"] = str(cells.parent / "config")
     # evcxr greets on stdout, into whatever else is printed there; cells' output takes another way.

@@ -3,20 +3,27 @@
 
 mod patched;
 
-pub use patched::PatchedLoss;
+pub use patched::{Ablations, PatchedLoss};
 
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{FiringSums, Firings};
 use crate::crosscoder::harvest::HookConfig;
 use crate::crosscoder::metrics::{Fvu, FvuSums};
 use crate::language_model::gpt_neo::GptNeo;
-use patched::Patched;
 use tch::Tensor;
 
 /// Sequences at once.
 const BATCH: i64 = 16;
 /// Sequences on which the language model's losses are measured.
-const N_LOSS_SEQUENCES: i64 = 32;
+const N_LOSS_SEQUENCES: i64 = 128;
+
+/// The sequences on which the language model's losses are measured: the first ones.
+///
+/// # Shapes
+/// `tokens` [sequence, seq] → the same, fewer
+pub fn for_losses(tokens: &Tensor) -> Tensor {
+    tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(tokens.size()[0]))
+}
 
 /// How faithful a crosscoder is to its model.
 #[derive(Debug)]
@@ -31,13 +38,19 @@ pub struct Evaluation {
     pub n_loss_tokens: i64,
 }
 
-/// Measures `crosscoder` on `tokens`.
+/// Measures `crosscoder` on `tokens`; `ablations` are those of the same model [`for_losses`].
 ///
 /// # Shapes
 /// `tokens` [sequence, seq]
-pub fn evaluate(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Evaluation {
+pub fn evaluate(
+    crosscoder: &Crosscoder,
+    model: &GptNeo,
+    cfg: &HookConfig,
+    tokens: &Tensor,
+    ablations: &Ablations,
+) -> Evaluation {
     let _no_grad = tch::no_grad_guard();
-    let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
+    let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let scale = crosscoder.scale.view([1, -1, 1]);
     let mut fired = FiringSums::new(seq, crosscoder.n_latents());
     let mut unexplained = FvuSums::new(seq, cfg.hooks.len() as i64, crosscoder.d_model);
@@ -48,7 +61,7 @@ pub fn evaluate(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, token
         unexplained.add(&by_sequence(acts), &by_sequence(crosscoder.decode(&latents) / &scale));
         fired.add(&latents);
     }
-    let for_losses = tokens.narrow(0, 0, N_LOSS_SEQUENCES.min(n_sequences));
-    let losses = Patched::of(crosscoder, model, cfg, &for_losses).losses();
+    let for_losses = for_losses(tokens);
+    let losses = ablations.with(crosscoder, model, cfg, &for_losses);
     Evaluation { firings: fired.firings(), fvu: unexplained.fvu(), losses, n_loss_tokens: for_losses.numel() as i64 }
 }

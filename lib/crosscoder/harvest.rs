@@ -57,8 +57,18 @@ impl HookConfig {
         }
     }
 
+    /// The residual stream as activations: with its mean removed, if so chosen.
+    ///
     /// # Shapes
-    /// `resid`, `acts` [token, d_model]; `scale` scalar
+    /// `resid` […, d_model] → the same
+    pub(crate) fn as_acts(&self, resid: &Tensor) -> Tensor {
+        let acts = resid.empty_like();
+        self.prepare(resid, acts.shallow_clone(), None);
+        acts
+    }
+
+    /// # Shapes
+    /// `resid`, `acts` […, d_model]; `scale` scalar
     fn prepare(&self, resid: &Tensor, mut acts: Tensor, scale: Option<Tensor>) {
         if self.centred {
             let _ = resid.sub_out(&acts, &resid.mean_dim([-1i64].as_slice(), true, resid.kind()));

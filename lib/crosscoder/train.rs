@@ -2,10 +2,12 @@
 
 mod activation;
 mod config;
+mod decoder;
 mod log;
 
 pub use activation::Activation;
 pub use config::TrainConfig;
+pub use decoder::DecoderFreedom;
 pub use log::TrainStep;
 
 use crate::crosscoder::harvest::ActivationStream;
@@ -72,6 +74,8 @@ pub struct Trainee {
     pub label: String,
     /// The crosscoder, at first its parent's copy.
     pub crosscoder: Crosscoder,
+    /// How far its decoder may turn from where it was, unless it is free.
+    held: Option<(DecoderFreedom, Tensor)>,
     /// The log.
     pub log: Vec<TrainStep>,
 }
@@ -79,7 +83,13 @@ pub struct Trainee {
 impl Trainee {
     /// A crosscoder that starts where `parent` is.
     pub fn new(label: impl Into<String>, parent: &Crosscoder) -> Trainee {
-        Trainee { label: label.into(), crosscoder: parent.copy(), log: Vec::new() }
+        Trainee { label: label.into(), crosscoder: parent.copy(), held: None, log: Vec::new() }
+    }
+
+    /// The same with a decoder that may turn so far.
+    pub fn with(self, decoder: DecoderFreedom) -> Trainee {
+        let held = (decoder != DecoderFreedom::Free).then(|| (decoder, self.crosscoder.w_dec.copy()));
+        Trainee { held, ..self }
     }
 }
 
@@ -139,6 +149,9 @@ impl<'a> InTraining<'a> {
         let step = self.n_done();
         training.activation.set_thresholds(&mut self.trainee.crosscoder, acts, step);
         let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
+        if let Some((decoder, start)) = &self.trainee.held {
+            decoder.hold(start, &mut self.trainee.crosscoder.w_dec);
+        }
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
         if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {

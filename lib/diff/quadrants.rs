@@ -115,16 +115,25 @@ pub struct Arms<'a> {
 /// # Shapes
 /// `active` `[latent]`
 pub fn against_null(x: Arms, y: Arms, active: &[bool], q_cut: f64) -> Vec<Quadrant> {
+    let [x, y] = null_q_values(x, y, active);
+    x.into_iter().zip(y).map(|(x, y)| Quadrant::of(x < q_cut, y < q_cut)).collect()
+}
+
+/// The q-values behind [`against_null`], on both axes; 1 of latents that are not active.
+///
+/// # Shapes
+/// `active` `[latent]` → `[latent]` each
+pub fn null_q_values(x: Arms, y: Arms, active: &[bool]) -> [Vec<f64>; 2] {
     let (by_x, by_y) = (by_density(x.density, active), by_density(y.density, active));
     let mut of_null = [relative(x.null, x.null, &by_x), relative(y.null, y.null, &by_y)].concat();
     of_null.sort_by(f64::total_cmp);
-    let turned = |axis: Arms, by_density: &[usize]| {
-        let mut turned = vec![false; active.len()];
+    let q_of = |axis: Arms, by_density: &[usize]| {
+        let mut all = vec![1.0; active.len()];
         let q = q_values(&p_values(&relative(axis.real, axis.null, by_density), &of_null));
-        by_density.iter().zip(q).for_each(|(&latent, q)| turned[latent] = q < q_cut);
-        turned
+        by_density.iter().zip(q).for_each(|(&latent, q)| all[latent] = q);
+        all
     };
-    turned(x, &by_x).into_iter().zip(turned(y, &by_y)).map(|(x, y)| Quadrant::of(x, y)).collect()
+    [q_of(x, &by_x), q_of(y, &by_y)]
 }
 
 /// Each active latent's rotation on an axis over the median null rotation of the active latents nearest in firing rate, as

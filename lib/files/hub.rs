@@ -1,13 +1,17 @@
 //! Models and data sets of the Hugging Face hub, as they lie in the cache of its Python client.
 //!
-//! `cargo xtask fetch` brings them there (xtask/fetch.py). The library only reads:
+//! `cargo xtask fetch` brings them there (xtask/fetch.py), or any program that uses that client. The library only reads:
 //! ```text
 //! models--OWNER--NAME/
 //!   refs/main                     the commit that a revision stood for at the first download
 //!   snapshots/COMMIT/config.json  a file of that commit, there when it is whole
 //!   stagediff/COMMIT.json         ours: the files of each place that was fetched, by its path
 //! ```
+//! A commit without such a note was brought by another program; its files are chosen as fetch would choose them.
 
+mod chosen;
+
+use stagediff_settings::hub_cache;
 #[doc(inline)]
 pub use stagediff_settings::{Kind, Location};
 
@@ -35,18 +39,9 @@ pub struct Files {
 }
 
 impl Cache {
-    /// The cache that the environment names, by the variables that the Python client reads: `HF_HUB_CACHE`, or `hub` in
-    /// `HF_HOME`, or `huggingface/hub` in `XDG_CACHE_HOME` or `~/.cache`.
+    /// The cache that the environment names, by the variables that the Python client reads ([`hub_cache`]).
     pub fn from_env() -> Cache {
-        Cache::from_variables(&|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
-    }
-
-    fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Cache {
-        let home = PathBuf::from(variable("HOME").unwrap_or("/".into()));
-        let folder = |name: &str| variable(name).map(|text| home.join(text.strip_prefix("~/").unwrap_or(&text)));
-        let user_cache = || folder("XDG_CACHE_HOME").unwrap_or_else(|| home.join(".cache"));
-        let hub = || folder("HF_HOME").unwrap_or_else(|| user_cache().join("huggingface")).join("hub");
-        Cache { dir: folder("HF_HUB_CACHE").unwrap_or_else(hub) }
+        Cache { dir: hub_cache(&|name| std::env::var(name).ok()) }
     }
 
     /// The files that a location stands for.
@@ -65,9 +60,11 @@ impl Cache {
             Ok(commit) => commit.trim().to_string(),
             Err(_) => location.revision.clone(),
         };
-        let names = fetched(&repository.join(format!("stagediff/{commit}.json")), &location.path)?;
-        let names = names.ok_or_else(|| absent("it"))?;
         let snapshot = repository.join("snapshots").join(&commit);
+        let names = match fetched(&repository.join(format!("stagediff/{commit}.json")), &location.path)? {
+            Some(names) => names,
+            None => chosen::names(&snapshot, location, &absent)?,
+        };
         if let Some(missing) = names.iter().find(|name| !snapshot.join(name).is_file()) {
             return Err(absent(missing));
         }
@@ -83,26 +80,4 @@ fn fetched(note: &Path, path: &str) -> Result<Option<Vec<String>>> {
     let mut places: BTreeMap<String, Vec<String>> =
         serde_json::from_str(&text).map_err(|e| Error::invalid(note, format!("no list of files ({e}): remove it")))?;
     Ok(places.remove(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_variables_of_the_python_client_are_heeded() {
-        for (variables, dir) in [
-            (&[][..], "/h/.cache/huggingface/hub"),
-            (&[("XDG_CACHE_HOME", "/x")], "/x/huggingface/hub"),
-            (&[("XDG_CACHE_HOME", "/x"), ("HF_HOME", "/f")], "/f/hub"),
-            (&[("HF_HOME", "~/f")], "/h/f/hub"),
-            (&[("HF_HOME", "/f"), ("HF_HUB_CACHE", "/c")], "/c"),
-        ] {
-            let find = |name: &str| {
-                let known = variables.iter().chain(&[("HOME", "/h")]).find(|(known, _)| *known == name);
-                known.map(|(_, value)| value.to_string())
-            };
-            assert_eq!(Cache::from_variables(&find).dir, Path::new(dir));
-        }
-    }
 }

@@ -3,11 +3,16 @@
 //! Files are written beside their place and renamed, so a file is either whole or absent. A reader names the file, the
 //! tensor and the shapes when something does not fit. PyTorch's own files are read too.
 
+mod floats;
 mod pickle;
 mod pytorch;
+mod shape;
 mod shards;
+mod wrapped;
 
-use crate::files::write_whole;
+pub(crate) use floats::{as_floats, dtype_name};
+
+use crate::files::{refuse_pointer, write_whole};
 use crate::{Error, Result};
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use std::collections::{BTreeMap, HashMap};
@@ -91,6 +96,7 @@ impl Weights {
     /// The file is missing, cut short, or holds something else than tensors: what is refused is named.
     pub fn read(path: impl AsRef<Path>, device: Device) -> Result<Weights> {
         let path = path.as_ref();
+        refuse_pointer(path)?;
         match path.extension().and_then(OsStr::to_str) {
             Some("bin" | "pt" | "pth") => pytorch::read(path, device),
             Some("json") => shards::read(path, device),
@@ -132,8 +138,10 @@ impl Weights {
         });
         let views: Vec<_> =
             views.collect::<std::result::Result<_, _>>().map_err(|e| Error::invalid(path, e.to_string()))?;
-        let metadata: HashMap<String, String> = self.metadata.clone().into_iter().collect();
-        let bytes = safetensors::serialize(views, Some(metadata)).map_err(|e| Error::invalid(path, e.to_string()))?;
+        // an empty one beside no tensors would be written as no JSON
+        let metadata: Option<HashMap<String, String>> =
+            Some(self.metadata.clone().into_iter().collect()).filter(|lines: &HashMap<_, _>| !lines.is_empty());
+        let bytes = safetensors::serialize(views, metadata).map_err(|e| Error::invalid(path, e.to_string()))?;
         write_whole(path, &sorted_header(bytes))
     }
 }
@@ -169,7 +177,9 @@ fn tensor_of(view: &TensorView, path: &Path, name: &str) -> Result<Tensor> {
     let unknown =
         || Error::invalid(path, format!("tensor {name:?} has type {:?}, which is not supported", view.dtype()));
     let (_, kind) = DTYPES.into_iter().find(|(dtype, _)| *dtype == view.dtype()).ok_or_else(unknown)?;
-    let size: Vec<i64> = view.shape().iter().map(|&dim| dim as i64).collect();
+    shape::check("shape", view.shape().iter().map(|&length| length as u64))
+        .map_err(|reason| Error::invalid(path, format!("tensor {name:?} {reason}")))?;
+    let size: Vec<i64> = view.shape().iter().map(|&length| length as i64).collect();
     Ok(Tensor::f_from_data_size(view.data(), &size, kind)?)
 }
 

@@ -13,6 +13,6 @@ mod published;
 pub use attention::Attention;
 pub use block::{Block, Mlp};
 pub use config::{GptNeoConfig, Reach};
-pub use generate::{Sampling, generate};
+pub use generate::{Prefill, Sampling, generate};
 pub use layer_norm::LayerNorm;
 pub use model::GptNeo;

@@ -2,6 +2,7 @@
 
 use crate::language_model::cross_entropy::{self, cross_entropy};
 use crate::language_model::gpt_neo::GptNeo;
+use crate::language_model::hook::HookPoint;
 use crate::language_model::tokens::TokenRows;
 use tch::{Kind, Tensor};
 
@@ -13,6 +14,22 @@ pub fn next_token_loss(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor) -> (
     let _no_grad = tch::no_grad_guard();
     let (hidden, targets) = predictions(model, tokens, with_loss, false);
     (cross_entropy(&hidden, &model.wte, &targets), targets.numel() as i64)
+}
+
+/// The same with the residual stream edited at its hook points, as in [`GptNeo::resid`].
+///
+/// # Shapes
+/// As [`next_token_loss`]; each residual stream [batch, seq, d_model].
+pub fn edited_loss(
+    model: &GptNeo,
+    tokens: &Tensor,
+    with_loss: &Tensor,
+    edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+) -> (Tensor, i64) {
+    let _no_grad = tch::no_grad_guard();
+    let (counted, targets) = counted(tokens, with_loss);
+    let resid = model.resid(tokens, false, edit).flatten(0, 1).index_select(0, &counted);
+    (cross_entropy(&model.ln_f.forward(&resid), &model.wte, &targets), targets.numel() as i64)
 }
 
 /// A loss with its gradients.
@@ -57,11 +74,20 @@ pub fn next_token_gradients(
 /// # Shapes
 /// → [counted, d_model], [counted]
 fn predictions(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor, train: bool) -> (Tensor, Tensor) {
+    let (counted, targets) = counted(tokens, with_loss);
+    (model.ln_f.forward(&model.resid_at(tokens, &counted, train)), targets)
+}
+
+/// The positions, counted through the batch, whose next token counts, and that token.
+///
+/// # Shapes
+/// → [counted], [counted]
+fn counted(tokens: &Tensor, with_loss: &Tensor) -> (Tensor, Tensor) {
     let (_, seq) = tokens.size2().expect("tokens [batch, seq]");
     let counted = with_loss.narrow(1, 1, seq - 1).constant_pad_nd([0, 1]).reshape([-1]).nonzero().squeeze_dim(1);
     let counted = counted.to_device(tokens.device());
     let targets = tokens.reshape([-1]).index_select(0, &(&counted + 1));
-    (model.ln_f.forward(&model.resid_at(tokens, &counted, train)), targets)
+    (counted, targets)
 }
 
 /// Mean loss of predicting every token but the first from a final residual stream. Without gradients.

@@ -12,17 +12,18 @@
 //! ```
 
 mod config;
+mod pattern;
+mod targets;
 
-pub use config::read_config;
+pub use config::AdapterConfig;
 
 use crate::files::weights::Weights;
 use crate::files::write_whole;
 use crate::language_model::linear::Linear;
 use crate::language_model::lora::{Lora, LoraConfig};
 use crate::{Error, Result};
-use std::collections::BTreeSet;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// The files of a PEFT folder: config and tensors.
 pub const FILES: [&str; 2] = ["adapter_config.json", "adapter_model.safetensors"];
@@ -40,7 +41,7 @@ pub fn tensor_name(layer: &str, half: &str) -> String {
 
 /// Adds fresh adapters to the layers whose names end as `cfg` says. Draws from libtorch's generator: seed it first.
 pub fn attach<'a>(linears: impl Iterator<Item = &'a mut Linear>, cfg: &LoraConfig) {
-    let is_target = |linear: &&mut Linear| cfg.targets.iter().any(|target| linear.name.ends_with(target));
+    let is_target = |linear: &&mut Linear| targets::ends_as_one_of(&cfg.targets, &linear.name);
     linears.filter(is_target).for_each(|linear| linear.attach(cfg));
 }
 
@@ -67,43 +68,70 @@ pub fn save(dir: &Path, adapters: &Weights, cfg: &LoraConfig, base: &str) -> Res
     weights.write(dir.join(FILES[1]))
 }
 
-/// Puts the adapters of a folder on the layers, and none on a layer that the folder has none for. A folder that does not
-/// fit leaves the layers as they were.
+/// Puts the adapters of a folder on the layers that its config targets, and none on any other. A folder that does not fit
+/// leaves the layers as they were.
 ///
 /// # Errors
-/// A file is missing, or a tensor does not fit, or the file holds adapters for layers that are not there.
+/// A file is missing, a tensor does not fit or is not finite, a target has no tensors, or the file has others.
 pub fn load<'a>(linears: impl Iterator<Item = &'a mut Linear>, dir: &Path) -> Result<()> {
     let linears: Vec<&mut Linear> = linears.collect();
     let device = linears.first().map_or(Device::Cpu, |linear| linear.weight.device());
-    let cfg = read_config(&dir.join(FILES[0]))?;
+    let cfg = AdapterConfig::read(&dir.join(FILES[0]))?;
     let (path, pickled) = (dir.join(FILES[1]), dir.join(PICKLED_FILE));
-    let weights = Weights::read(if !path.exists() && pickled.exists() { pickled } else { path }, device)?;
-    let loras = linears.iter().map(|linear| adapter_of(linear, &weights, &cfg)).collect::<Result<Vec<_>>>()?;
-    check_all_taken(&weights, linears.iter().map(|linear| linear.name.as_str()))?;
+    let mut weights = Weights::read(if !path.exists() && pickled.exists() { pickled } else { path }, device)?;
+    weights.unwrap_names();
+    let targets = cfg.select(linears.iter().map(|linear| linear.name.as_str()))?;
+    check_tensors(&weights, &targets)?;
+    let lora_of = |linear: &&mut Linear| match targets.contains(&linear.name.as_str()) {
+        true => adapter_of(linear, &weights, &cfg).map(Some),
+        false => Ok(None),
+    };
+    let loras = linears.iter().map(lora_of).collect::<Result<Vec<_>>>()?;
     linears.into_iter().zip(loras).for_each(|(linear, lora)| linear.lora = lora);
     Ok(())
 }
 
 /// The adapter that a file has for a layer.
-fn adapter_of(linear: &Linear, weights: &Weights, cfg: &LoraConfig) -> Result<Option<Lora>> {
+fn adapter_of(linear: &Linear, weights: &Weights, cfg: &AdapterConfig) -> Result<Lora> {
     let [a, b] = HALVES.map(|half| tensor_name(&linear.name, half));
-    if !weights.tensors.contains_key(&a) {
-        return Ok(None);
-    }
-    let (n_out, n_in) = linear.weight.size2().expect("a matrix");
-    let trained = |name: &str, size: [i64; 2]| -> Result<Tensor> {
-        Ok(weights.get(name, &size)?.to_kind(Kind::Float).set_requires_grad(true))
-    };
-    let (a, b) = (trained(&a, [cfg.rank, n_in])?, trained(&b, [n_out, cfg.rank])?);
-    Ok(Some(Lora { a, b, scale: cfg.alpha / cfg.rank as f64, dropout: cfg.dropout }))
+    let ((n_out, n_in), rank) = (linear.weight.size2().expect("a matrix"), cfg.rank(&linear.name));
+    let trained = |name: &str, size: [i64; 2]| Ok::<_, Error>(weights.floats(name, &size)?.set_requires_grad(true));
+    let (a, b) = (trained(&a, [rank, n_in])?, trained(&b, [n_out, rank])?);
+    Ok(Lora { a, b, scale: cfg.scale(&linear.name), dropout: cfg.lora.dropout })
 }
 
-fn check_all_taken<'a>(weights: &Weights, layers: impl Iterator<Item = &'a str>) -> Result<()> {
-    let places: BTreeSet<String> = layers.flat_map(|layer| HALVES.map(|half| tensor_name(layer, half))).collect();
-    let foreign: Vec<&String> = weights.tensors.keys().filter(|name| !places.contains(*name)).collect();
-    let Some(name) = foreign.first() else { return Ok(()) };
+/// Checks that a file has the tensors of the targets and no others.
+fn check_tensors(weights: &Weights, targets: &[&str]) -> Result<()> {
+    let places: Vec<String> = targets.iter().flat_map(|layer| HALVES.map(|half| tensor_name(layer, half))).collect();
+    let lacking: Vec<&String> = places.iter().filter(|name| !weights.tensors.contains_key(*name)).collect();
+    if !lacking.is_empty() {
+        let reason = format!(
+            "lacks {} of the {} tensors that adapter_config.json asks for: {}",
+            lacking.len(),
+            places.len(),
+            first_few(&lacking)
+        );
+        return Err(Error::invalid(weights.path(), reason));
+    }
+    let foreign: Vec<&String> = weights.tensors.keys().filter(|name| !places.contains(name)).collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
     let n_held = weights.tensors.len();
-    let n_taken = n_held - foreign.len();
-    let reason = format!("has {n_held} tensors, this model takes {n_taken} of them and has no place for {name}");
+    let reason = format!(
+        "has {n_held} tensors, this model takes {} of them and has no place for {}",
+        places.len(),
+        first_few(&foreign)
+    );
     Err(Error::invalid(weights.path(), reason))
+}
+
+/// Some of the names, and how many more there are.
+fn first_few(names: &[&String]) -> String {
+    const N_SHOWN: usize = 4;
+    let shown: Vec<&str> = names.iter().take(N_SHOWN).map(|name| name.as_str()).collect();
+    match names.len().saturating_sub(N_SHOWN) {
+        0 => shown.join(", "),
+        n_more => format!("{} and {n_more} more", shown.join(", ")),
+    }
 }

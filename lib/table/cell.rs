@@ -32,7 +32,10 @@ macro_rules! whole_cell {
 
             fn cells(column: &Column) -> Result<Vec<$cell>> {
                 let cells = column.$read()?.iter();
-                cells.map(|cell| cell.map(|cell| cell as $cell).ok_or_else(|| missing(column))).collect()
+                let whole = |cell| <$cell>::try_from(cell).map_err(|_| {
+                    Error::setting("column", column.name(), format!("has {cell}, which is no {}", stringify!($cell)))
+                });
+                cells.map(|cell| cell.ok_or_else(|| missing(column)).and_then(whole)).collect()
             }
         }
     )+};
@@ -54,6 +57,10 @@ impl Cell for f64 {
     }
 
     fn cells(column: &Column) -> Result<Vec<f64>> {
+        if !(column.dtype().is_primitive_numeric() || matches!(column.dtype(), DataType::Boolean | DataType::Null)) {
+            let expected = format!("is of type {}, expected numbers", column.dtype());
+            return Err(Error::setting("column", column.name(), expected));
+        }
         let numbers = column.cast(&DataType::Float64)?;
         Ok(numbers.f64()?.iter().map(|cell| cell.unwrap_or(f64::NAN)).collect())
     }

@@ -1,7 +1,7 @@
 //! The notebooks as one program: the same cells, compiled.
 //!
 //! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
-//! beyond the series compare several runs.
+//! beyond the series compare several runs or take long.
 
 use stagediff_settings::openmp;
 use std::env;
@@ -34,8 +34,8 @@ fn begin_anew() {
     }
 }
 
-/// The number after the series' last.
-const END_OF_SERIES: &str = "09";
+/// Notebooks beyond the series: they compare several runs or take long.
+const BEYOND: [&str; 5] = ["09", "11", "12", "13", "14"];
 
 /// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
 fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
@@ -47,7 +47,7 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
             Ok(Vec::new())
         }
         [word] if word == "all" => {
-            let series = NOTEBOOKS.iter().filter(|(name, _)| *name < END_OF_SERIES);
+            let series = NOTEBOOKS.iter().filter(|(name, _)| !BEYOND.contains(&&name[..2]));
             let (overview, stages): (Vec<_>, Vec<_>) = series.partition(|(name, _)| name.starts_with("00_"));
             Ok([stages, overview].concat())
         }

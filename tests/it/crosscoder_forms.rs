@@ -38,13 +38,13 @@ fn assert_same_crosscoder(found: &Crosscoder, expected: &Crosscoder) {
 fn sae_lens_and_back_is_the_same_crosscoder() {
     let (folder, crosscoder) = (Folder::new("sae_lens_back"), reference_crosscoder());
     sae_lens::save(&crosscoder, folder.path(), &about()).unwrap();
-    let (again, said) = sae_lens::load(folder.path(), Device::Cpu).unwrap();
+    let (again, said) = sae_lens::load(folder.path(), None, Device::Cpu).unwrap();
     assert_same_crosscoder(&again, &crosscoder);
     assert_eq!(said, about());
 }
 
 /// The reference's SAELens folder after an edit of its config.
-fn edited(test: &str, edit: impl FnOnce(&mut Value)) -> Folder {
+pub fn edited(test: &str, edit: impl FnOnce(&mut Value)) -> Folder {
     let folder = Folder::new(test);
     let weights = fixture::path("sae_lens/export/sae_weights.safetensors");
     folder.file("sae_weights.safetensors", std::fs::read(weights).unwrap());
@@ -58,8 +58,8 @@ fn edited(test: &str, edit: impl FnOnce(&mut Value)) -> Folder {
 fn an_sae_that_takes_its_bias_off_the_input_has_the_same_latents() {
     let folder =
         edited("sae_lens_b_dec", |config| drop(config.as_object_mut().unwrap().remove("apply_b_dec_to_input")));
-    let (shifted, _) = sae_lens::load(folder.path(), Device::Cpu).unwrap();
-    let (plain, _) = sae_lens::load(&fixture::path("sae_lens/export"), Device::Cpu).unwrap();
+    let (shifted, _) = sae_lens::load(folder.path(), None, Device::Cpu).unwrap();
+    let (plain, _) = sae_lens::load(&fixture::path("sae_lens/export"), None, Device::Cpu).unwrap();
     let acts = fixture::tensors("sae_lens/expected.safetensors").get("x");
     let (acts, centre) = (acts.view([40, 60]), plain.b_dec.view([1, 60]));
     let expected = (in_double(&acts) - in_double(&centre)).matmul(&in_double(&plain.w_enc).tr()) + &plain.b_enc;
@@ -98,7 +98,7 @@ fn what_a_crosscoder_cannot_do_is_refused_by_field() {
     ];
     for (test, edit, said) in cases {
         let folder = edited(&format!("sae_lens_{test}"), edit);
-        assert_says(sae_lens::load(folder.path(), Device::Cpu), said);
+        assert_says(sae_lens::load(folder.path(), None, Device::Cpu), said);
     }
 }
 
@@ -143,17 +143,18 @@ fn a_published_crosscoder_is_read_with_its_scale() {
 #[test]
 fn letters_of_dimensions_do_not_matter_and_hook_points_can_be_named() {
     let folder = published("model_diffing_letters", |weights| {
-        for (old, new) in [("W_enc_XDH", "_W_enc_MPDL"), ("b_enc_H", "b_enc"), ("is_folded", "unfolded")] {
+        for (old, new) in [("W_enc_XDH", "_W_enc_MPDL"), ("b_enc_H", "b_enc"), ("is_folded", "_is_folded")] {
             let tensor = weights.tensors.remove(old).unwrap();
             weights.insert(new, &tensor);
         }
+        weights.insert("_is_folded", &Tensor::from(false));
     });
     let hooks: Vec<HookPoint> = (1..6).map(HookPoint::ResidPost).collect();
     let path = folder.join("published.safetensors");
-    let found = model_diffing::load(&path, Some(hooks.clone()), Device::Cpu).unwrap();
+    let found = model_diffing::load(&path, Some(&hooks), Device::Cpu).unwrap();
     assert_eq!(found.hooks, hooks);
     assert_same(&found.scale, &Tensor::ones([5], (Kind::Float, Device::Cpu)));
-    let four = Some(hooks[1..].to_vec());
+    let four = Some(&hooks[1..]);
     assert_says(model_diffing::load(&path, four, Device::Cpu), &["5 hook points, 4 were named"]);
 }
 
@@ -161,7 +162,7 @@ fn letters_of_dimensions_do_not_matter_and_hook_points_can_be_named() {
 fn what_is_no_jumprelu_crosscoder_of_one_model_is_refused() {
     let cases: [(&str, &Edit<Weights>, &[&str]); 4] = [
         ("relu", &|weights| drop(weights.tensors.remove("hidden_activation.log_threshold_H")), &["log_threshold"]),
-        ("skip", &|weights| weights.insert("W_skip_XdXd", &Tensor::from(1.0)), &["W_skip"]),
+        ("skip", &|weights| weights.insert("W_skip_XdXd", &Tensor::from(1.0)), &["holds \"W_skip_XdXd\""]),
         (
             "two_models",
             &|weights| {
@@ -173,7 +174,7 @@ fn what_is_no_jumprelu_crosscoder_of_one_model_is_refused() {
         (
             "scale",
             &|weights| weights.insert("folded_scaling_factors_X", &Tensor::zeros([1, 5], (Kind::Float, Device::Cpu))),
-            &["not all positive"],
+            &["\"folded_scaling_factors_X\" has 0 at [0, 0]", "above 0"],
         ),
     ];
     for (test, edit, said) in cases {

@@ -4,7 +4,7 @@ use crate::fixture::{self, Folder, Tensors, assert_same, assert_says};
 use crate::rounding::{self, assert_within, of_largest};
 use stagediff::error::Error;
 use stagediff::files::Weights;
-use stagediff::language_model::{GptNeo, GptNeoConfig, HookPoint, Reach, Sampling, generate};
+use stagediff::language_model::{GptNeo, GptNeoConfig, HookPoint, Prefill, Reach, Sampling, generate};
 use tch::{Device, Kind, Tensor};
 
 /// The tiny checkpoint of the fixtures: vocabulary 97, d_model 32, window 8, 64 positions.
@@ -113,6 +113,26 @@ fn sampled_continuations_follow_the_seed() {
     let first = draw(1);
     assert_eq!(first.size(), [3, 12]);
     assert!(first.equal(&draw(1)) && !first.equal(&draw(2)));
+}
+
+#[test]
+fn what_follows_an_edited_prompt_is_what_follows_it_in_one_pass() {
+    let (model, ids) = (reference_model(), expected().get("ids"));
+    let (prompts, after) = (ids.narrow(1, 0, 5), ids.narrow(1, 5, 7));
+    let noise = fixture::normal(&[3, 5, 32], 3);
+    let add = |resid: Tensor| {
+        let seq = resid.size()[1];
+        resid + noise.constant_pad_nd([0, 0, 0, seq - 5])
+    };
+    let mut edit = |point, resid| if point == HookPoint::ResidPost(1) { add(resid) } else { resid };
+    let found =
+        Prefill::of(&model, &prompts, &mut edit).repeated(2).log_probs(&model, &Tensor::cat(&[&after, &after], 0));
+    let resid = in_double(model.copy()).resid(&ids.narrow(1, 0, 12), false, &mut edit);
+    let logits = in_double(model.copy()).unembed(&resid).narrow(1, 4, 7);
+    let exact = logits.log_softmax(-1, Kind::Double).gather(2, &after.unsqueeze(2), false).squeeze_dim(2);
+    assert_within(&found, &Tensor::cat(&[&exact, &exact], 0), &rounding_of(&model, &ids, &logits));
+    let untouched = Prefill::of(&model, &prompts, &mut |_, resid| resid).log_probs(&model, &after);
+    assert!((untouched - found.narrow(0, 0, 3)).abs().max().double_value(&[]) > 0.01, "the edit is felt");
 }
 
 /// The positions at which another first token changes what one block of this reach leaves, by more than rounding.

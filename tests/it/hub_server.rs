@@ -3,10 +3,10 @@
 use stagediff::files::hash;
 use stagediff::files::hub::Cache;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// The commit of every branch at first.
@@ -38,6 +38,14 @@ pub struct State {
     pub token: Option<String>,
     /// Whether the store was sent a token.
     pub store_saw_token: bool,
+    /// What is answered instead of the list of files.
+    pub listing: Option<String>,
+    /// Everything has moved: the first answer is an absolute redirect, as of a mirror.
+    pub has_moved: bool,
+    /// The file whose content stops half-way, for as long as the reader waits.
+    pub stalls: Option<String>,
+    /// Whether it has come to that.
+    pub is_stalled: bool,
 }
 
 impl Server {
@@ -102,6 +110,22 @@ impl Fetch {
         }
     }
 
+    /// Starts it, to be interrupted.
+    pub fn start(&self, place: &str) -> Child {
+        (self.command)().arg(place).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
+    /// The folder of the cache that the client itself reads from these variables.
+    pub fn client_cache(&self, variables: &[(&str, &str)]) -> PathBuf {
+        let mut command = Command::new((self.command)().get_program());
+        command.env_clear().envs(variables.iter().copied());
+        let output = command
+            .args(["-c", "from huggingface_hub import constants; print(constants.HF_HUB_CACHE)"])
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().into()
+    }
+
     /// The folder of the first commit's files, of models or data sets.
     pub fn snapshot(&self, kind: &str) -> PathBuf {
         self.cache.dir.join(format!("{kind}--owner--name/snapshots/{COMMIT}"))
@@ -128,22 +152,38 @@ fn read_request(stream: &TcpStream) -> Option<Request> {
     Some(request)
 }
 
-fn answer(mut stream: TcpStream, port: u16, state: &Mutex<State>) {
+fn answer(mut stream: TcpStream, port: u16, shared: &Mutex<State>) {
     let Some(request) = read_request(&stream) else { return };
-    let mut state = state.lock().unwrap();
+    let mut state = shared.lock().unwrap();
     state.requests.push(format!("{} {}", request.method, request.path));
-    let (head, body) = respond(&request, port, &mut state);
+    let (head, mut body) = respond(&request, port, &mut state);
+    let stalls = request.method == "GET" && state.stalls.as_ref().is_some_and(|name| request.path.ends_with(name));
     drop(state);
     let _ = stream.write_all(format!("HTTP/1.1 {head}connection: close\r\n\r\n").as_bytes());
+    if stalls {
+        body.truncate(body.len() / 2);
+    }
     if request.method != "HEAD" {
         let _ = stream.write_all(&body);
+    }
+    if stalls && !body.is_empty() {
+        shared.lock().unwrap().is_stalled = true;
+        let _ = stream.read(&mut [0]); // until the reader goes away
     }
 }
 
 /// Status line and headers, body.
 fn respond(request: &Request, port: u16, state: &mut State) -> (String, Vec<u8>) {
     let plain = |status: &str, headers: &str| (format!("{status}\r\ncontent-length: 0\r\n{headers}"), Vec::new());
-    let store = request.path.strip_prefix("/store/");
+    let path = match (state.has_moved, request.path.strip_prefix("/moved")) {
+        (true, None) => {
+            let there = format!("location: http://127.0.0.1:{port}/moved{}\r\n", request.path);
+            return plain("308 Permanent Redirect", &there);
+        }
+        (true, Some(path)) => path,
+        (false, _) => &request.path,
+    };
+    let store = path.strip_prefix("/store/");
     state.store_saw_token |= store.is_some() && request.token.is_some();
     if store.is_none() && state.token.is_some() && state.token != request.token {
         return plain(
@@ -151,14 +191,15 @@ fn respond(request: &Request, port: u16, state: &mut State) -> (String, Vec<u8>)
             "x-error-code: GatedRepo\r\nx-error-message: Access to owner/name is restricted.\r\n",
         );
     }
-    let listed = |root: &str| request.path.strip_prefix(&format!("/api/{root}/owner/name/revision/"));
+    let listed = |root: &str| path.strip_prefix(&format!("/api/{root}/owner/name/revision/"));
     if let Some(revision) = listed("models").or_else(|| listed("datasets")) {
         let siblings: Vec<_> = state.files.keys().map(|name| serde_json::json!({ "rfilename": name })).collect();
         let commit = if revision == COMMIT { COMMIT } else { &state.commit };
-        let body = serde_json::json!({ "id": "owner/name", "sha": commit, "siblings": siblings }).to_string();
+        let body = serde_json::json!({ "sha": commit, "siblings": siblings }).to_string();
+        let body = state.listing.clone().unwrap_or(body);
         return (format!("200 OK\r\ncontent-length: {}\r\n", body.len()), body.into_bytes());
     }
-    let resolved = |root: &str| request.path.strip_prefix(&format!("{root}/owner/name/resolve/{COMMIT}/"));
+    let resolved = |root: &str| path.strip_prefix(&format!("{root}/owner/name/resolve/{COMMIT}/"));
     let name = store.or_else(|| resolved("")).or_else(|| resolved("/datasets"));
     let name = name.map(|name| name.replace("%20", " ")).filter(|name| state.withheld.as_ref() != Some(name));
     let Some((name, content)) = name.and_then(|name| state.files.get_key_value(&name)) else {

@@ -8,7 +8,8 @@ use crate::fixture::{self, Folder};
 use crate::gpt_neo::{expected, reference_model};
 use stagediff::crosscoder::formats::sae_lens;
 use stagediff::files::Weights;
-use stagediff::language_model::{GptNeo, Sampling, generate, peft, pretrained};
+use stagediff::language_model::peft::{self, AdapterConfig};
+use stagediff::language_model::{GptNeo, Sampling, generate, pretrained};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -50,7 +51,7 @@ fn write_language_models(folder: &Folder, numbers: &mut Weights) {
 fn write_adapter(folder: &Folder, numbers: &mut Weights) {
     let mut model = reference_model();
     peft::load(model.linears_mut(), &fixture::path("lora")).unwrap();
-    let cfg = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let cfg = AdapterConfig::read(&fixture::path("lora/adapter_config.json")).unwrap().lora;
     let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
     peft::save(&folder.join("adapter"), &adapters, &cfg, "float32").unwrap();
     numbers.insert("logits.adapted", &model.logits(&expected().get("ids_full"), false).detach());

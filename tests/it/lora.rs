@@ -5,7 +5,8 @@ use crate::gpt_neo::{expected, reference_model, rounding_of};
 use crate::rounding::assert_within;
 use serde_json::Value;
 use stagediff::files::Weights;
-use stagediff::language_model::{GptNeo, LoraConfig, peft};
+use stagediff::language_model::peft::{self, AdapterConfig};
+use stagediff::language_model::{GptNeo, LoraConfig};
 use tch::{Device, Kind, Tensor};
 
 fn adapted() -> GptNeo {
@@ -90,28 +91,30 @@ fn anything_but_plain_lora_is_refused_by_name() {
     let settings = [
         ("peft_type", Value::from("LOHA")),
         ("bias", "all".into()),
-        ("use_rslora", true.into()),
         ("use_dora", true.into()),
         ("lora_bias", true.into()),
         ("fan_in_fan_out", true.into()),
-        ("rank_pattern", serde_json::json!({ "q_proj": 4 })),
-        ("alpha_pattern", serde_json::json!({ "q_proj": 4 })),
+        ("trainable_token_indices", serde_json::json!([1, 2])),
+        ("target_parameters", serde_json::json!(["wte.weight"])),
         ("modules_to_save", serde_json::json!(["wte"])),
         ("init_lora_weights", "pissa".into()),
         ("r", 0.into()),
     ];
     for (name, value) in settings {
         let folder = edited(&format!("lora_{name}"), |config| config[name] = value, |_| ());
-        assert_says(peft::read_config(&folder.join("adapter_config.json")), &["adapter_config.json", name]);
+        assert_says(AdapterConfig::read(&folder.join("adapter_config.json")), &["adapter_config.json", name]);
     }
     let folder = edited("lora_rank", |config| drop(config.as_object_mut().unwrap().remove("r")), |_| ());
-    assert_says(peft::read_config(&folder.join("adapter_config.json")), &["adapter_config.json", "missing field `r`"]);
-    assert_says(peft::read_config(&folder.join("none.json")), &["cannot access", "none.json"]);
+    assert_says(
+        AdapterConfig::read(&folder.join("adapter_config.json")),
+        &["adapter_config.json", "missing field `r`"],
+    );
+    assert_says(AdapterConfig::read(&folder.join("none.json")), &["cannot access", "none.json"]);
 }
 
 #[test]
 fn the_order_of_targets_does_not_matter_and_other_lines_are_passed_over() {
-    let read = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let read = AdapterConfig::read(&fixture::path("lora/adapter_config.json")).unwrap().lora;
     let mut targets = read.targets.clone();
     targets.sort();
     assert_eq!(LoraConfig { targets, ..read }, LoraConfig::published());
@@ -149,10 +152,10 @@ fn an_adapter_that_does_not_fit_leaves_the_earlier_one() {
 #[test]
 fn a_saved_adapter_is_the_same_adapter() {
     let (model, folder) = (adapted(), Folder::new("lora_saved"));
-    let cfg = peft::read_config(&fixture::path("lora/adapter_config.json")).unwrap();
+    let cfg = AdapterConfig::read(&fixture::path("lora/adapter_config.json")).unwrap().lora;
     let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();
     peft::save(folder.path(), &adapters, &cfg, "base").unwrap();
-    assert_eq!(peft::read_config(&folder.join("adapter_config.json")).unwrap(), cfg);
+    assert_eq!(AdapterConfig::read(&folder.join("adapter_config.json")).unwrap().lora, cfg);
     let mut again = reference_model();
     peft::load(again.linears_mut(), folder.path()).unwrap();
     let ids = expected().get("ids");

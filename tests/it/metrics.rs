@@ -3,12 +3,12 @@
 use crate::fixture::{self, max_abs};
 use crate::gpt_neo::{expected, in_double, reference_model, rounding_of};
 use crate::rounding::{self, assert_near, share, size_of_product};
-use stagediff::crosscoder::evaluate::evaluate;
+use stagediff::crosscoder::evaluate::{Ablations, Evaluation, evaluate, for_losses};
 use stagediff::crosscoder::firing::{N_TOP, firings};
 use stagediff::crosscoder::harvest::HookConfig;
 use stagediff::crosscoder::metrics::{Fvu, FvuSums};
 use stagediff::crosscoder::{Crosscoder, init};
-use stagediff::language_model::{HookPoint, next_token_loss_of};
+use stagediff::language_model::{GptNeo, HookPoint, next_token_loss_of};
 use stagediff::stats::percentile;
 use tch::{Device, Kind, Tensor};
 
@@ -102,12 +102,29 @@ fn identity(cfg: &HookConfig) -> Crosscoder {
     }
 }
 
+fn measured(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Evaluation {
+    evaluate(crosscoder, model, cfg, tokens, &Ablations::of(model, cfg, &for_losses(tokens)))
+}
+
+#[test]
+fn a_reconstruction_of_all_places_is_made_from_what_the_ones_before_it_left() {
+    let (model, tokens, cfg) = (reference_model(), expected().get("ids"), HookConfig::all_layers(4));
+    let mut doubled = identity(&cfg);
+    let _ = doubled.w_dec.g_mul_scalar_(2.0);
+    let losses = measured(&doubled, &model, &cfg, &tokens).losses;
+    let by_hand = model.resid(&tokens, false, &mut |_, resid| (&resid - resid.mean_dim(-1, true, Kind::Float)) * 2.0);
+    let expected_nats = next_token_loss_of(&model, &by_hand, &tokens).double_value(&[]);
+    let all_nats = losses[5].patched_nats;
+    assert!((all_nats - expected_nats).abs() < 1e-4 * expected_nats, "{all_nats} {expected_nats}");
+    assert!((all_nats - losses[4].patched_nats).abs() > 1e-3, "it is not that of the last place alone");
+}
+
 #[test]
 fn a_place_is_patched_under_either_of_its_names() {
     let (model, tokens) = (reference_model(), expected().get("ids"));
     let losses = [HookPoint::ResidPre(2), HookPoint::ResidPost(1)].map(|hook| {
         let cfg = HookConfig { hooks: vec![hook], centred: true };
-        let loss = evaluate(&identity(&cfg), &model, &cfg, &tokens).losses[0];
+        let loss = measured(&identity(&cfg), &model, &cfg, &tokens).losses[0];
         (loss.clean_nats, loss.patched_nats, loss.zero_nats, loss.mean_nats)
     });
     assert_eq!(losses[0], losses[1]);
@@ -117,13 +134,13 @@ fn a_place_is_patched_under_either_of_its_names() {
 #[test]
 fn recovered_loss_is_1_for_the_identity_and_0_for_zero_ablation() {
     let (model, tokens, cfg) = (reference_model(), expected().get("ids"), HookConfig::all_layers(4));
-    let perfect = evaluate(&identity(&cfg), &model, &cfg, &tokens);
+    let perfect = measured(&identity(&cfg), &model, &cfg, &tokens);
     let places: Vec<Option<HookPoint>> = perfect.losses.iter().map(|loss| loss.hook).collect();
     assert_eq!(places, cfg.hooks.iter().map(|&hook| Some(hook)).chain([None]).collect::<Vec<_>>());
     assert_eq!(perfect.fvu.fvu, [0.0; 5], "products with 0 and 1 do not round");
     let mut nothing = identity(&cfg);
     let _ = nothing.w_dec.zero_();
-    let absent = evaluate(&nothing, &model, &cfg, &tokens);
+    let absent = measured(&nothing, &model, &cfg, &tokens);
     let exact = in_double(model.copy());
     let resid = exact.resid(&tokens, false, &mut |_, resid| resid);
     let clean_nats = next_token_loss_of(&exact, &resid, &tokens).double_value(&[]);

@@ -76,3 +76,32 @@ fn a_file_cut_short_anywhere_or_altered_in_a_storage_is_refused() {
     let altered = folder.file("altered.pt", altered);
     assert_says(Weights::read(&altered, Device::Cpu), &["altered.pt", "checksum"]);
 }
+
+/// A file of PyTorch with one storage of 64 KiB, named as often as asked.
+fn naming_one_storage(folder: &Folder, n_names: usize) -> PathBuf {
+    let tensor =
+        b"ctorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nByteStorage\nX\x01\0\0\x000X\x03\0\0\0cpu\
+        J\0\0\x01\0tQK\0J\0\0\x01\0\x85K\x01\x85\x89NtRq\x01";
+    let mut pickle = [b"\x80\x02}(X\x04\0\0\0name".as_slice(), tensor].concat();
+    for name in 1..n_names {
+        pickle.extend(b"X\x04\0\0\0");
+        pickle.extend(format!("{name:04}h\x01").bytes());
+    }
+    pickle.extend(b"u.");
+    let mut file = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let stored = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    for (name, bytes) in [("a/data.pkl", pickle), ("a/data/0", vec![0; 1 << 16])] {
+        file.start_file(name, stored).unwrap();
+        std::io::Write::write_all(&mut file, &bytes).unwrap();
+    }
+    folder.file("names.pt", file.finish().unwrap().into_inner())
+}
+
+#[test]
+fn a_storage_that_is_named_without_end_is_refused() {
+    let folder = Folder::new("pytorch_names");
+    let weights = Weights::read(naming_one_storage(&folder, 15), Device::Cpu).unwrap();
+    assert_eq!((weights.tensors.len(), weights.tensors["0014"].size()), (15, vec![1 << 16]));
+    let said = ["names.pt", "its tensors take 6553600 bytes", "16 times"];
+    assert_says(Weights::read(naming_one_storage(&folder, 100), Device::Cpu), &said);
+}

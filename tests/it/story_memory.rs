@@ -65,7 +65,7 @@ fn child() {
     if let Some(file) = std::env::var_os(FILE) {
         let before = peak_mib();
         let start = std::time::Instant::now();
-        let found = sample(&[PathBuf::from(file)], N_KEPT, 0).unwrap();
+        let found = sample(&[PathBuf::from(file)], None, N_KEPT, 0).unwrap();
         let seconds = start.elapsed().as_secs_f64();
         println!("peak {:.1} before {before:.1} n_read {} seconds {seconds:.1}", peak_mib(), found.n_read);
     }

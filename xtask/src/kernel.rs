@@ -76,9 +76,9 @@ fn build_library(places: &Places, libtorch: &Path, steps: &Steps) -> Result<()> 
     if !output.status.success() {
         return Err(format!("cannot lay out the kernel's workspace:\n{}", String::from_utf8_lossy(&output.stderr)));
     }
-    let cells = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let folder = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     let mut build = places.command(cargo(), libtorch);
-    steps.stream("library", build.args(["build", "--offline"]).current_dir(cells), Show::Crates(n_crates(places)))
+    steps.stream("library", build.args(["build", "--offline"]).current_dir(folder), Show::Crates(n_crates(places)))
 }
 
 /// Executes a notebook of two cells, through Jupyter and the kernel.

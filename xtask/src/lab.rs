@@ -1,28 +1,34 @@
 //! `cargo xtask lab`: the notebooks in JupyterLab, to step through.
 
 use crate::fetch::fetch;
-use crate::places::finish;
 use crate::setup::setup;
 use crate::{Result, machine};
-use stagediff_settings::{Settings, VARIABLE};
+use stagediff_settings::{Overrides, Settings, VARIABLE};
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Sets up and opens JupyterLab in the notebooks' folder; a kernel started there sees the settings.
+/// Sets up and becomes JupyterLab in the notebooks' folder, so that whoever ends this program ends JupyterLab, which ends
+/// its kernels. What was given wins over the cells that a kernel started there runs; where nothing was, they stand alone.
 ///
 /// # Errors
 /// What setup says, or that JupyterLab cannot be started.
-pub fn lab(settings: &Settings, arguments: &[String]) -> Result<()> {
-    let locations = settings.on_hub()?;
+pub fn lab(given: &Overrides, arguments: &[String]) -> Result<()> {
+    let locations = given.onto(&Settings::default()).on_hub()?;
     let machine = setup()?;
     let places = &machine.places;
     fetch(places, &locations)?;
     let mut command = places.command(places.venv_bin("jupyter"), &machine.libtorch);
-    command.env(VARIABLE, settings.to_json()).env("JUPYTER_PREFER_ENV_PATH", "1");
+    command.env("JUPYTER_PREFER_ENV_PATH", "1").current_dir(places.notebooks());
+    if *given != Overrides::default() {
+        command.env(VARIABLE, given.to_json());
+    }
     // A kernel answers late while another one, or a build, holds cargo's lock.
     command.args(["lab", "--MappingKernelManager.kernel_info_timeout=600", "--ServerApp.root_dir=."]);
     if machine::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0") {
         command.arg("--allow-root");
     }
-    println!("the first cell that keeps a variable takes about 40 seconds, later ones 2 to 4; Ctrl-C ends JupyterLab");
-    finish(command.args(arguments).current_dir(places.notebooks()), "JupyterLab ended with an error")
+    println!(
+        "the first cell that keeps a variable takes about 40 seconds, later ones 2 to 4; Ctrl-C twice ends JupyterLab"
+    );
+    Err(format!("cannot start JupyterLab: {}", command.args(arguments).exec()))
 }

@@ -48,10 +48,10 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Setup => setup::setup().map(|_| ()),
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),
-        Command::Lab(settings, rest) => lab::lab(&settings, &rest),
+        Command::Lab(given, rest) => lab::lab(&given, &rest),
         Command::Lint => lint::lint(),
         Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
-        Command::Sweep(settings, rest) => sweep::sweep(&settings, &rest),
+        Command::Sweep(given, rest) => sweep::sweep(&given, &rest),
         Command::Convert(rest) => convert::convert(&rest),
         Command::Bench(rest) => bench::bench(&rest),
     }

@@ -3,8 +3,8 @@
 use crate::Result;
 use std::path::{Path, PathBuf};
 
-/// The last notebook of the series. Those after it compare several runs, and are executed when they are named.
-const LAST: u32 = 8;
+/// Notebooks beyond the series: they compare several runs or take long, and are executed when they are named.
+const BEYOND: [u32; 5] = [9, 11, 12, 13, 14];
 
 /// The notebooks `NN_name.ipynb` in running order: the overview, 00, comes last, for it reads what the others wrote.
 ///
@@ -62,7 +62,11 @@ pub fn select(series: Vec<PathBuf>, selection: &Selection) -> Result<Vec<PathBuf
         Selection::From(wanted) => position(wanted)?,
         Selection::All => 0,
     };
-    Ok(series[first..].iter().filter(|path| number(path) <= Some(LAST)).cloned().collect())
+    Ok(series[first..]
+        .iter()
+        .filter(|path| number(path).is_none_or(|number| !BEYOND.contains(&number)))
+        .cloned()
+        .collect())
 }
 
 /// `05_crosscoder` of `notebooks/05_crosscoder.ipynb`.
@@ -83,7 +87,9 @@ mod tests {
     use super::*;
 
     fn some() -> Vec<PathBuf> {
-        ["01_a", "02_b", "08_c", "09_d", "00_o"].map(|name| PathBuf::from(format!("n/{name}.ipynb"))).into()
+        ["01_a", "02_b", "08_c", "09_d", "10_e", "11_f", "00_o"]
+            .map(|name| PathBuf::from(format!("n/{name}.ipynb")))
+            .into()
     }
 
     fn names(selected: Result<Vec<PathBuf>>) -> Vec<String> {
@@ -106,8 +112,8 @@ mod tests {
         let only = |name: &str| select(some(), &Selection::Only(name.into()));
         assert_eq!((names(only("2")), names(only("00"))), (vec!["02_b".into()], vec!["00_o".into()]));
         assert_eq!(names(only("9")), ["09_d"], "beyond the series, by name alone");
-        assert_eq!(names(select(some(), &Selection::From("08_c".into()))), ["08_c", "00_o"]);
-        assert_eq!(names(select(some(), &Selection::All)), ["01_a", "02_b", "08_c", "00_o"]);
+        assert_eq!(names(select(some(), &Selection::From("08_c".into()))), ["08_c", "10_e", "00_o"]);
+        assert_eq!(names(select(some(), &Selection::All)), ["01_a", "02_b", "08_c", "10_e", "00_o"]);
         assert!(only("7").unwrap_err().contains("08_c"));
     }
 }

@@ -1,7 +1,7 @@
 //! Where things are: the checkout, the cache shared by all checkouts, the target folder.
 
 use crate::Result;
-use stagediff_settings::{Settings, openmp};
+use stagediff_settings::{Settings, child, hub_cache, openmp};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +14,9 @@ pub struct Places {
     pub cache: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
+    /// The cache of the hub's Python client. Kernels and downloads work in other folders than the one that a relative
+    /// path is meant from, so they are told the whole of it.
+    pub hub_cache: PathBuf,
 }
 
 impl Places {
@@ -30,8 +33,9 @@ impl Places {
             .or_else(|| Some(PathBuf::from(env::var_os("XDG_CACHE_HOME")?).join("stagediff")))
             .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache/stagediff")))
             .ok_or("no cache folder: set HOME or STAGEDIFF_CACHE")?;
-        let cache = env::current_dir().map_err(|error| error.to_string())?.join(cache);
-        Ok(Places { root, cache, target: target.to_owned() })
+        let here = env::current_dir().map_err(|error| error.to_string())?;
+        let hub_cache = here.join(hub_cache(&|name| env::var(name).ok()));
+        Ok(Places { root, cache: here.join(cache), target: target.to_owned(), hub_cache })
     }
 
     /// The Python environment with libtorch and JupyterLab.
@@ -60,8 +64,9 @@ impl Places {
         library_path.extend(env::var_os("LD_LIBRARY_PATH").iter().flat_map(env::split_paths));
         let mut command = Command::new(program.as_ref());
         command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
+        command.env("HF_HUB_CACHE", &self.hub_cache);
         command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
-        command.env_remove("RUSTFLAGS").env_remove("CARGO_BUILD_TARGET").envs(openmp::missing().iter().copied());
+        child::without_cargos(&mut command).envs(openmp::missing().iter().copied());
         command
     }
 
@@ -82,17 +87,34 @@ pub fn write(path: &Path, text: &str) -> Result<()> {
         .map_err(|error| format!("cannot write {}: {error}", path.display()))
 }
 
-/// Runs a command to its end; `failed` says what it means if that is no success.
+/// Runs a command to its end, or to this program's if that comes first; `failed` says what it means if that is no success.
 ///
 /// # Errors
 /// The command cannot be started, or `failed`.
 pub fn finish(command: &mut Command, failed: &str) -> Result<()> {
-    let status =
-        command.status().map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
+    let status = child::ends_with_us(command).status();
+    let status = status.map_err(|error| format!("cannot start {}: {error}", command.get_program().display()))?;
     if status.success() { Ok(()) } else { Err(failed.into()) }
 }
 
 /// Cargo, as the one that started this program.
 pub fn cargo() -> PathBuf {
     env::var_os("CARGO").map_or("cargo".into(), PathBuf::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_started_sees_nothing_that_cargo_said_to_this_program() {
+        let places =
+            Places { root: ".".into(), cache: "cache".into(), target: "target".into(), hub_cache: "hub".into() };
+        let output = places.command("env", Path::new("libtorch")).output().unwrap();
+        let environment = String::from_utf8_lossy(&output.stdout).into_owned();
+        let names: Vec<&str> = environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(env::var_os("CARGO_PKG_NAME").is_some(), "cargo says it to its tests");
+        assert_eq!(names.iter().filter(|name| child::is_cargos(name)).count(), 0, "{environment}");
+        assert!(["PATH", "LIBTORCH", "CARGO_TARGET_DIR"].iter().all(|name| names.contains(name)), "{environment}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Steps that say what they do, show that they go on, and where the time went.
 
 use crate::Result;
+use stagediff_settings::child::ends_with_us;
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -60,7 +61,7 @@ impl Steps {
         std::fs::create_dir_all(&self.logs).map_err(|error| format!("cannot make {}: {error}", self.logs.display()))?;
         let mut log =
             File::create(&log_path).map_err(|error| format!("cannot write {}: {error}", log_path.display()))?;
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child = ends_with_us(command).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = child.map_err(|error| format!("cannot start {program}: {error}"))?;
         let (sender, lines) = channel();
         read_lines(child.stdout.take(), sender.clone());

@@ -53,3 +53,26 @@ fn link(places: &Places) -> Result<()> {
     }
     std::os::unix::fs::symlink(places.venv(), &link).map_err(|error| format!("cannot make .venv: {error}"))
 }
+
+/// The tests of the Python programs, in xtask/tests.
+pub fn tests(root: &Path, python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-B", "-m", "unittest", "discover", "-s"]).arg(root.join("xtask/tests"));
+    command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_python_programs_pass_their_tests() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = root.join(".venv/bin/python");
+        if !python.exists() {
+            return println!("skipped: no JupyterLab in .venv (`cargo xtask setup` installs it)");
+        }
+        let output = tests(&root, &python).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

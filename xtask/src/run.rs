@@ -6,41 +6,57 @@ use crate::places::{Places, finish};
 use crate::progress::duration;
 use crate::setup::{Machine, setup};
 use crate::{Result, findings, kernel, notebooks};
-use stagediff_settings::VARIABLE;
+use stagediff_settings::{Overrides, Settings, VARIABLE};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// Sets up, executes the notebooks asked for, prints what they found.
+/// Sets up, checks the settings, executes the notebooks asked for, prints what they found.
 ///
 /// # Errors
-/// What setup says, or the first cell that failed.
+/// What setup says, settings that do not fit, or the first cell that failed.
 pub fn run(request: &Request) -> Result<()> {
-    let settings = &request.settings;
+    let settings = &request.settings();
     let locations = settings.on_hub()?;
     let selected = notebooks::select(notebooks::series(&Places::find()?.notebooks())?, &request.selection)?;
     let machine = setup()?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
     fetch(&machine.places, &locations)?;
+    // preset and name choose the folder of the pages
+    let named =
+        Overrides { preset: Some(settings.preset.clone()), run: Some(settings.name().into()), ..request.given.clone() };
+    check(&machine, &named)?;
     let start = Instant::now();
     let mut command = match request.binary {
         true => compiled(&machine, &selected),
-        false => executed(&machine, request, &selected),
+        false => executed(&machine, request.in_place, settings, &selected),
     };
-    command.env(VARIABLE, settings.to_json()).current_dir(machine.places.notebooks());
+    command.env(VARIABLE, named.to_json()).current_dir(machine.places.notebooks());
     finish(&mut command, "the series did not finish; results so far are kept")?;
     println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
     findings::show(&machine.places, settings)
 }
 
-fn executed(machine: &Machine, request: &Request, selected: &[PathBuf]) -> Command {
+/// Opens the run as its notebooks will, before one begins.
+fn check(machine: &Machine, given: &Overrides) -> Result<()> {
+    let mut command = machine.cargo(&["run", "--quiet", "--offline", "--manifest-path"]);
+    command.arg(machine.places.root.join("target/kernel/settings/Cargo.toml"));
+    command.env(VARIABLE, given.to_json()).current_dir(machine.places.notebooks());
+    let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().into()),
+    }
+}
+
+fn executed(machine: &Machine, in_place: bool, settings: &Settings, selected: &[PathBuf]) -> Command {
     let places = &machine.places;
     let mut command = kernel::execution(places, &machine.libtorch);
-    command.arg("--expect").arg(places.root.join(format!("xtask/durations/{}.json", request.settings.preset)));
-    if request.in_place {
+    command.arg("--expect").arg(places.root.join(format!("xtask/durations/{}.json", settings.preset)));
+    if in_place {
         command.arg("--in-place");
     }
-    command.arg(places.run(&request.settings).join("notebooks")).args(selected);
+    command.arg(places.run(settings).join("notebooks")).args(selected);
     command
 }
 

@@ -1,9 +1,9 @@
-//! `cargo xtask test`: every test of the workspace, and a notebook through the kernel.
+//! `cargo xtask test`: every test of the workspace, those of the Python programs, and a notebook through the kernel.
 
 use crate::places::finish;
 use crate::progress::{Steps, duration};
 use crate::setup::setup;
-use crate::{Result, kernel};
+use crate::{Result, kernel, python};
 use std::time::Instant;
 
 /// Other processors and numbers of threads under which the tests of numbers pass too: as libtorch, and the library's own
@@ -13,8 +13,8 @@ const SETTINGS: [[(&str, &str); 2]; 2] = [
     [("ATEN_CPU_CAPABILITY", "default"), ("OMP_NUM_THREADS", "4")],
 ];
 
-/// Sets up, tries a small notebook and runs all tests, those of the library again under other settings; with arguments
-/// only what `cargo test` makes of them.
+/// Sets up, tries a small notebook, JupyterLab and plain Jupyter, and runs all tests, those of the library again under
+/// other settings; with arguments only what `cargo test` makes of them.
 ///
 /// # Errors
 /// What setup says, or that a test failed.
@@ -26,6 +26,9 @@ pub fn test(arguments: &[String]) -> Result<()> {
     let start = Instant::now();
     kernel::try_out(&machine.places, &machine.libtorch, &Steps::new(machine.places.cache.join("logs")))?;
     println!("a notebook through the kernel: ok ({})\n", duration(start.elapsed().as_secs_f64()));
+    let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
+    let mut python = python::tests(&machine.places.root, &machine.places.venv_bin("python"));
+    finish(python.env("XTASK", program), "a test of the Python programs failed")?;
     finish(&mut machine.cargo(&["test", "--workspace"]), "a test failed")?;
     for settings in SETTINGS {
         let shown = settings.map(|(name, value)| format!("{name}={value}")).join(" ");

@@ -37,68 +37,98 @@ impl PatchedLoss {
     }
 }
 
-/// What replaces the activations at a hook point.
-#[derive(Clone, Copy)]
-enum Patch {
-    Nothing,
-    Reconstruction,
-    Zero,
-    Mean,
+/// Losses that no crosscoder has a part in: measured once for a model and its sequences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ablations {
+    /// Left alone.
+    pub clean_nats: f64,
+    /// With each hook point set to zero.
+    pub zero_nats: Vec<f64>,
+    /// With each hook point set to its mean over the tokens.
+    pub mean_nats: Vec<f64>,
 }
 
-/// Sequences, and what can be put in the place of their activations.
-pub(super) struct Patched<'a> {
-    model: &'a GptNeo,
-    hooks: &'a [HookPoint],
-    /// Tokens [batch, seq] and reconstructions [batch, seq, hook, d_model].
-    batches: Vec<(Tensor, Tensor)>,
-    /// Over all tokens, [hook, d_model].
-    mean: Tensor,
-}
-
-impl<'a> Patched<'a> {
-    pub fn of(crosscoder: &Crosscoder, model: &'a GptNeo, cfg: &'a HookConfig, tokens: &Tensor) -> Patched<'a> {
-        let mean = cfg.harvest(model, tokens).mean_dim([0i64].as_slice(), false, Kind::Float);
-        let with_recon = |tokens: Tensor| {
-            let recon = crosscoder.reconstruct(&cfg.harvest(model, &tokens));
-            let recon = recon.unflatten(0, tokens.size().as_slice());
-            (tokens.to_device(model.wte.device()), recon)
+impl Ablations {
+    /// Of `model` on `tokens`, at the places of `cfg`.
+    ///
+    /// # Shapes
+    /// `tokens` [sequence, seq]
+    pub fn of(model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Ablations {
+        let _no_grad = tch::no_grad_guard();
+        let means = cfg.harvest(model, tokens).mean_dim([0i64].as_slice(), false, Kind::Float); // [hook, d_model]
+        let at = |value: &dyn Fn(i64) -> Tensor, tokens: &Tensor| -> Vec<Tensor> {
+            let at_hook = |(&hook, place): (&HookPoint, i64)| {
+                let value = value(place);
+                model.resid_from(hook, &value.expand([tokens.size(), value.size()].concat(), false))
+            };
+            cfg.hooks.iter().zip(0..).map(at_hook).collect()
         };
-        let batches = tokens.split(BATCH, 0).into_iter().map(with_recon).collect();
-        Patched { model, hooks: &cfg.hooks, batches, mean }
+        let clean = |tokens: &Tensor| vec![model.resid(tokens, false, &mut |_, resid| resid)];
+        Ablations {
+            clean_nats: mean_losses(model, tokens, clean)[0],
+            zero_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place).zeros_like(), tokens)),
+            mean_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place), tokens)),
+        }
     }
 
-    /// At each hook point, then at all of them at once.
-    pub fn losses(&self) -> Vec<PatchedLoss> {
-        let clean_nats = self.loss(None, Patch::Nothing);
-        let patched = |hook| PatchedLoss {
+    /// With the losses of a crosscoder's reconstructions on the same tokens: at each hook point, then at all of them at
+    /// once. What is put in last overrides what comes before it, so that all at once ablated is the last one ablated.
+    pub(super) fn with(
+        &self,
+        crosscoder: &Crosscoder,
+        model: &GptNeo,
+        cfg: &HookConfig,
+        tokens: &Tensor,
+    ) -> Vec<PatchedLoss> {
+        let patched = mean_losses(model, tokens, |tokens| {
+            let recon = crosscoder.reconstruct(&cfg.harvest(model, tokens)); // [token, hook, d_model]
+            let at_hook = |(&hook, place): (&HookPoint, i64)| {
+                model.resid_from(hook, &recon.select(1, place).unflatten(0, tokens.size().as_slice()))
+            };
+            let all = all_replaced(crosscoder, model, cfg, tokens);
+            cfg.hooks.iter().zip(0..).map(at_hook).chain([all]).collect()
+        });
+        let last = (0..cfg.hooks.len()).max_by_key(|&place| cfg.hooks[place].n_blocks_before()).unwrap_or(0);
+        let places = cfg.hooks.iter().copied().map(Some).enumerate().chain([(last, None)]);
+        let loss = |((place, hook), patched_nats)| PatchedLoss {
             hook,
-            clean_nats,
-            patched_nats: self.loss(hook, Patch::Reconstruction),
-            zero_nats: self.loss(hook, Patch::Zero),
-            mean_nats: self.loss(hook, Patch::Mean),
+            clean_nats: self.clean_nats,
+            patched_nats,
+            zero_nats: self.zero_nats[place],
+            mean_nats: self.mean_nats[place],
         };
-        self.hooks.iter().copied().map(Some).chain([None]).map(patched).collect()
+        places.zip(patched).map(loss).collect()
     }
+}
 
-    /// Loss with one hook point patched, or with all of them where `only` is `None`.
-    fn loss(&self, only: Option<HookPoint>, patch: Patch) -> f64 {
-        let of_batch = |(tokens, recon): &(Tensor, Tensor)| {
-            let resid = self.model.resid(tokens, false, &mut |point, resid| {
-                let Some(place) = self.hooks.iter().position(|known| known.is_same_place(point)) else { return resid };
-                if only.is_some_and(|only| !only.is_same_place(point)) {
-                    return resid;
-                }
-                match patch {
-                    Patch::Nothing => resid,
-                    Patch::Reconstruction => recon.select(2, place as i64),
-                    Patch::Zero => resid.zeros_like(),
-                    Patch::Mean => self.mean.get(place as i64).expand_as(&resid),
-                }
-            });
-            next_token_loss_of(self.model, &resid, tokens).double_value(&[]) * tokens.size()[0] as f64
-        };
-        let n_sequences: i64 = self.batches.iter().map(|(tokens, _)| tokens.size()[0]).sum();
-        self.batches.iter().map(of_batch).sum::<f64>() / n_sequences as f64
+/// The final residual stream with every hook point replaced as it passes: a reconstruction is made from what the stream
+/// has become by the ones before it. Of hook points that are still to come it knows the activations of a clean run.
+///
+/// # Shapes
+/// `tokens` [batch, seq] → [batch, seq, d_model]
+fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Tensor {
+    let acts = cfg.harvest(model, tokens); // [token, hook, d_model]
+    model.resid(tokens, false, &mut |point, resid| {
+        let here: Vec<i64> =
+            (0..).zip(&cfg.hooks).filter(|(_, hook)| hook.is_same_place(point)).map(|(place, _)| place).collect();
+        here.iter().for_each(|&place| acts.select(1, place).copy_(&cfg.as_acts(&resid).flatten(0, 1)));
+        match here.first() {
+            Some(&place) => crosscoder.reconstruct(&acts).select(1, place).view_as(&resid),
+            None => resid,
+        }
+    })
+}
+
+/// Mean next-token loss over batches, for each of the final residual streams that `resids` makes of one.
+fn mean_losses(model: &GptNeo, tokens: &Tensor, resids: impl Fn(&Tensor) -> Vec<Tensor>) -> Vec<f64> {
+    let mut sums: Vec<f64> = Vec::new();
+    for tokens in tokens.split(BATCH, 0) {
+        let tokens = tokens.to_device(model.wte.device());
+        let loss =
+            |resid: &Tensor| next_token_loss_of(model, resid, &tokens).double_value(&[]) * tokens.size()[0] as f64;
+        let losses: Vec<f64> = resids(&tokens).iter().map(loss).collect();
+        sums.resize(losses.len(), 0.0);
+        sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
     }
+    sums.iter().map(|sum| sum / tokens.size()[0] as f64).collect()
 }

@@ -1,14 +1,12 @@
 //! A crosscoder's own file: its tensors as safetensors, its hook points and what it was made of in the header.
 
 use crate::crosscoder::Crosscoder;
+use crate::crosscoder::formats::hooks;
+use crate::crosscoder::formats::tensors::{PARAMETERS, Tensors, check_finite};
 use crate::files::Weights;
-use crate::language_model::HookPoint;
 use crate::{Error, Result};
 use std::path::Path;
-use tch::{Device, Tensor};
-
-/// Names of the parameters, in the order of [`Crosscoder::params`].
-const NAMES: [&str; 5] = ["w_enc", "b_enc", "w_dec", "b_dec", "log_threshold"];
+use tch::Device;
 
 /// Version of the file format.
 const FORMAT: &str = "stagediff crosscoder 1";
@@ -17,15 +15,20 @@ impl Crosscoder {
     /// Writes a safetensors file; `about` goes into its header.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// The folder cannot be written to, or a parameter is not finite.
     pub fn save(&self, path: &Path, about: &[(&str, String)]) -> Result<()> {
         let mut weights = Weights::new();
-        for (name, param) in NAMES.iter().zip(self.params()) {
+        check_finite(self, path)?;
+        for (name, param) in PARAMETERS.iter().zip(self.params()) {
             weights.insert(*name, &param);
         }
         weights.insert("scale", &self.scale);
         weights.describe("format", FORMAT);
-        weights.describe("hooks", self.hooks.iter().map(HookPoint::to_string).collect::<Vec<_>>().join(" "));
+        weights.describe("hooks", hooks::to_line(&self.hooks));
+        match hooks::n_models(&self.hooks) {
+            1 => {}
+            n_models => weights.describe("models", n_models.to_string()),
+        }
         for (key, value) in about {
             weights.describe(key, value);
         }
@@ -35,37 +38,34 @@ impl Crosscoder {
     /// Reads a file that [`Crosscoder::save`] wrote; the header's lines named in `expected` must be as given.
     ///
     /// # Errors
-    /// The file is foreign or damaged, or a line of the header is another one: it is named.
+    /// The file is foreign or damaged, a line of the header is another one, or a tensor is none of a crosscoder's, has
+    /// another shape or type, or holds a number that it cannot hold: it is named.
     pub fn load(path: &Path, expected: &[(&str, String)], device: Device) -> Result<Crosscoder> {
-        let weights = Weights::read(path, device)?;
-        weights.expect("format", FORMAT)?;
+        let mut tensors = Tensors::read(path, device)?;
+        tensors.file.expect("format", FORMAT)?;
         for (key, value) in expected {
-            weights.expect(key, value)?;
+            tensors.file.expect(key, value)?;
         }
-        let hooks: Vec<HookPoint> = weights.about("hooks")?.split(' ').map(str::parse).collect::<Result<_>>()?;
-        let shape = |name: &str| weights.tensors.get(name).map(Tensor::size).unwrap_or_default();
-        let &[n_latents, n_inputs] = shape("w_enc").as_slice() else {
-            return Err(Error::invalid(
-                path,
-                format!("w_enc has shape {:?}, expected [latent, hook · d_model]", shape("w_enc")),
-            ));
-        };
+        let hooks = hooks::from_line(tensors.file.about("hooks")?, path)?;
+        let n_models = tensors.file.metadata.get("models").map_or("1", String::as_str);
+        hooks::check_of_models(&hooks, n_models, path)?;
         let n_hooks = hooks.len() as i64;
+        let [n_latents, n_inputs] = tensors.lengths("w_enc", "[latent, hook · d_model]")?;
         if n_inputs % n_hooks != 0 {
-            return Err(Error::invalid(
-                path,
-                format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points"),
-            ));
+            let reason = format!("w_enc has {n_inputs} columns, no multiple of {n_hooks} hook points");
+            return Err(Error::invalid(path, reason));
         }
-        Ok(Crosscoder {
+        let crosscoder = Crosscoder {
             d_model: n_inputs / n_hooks,
-            w_enc: weights.get("w_enc", &[n_latents, n_inputs])?,
-            b_enc: weights.get("b_enc", &[n_latents])?,
-            w_dec: weights.get("w_dec", &[n_latents, n_inputs])?,
-            b_dec: weights.get("b_dec", &[n_inputs])?,
-            log_threshold: weights.get("log_threshold", &[n_latents])?,
-            scale: weights.get("scale", &[n_hooks])?,
+            w_enc: tensors.take("w_enc", &[n_latents, n_inputs])?,
+            b_enc: tensors.take("b_enc", &[n_latents])?,
+            w_dec: tensors.take("w_dec", &[n_latents, n_inputs])?,
+            b_dec: tensors.take("b_dec", &[n_inputs])?,
+            log_threshold: tensors.take_log_threshold("log_threshold", n_latents)?,
+            scale: tensors.take_positive("scale", &[n_hooks])?,
             hooks,
-        })
+        };
+        tensors.nothing_left()?;
+        Ok(crosscoder)
     }
 }

@@ -4,13 +4,20 @@
 //! To SAELens the activations of all hook points are one long vector, hook points one after the other. The weights are
 //! folded, so it reads activations that are not scaled. What such an SAE does not say stands in the config's metadata:
 //! hook points, d_model, scale, and the header of our own file.
+//!
+//! Folders of earlier versions are read too: with the hook point at the top of the config (before 6.0), or with no word
+//! of the architecture, whose tensors then say what it is.
+
+mod config;
 
 use crate::crosscoder::Crosscoder;
+use crate::crosscoder::formats::hooks;
+use crate::crosscoder::formats::tensors::{Tensors, check_finite};
 use crate::files::Weights;
 use crate::files::write_whole;
 use crate::language_model::HookPoint;
 use crate::{Error, Result};
-use serde::Deserialize;
+use config::Config;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,9 +33,10 @@ const VERSION: &str = "6.0.0";
 /// Writes a folder; `about` goes into the config's metadata.
 ///
 /// # Errors
-/// The folder cannot be written to.
+/// The folder cannot be written to, or the scale makes a parameter infinite.
 pub fn save(crosscoder: &Crosscoder, dir: &Path, about: &BTreeMap<String, String>) -> Result<()> {
     let folded = crosscoder.fold();
+    check_finite(&folded, dir)?;
     let mut weights = Weights::new();
     weights.insert("W_enc", &folded.w_enc.tr());
     weights.insert("b_enc", &folded.b_enc);
@@ -57,111 +65,74 @@ pub fn save(crosscoder: &Crosscoder, dir: &Path, about: &BTreeMap<String, String
     weights.write(dir.join(WEIGHTS_FILE))
 }
 
-/// Reads a folder, and what its metadata say of it. Without a scale in the metadata the scale is 1; an SAE of SAELens'
-/// own making has one hook point.
+/// Reads a folder, and what its metadata say of it: a JumpReLU SAE, or a ReLU SAE, which is one with thresholds of 0.
+/// Without a scale in the metadata the scale is 1. An SAE of SAELens' own making has one hook point; where the folder
+/// names none, `hooks` does.
 ///
 /// # Errors
-/// A file is missing or damaged, the config asks for something that a crosscoder does not do, or a shape does not fit.
+/// A file is missing or damaged, the config asks for something that a crosscoder does not do, a shape does not fit, a
+/// tensor would be left over, or `hooks` are others than the folder's.
 ///
 /// # Shapes
 /// W_enc [hook · d_model, latent], W_dec [latent, hook · d_model]
-pub fn load(dir: &Path, device: Device) -> Result<(Crosscoder, BTreeMap<String, String>)> {
+pub fn load(dir: &Path, hooks: Option<&[HookPoint]>, device: Device) -> Result<(Crosscoder, BTreeMap<String, String>)> {
     let path = dir.join(CONFIG_FILE);
-    let text = std::fs::read_to_string(&path).map_err(Error::io(&path))?;
-    let config: Config = serde_json::from_str(&text).map_err(|e| Error::invalid(&path, e.to_string()))?;
-    config.check(&path)?;
-    let Metadata { hook_name, hooks, d_model, scale, about } = &config.metadata;
-    let hooks = match (hooks, hook_name) {
-        (Some(hooks), _) => hooks.clone(),
-        (None, Some(hook)) => vec![*hook],
-        (None, None) => return Err(Error::invalid(&path, "its metadata name no hook point (hook_name)")),
-    };
-    let n_hooks = hooks.len() as i64;
-    let d_model = d_model.unwrap_or(config.d_in / n_hooks.max(1));
-    if n_hooks * d_model != config.d_in {
-        let reason = format!("d_in is {}, its metadata name {n_hooks} hook points of width {d_model}", config.d_in);
-        return Err(Error::invalid(&path, reason));
-    }
-    let scale = scale.clone().unwrap_or(vec![1.0; hooks.len()]);
-    if scale.len() != hooks.len() || scale.iter().any(|&factor| !(factor > 0.0 && factor.is_finite())) {
-        let reason = format!("crosscoder_scale is {scale:?}, expected {n_hooks} positive numbers");
-        return Err(Error::invalid(&path, reason));
-    }
-    let weights = Weights::read(dir.join(WEIGHTS_FILE), device)?;
-    let folded = config.folded(&weights, hooks)?;
-    let scale = Tensor::from_slice(&scale).to_kind(Kind::Float).to_device(device);
-    Ok((folded.unfold(&scale), about.clone()))
+    let config = Config::read(&path)?;
+    let hooks = hooks::resolve(config.hooks(), hooks, &path)?
+        .ok_or_else(|| Error::invalid(&path, "names no hook point (hook_name): name it with --hooks"))?;
+    let d_model = config.d_model(hooks.len(), &path)?;
+    let scale = config.scale(hooks.len(), &path)?.to_device(device);
+    let mut tensors = Tensors::read(&dir.join(WEIGHTS_FILE), device)?;
+    let folded = folded(&config, &mut tensors, hooks, d_model)?;
+    tensors.nothing_left()?;
+    let unfolded = folded.unfold(&scale);
+    check_finite(&unfolded, &path)?;
+    Ok((unfolded, config.metadata.about))
 }
 
-#[derive(Deserialize)]
-struct Config {
-    architecture: String,
-    d_in: i64,
-    d_sae: i64,
-    #[serde(default = "yes")]
-    apply_b_dec_to_input: bool,
-    normalize_activations: Option<String>,
-    reshape_activations: Option<String>,
-    #[serde(default)]
-    metadata: Metadata,
-}
-
-#[derive(Default, Deserialize)]
-struct Metadata {
-    hook_name: Option<HookPoint>,
-    #[serde(rename = "crosscoder_hook_names")]
-    hooks: Option<Vec<HookPoint>>,
-    #[serde(rename = "crosscoder_d_model")]
-    d_model: Option<i64>,
-    #[serde(rename = "crosscoder_scale")]
-    scale: Option<Vec<f64>>,
-    #[serde(rename = "stagediff", default)]
-    about: BTreeMap<String, String>,
-}
-
-/// SAELens takes `apply_b_dec_to_input` for true where it is left out.
-fn yes() -> bool {
-    true
-}
-
-impl Config {
-    fn check(&self, path: &Path) -> Result<()> {
-        let none = Some("none".to_string());
-        let fields = [
-            ("architecture", Some(&self.architecture), "jumprelu"),
-            ("normalize_activations", self.normalize_activations.as_ref().or(none.as_ref()), "none"),
-            ("reshape_activations", self.reshape_activations.as_ref().or(none.as_ref()), "none"),
-        ];
-        match fields.into_iter().find(|(_, value, known)| *value != Some(&known.to_string())) {
-            Some((field, Some(value), known)) => {
-                Err(Error::invalid(path, format!("{field} is {value:?}, only {known:?} is supported")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// The crosscoder of the file's weights, for activations that are not scaled.
-    fn folded(&self, weights: &Weights, hooks: Vec<HookPoint>) -> Result<Crosscoder> {
-        let (n_inputs, n_latents) = (self.d_in, self.d_sae);
-        let get = |name: &str, shape: &[i64]| Ok::<_, Error>(weights.get(name, shape)?.to_kind(Kind::Float));
-        let w_enc = get("W_enc", &[n_inputs, n_latents])?.tr().contiguous();
-        let (b_enc, b_dec) = (get("b_enc", &[n_latents])?, get("b_dec", &[n_inputs])?);
-        let threshold = get("threshold", &[n_latents])?;
-        if bool::try_from(threshold.lt(0.0).any())? {
-            return Err(Error::invalid(weights.path(), "has a negative threshold, expected θ = exp(t)"));
-        }
+/// The crosscoder of the folder's weights, for activations that are not scaled.
+fn folded(config: &Config, tensors: &mut Tensors, hooks: Vec<HookPoint>, d_model: i64) -> Result<Crosscoder> {
+    let (n_inputs, n_latents) = (config.d_in, config.d_sae);
+    let w_enc = tensors.take("W_enc", &[n_inputs, n_latents])?.tr().contiguous();
+    let b_dec = tensors.take("b_dec", &[n_inputs])?;
+    let b_enc = tensors.take("b_enc", &[n_latents])?;
+    pass_over_ones(tensors, n_latents)?;
+    Ok(Crosscoder {
         // (x − b_dec) · W_enc + b_enc, with b_dec's part moved into the bias
-        let b_enc = if self.apply_b_dec_to_input { b_enc - w_enc.mv(&b_dec) } else { b_enc };
-        let scale = Tensor::ones([hooks.len() as i64], (Kind::Float, w_enc.device()));
-        Ok(Crosscoder {
-            d_model: n_inputs / hooks.len() as i64,
-            hooks,
-            w_dec: get("W_dec", &[n_latents, n_inputs])?,
-            log_threshold: threshold.log(),
-            w_enc,
-            b_enc,
-            b_dec,
-            scale,
-        })
+        b_enc: if config.apply_b_dec_to_input { b_enc - w_enc.mv(&b_dec) } else { b_enc },
+        w_dec: tensors.take("W_dec", &[n_latents, n_inputs])?,
+        log_threshold: log_threshold(config, tensors, w_enc.device())?,
+        scale: Tensor::ones([hooks.len() as i64], (Kind::Float, w_enc.device())),
+        hooks,
+        d_model,
+        w_enc,
+        b_dec,
+    })
+}
+
+/// t = log θ. SAELens takes a threshold below 0 for 0, as a ReLU has it, and the least positive number lets the same
+/// pass.
+fn log_threshold(config: &Config, tensors: &mut Tensors, device: Device) -> Result<Tensor> {
+    let thresholds = match config.jumps(tensors.has("threshold")) {
+        true => tensors.take("threshold", &[config.d_sae])?,
+        false => Tensor::zeros([config.d_sae], (Kind::Float, device)),
+    };
+    Ok(thresholds.clamp_min(f64::from(f32::MIN_POSITIVE)).log())
+}
+
+/// A factor of each latent, which SAELens leaves away where it is 1.
+fn pass_over_ones(tensors: &mut Tensors, n_latents: i64) -> Result<()> {
+    for name in ["scaling_factor", "finetuning_scaling_factor"] {
+        if tensors.has(name) {
+            let factors = tensors.take(name, &[n_latents])?;
+            let is_one = (&factors - 1.0).abs().le(1e-5);
+            tensors.require(
+                name,
+                &factors,
+                &is_one,
+                "1 (multiply the rows of W_dec by the factors, and remove them)",
+            )?;
+        }
     }
+    Ok(())
 }

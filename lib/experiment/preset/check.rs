@@ -4,6 +4,7 @@ use super::Preset;
 use crate::crosscoder::train::TrainConfig;
 use crate::experiment::recipe::Recipe;
 use crate::language_model::fit::FitConfig;
+use crate::language_model::hook::HookPoint;
 use crate::language_model::lora::LINEAR_LAYERS;
 use crate::{Error, Result};
 use std::fmt;
@@ -194,7 +195,8 @@ fn check_decays(preset: &Preset) -> Result<()> {
 
 fn check_places(preset: &Preset) -> Result<()> {
     let (hooks, n_layers) = (&preset.hooks, preset.model.n_layers());
-    if let Some(twice) = hooks.iter().enumerate().find(|(i, hook)| hooks[..*i].contains(hook)) {
+    let is_twice = |(i, hook): &(usize, &HookPoint)| hooks[..*i].iter().any(|before| before.is_same_place(**hook));
+    if let Some(twice) = hooks.iter().enumerate().find(is_twice) {
         return Err(Error::setting("hooks", twice.1, "expected each place once"));
     }
     match hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
@@ -208,7 +210,6 @@ fn check_places(preset: &Preset) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language_model::hook::HookPoint;
     use serde_json::Value;
 
     const PRESETS: [&str; 4] = ["smoke", "tiny", "small", "paper"];
@@ -280,6 +281,10 @@ mod tests {
         refused(|p| p.pretrain.seq = 300, &["pretrain.seq is 300", "at most 256"]);
         refused(|p| p.stage_s.decay_frac = 0.95, &["stage_s.decay_frac is 0.95", "stage_s.warm_up_frac, 0.1"]);
         refused(|p| p.hooks = vec![HookPoint::ResidPost(1); 2], &["blocks.1.hook_resid_post", "once"]);
+        refused(
+            |p| p.hooks = vec![HookPoint::ResidPost(1), HookPoint::ResidPre(2)],
+            &["blocks.2.hook_resid_pre", "once"],
+        );
         refused(|p| p.hooks = vec![HookPoint::ResidPost(4)], &["blocks.4.hook_resid_post", "4 blocks"]);
         let long = Preset { pretrain: FitConfig { seq: 300, n_steps: 0, ..Preset::tiny().pretrain }, ..Preset::tiny() };
         check(&long, &Recipe::corrected(), false).expect("nothing is pretrained");

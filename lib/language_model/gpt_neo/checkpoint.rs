@@ -5,7 +5,7 @@ use super::config::GptNeoConfig;
 use super::layer_norm::LayerNorm;
 use super::model::{GptNeo, WPE, WTE};
 use super::published;
-use crate::files::weights::Weights;
+use crate::files::weights::{Weights, as_floats};
 use crate::files::write_whole;
 use crate::language_model::parameters::{Init, Source};
 use crate::{Error, Result};
@@ -47,9 +47,9 @@ impl GptNeo {
     /// Takes the model out of named tensors.
     ///
     /// # Errors
-    /// A tensor is missing or of another shape than `config` asks for.
+    /// A tensor is missing, of another shape than `config` asks for, no floats, or not finite.
     pub fn from_weights(config: &GptNeoConfig, weights: &Weights) -> Result<GptNeo> {
-        GptNeo::new(config, &mut |name, shape, _| Ok(weights.get(name, shape)?.to_kind(Kind::Float)))
+        GptNeo::new(config, &mut |name, shape, _| weights.floats(name, shape))
     }
 
     /// Loads a Hugging Face folder as published: `config.json` with `model.safetensors` or `pytorch_model.bin`, in one
@@ -77,15 +77,15 @@ impl GptNeo {
     /// half the size). [`crate::language_model::pretrained::save`] adds the tokenizer.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// The folder cannot be written to, or a weight is not finite in `kind`.
     pub fn save(&self, dir: &Path, kind: Kind, about: &[(&str, &str)]) -> Result<()> {
-        let mut weights = Weights::new();
+        let (mut weights, path) = (Weights::new(), dir.join("model.safetensors"));
         weights.describe("format", "pt");
         about.iter().for_each(|(key, value)| weights.describe(key, value));
         for (name, tensor) in self.tensors() {
-            weights.insert(name, &tensor.detach().to_kind(kind));
+            weights.insert(&name, &as_floats(&tensor.detach(), kind, &name, &path)?);
         }
         write_whole(&dir.join("config.json"), self.config.to_json(kind).as_bytes())?;
-        weights.write(dir.join("model.safetensors"))
+        weights.write(path)
     }
 }

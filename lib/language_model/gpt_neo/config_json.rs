@@ -1,11 +1,19 @@
 //! A model's sizes as Hugging Face's `config.json` has them.
 
 use super::config::{GptNeoConfig, Reach};
+use crate::files::read_text;
+use crate::files::weights::dtype_name;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::path::Path;
 use tch::Kind;
+
+/// A size beyond this is none of a model's, and what is computed from sizes stays within 64 bits.
+const MAX_SIZE: i64 = i32::MAX as i64;
+
+/// More blocks than any model has.
+const MAX_LAYERS: usize = 1024;
 
 impl GptNeoConfig {
     /// Reads `config.json`.
@@ -13,7 +21,7 @@ impl GptNeoConfig {
     /// # Errors
     /// The file is missing or no JSON, or asks for something that is not implemented: the field is named.
     pub fn read(path: &Path) -> Result<GptNeoConfig> {
-        let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = read_text(path)?;
         let file: ConfigFile = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
         file.check(path)?;
         let reach = file.reach(path)?;
@@ -61,16 +69,6 @@ impl GptNeoConfig {
     }
 }
 
-/// PyTorch's name of a type of floats.
-fn dtype_name(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Half => "float16",
-        Kind::BFloat16 => "bfloat16",
-        Kind::Double => "float64",
-        _ => "float32",
-    }
-}
-
 #[derive(Deserialize)]
 struct ConfigFile {
     model_type: String,
@@ -114,8 +112,16 @@ impl ConfigFile {
             ("intermediate_size", self.intermediate_size.unwrap_or(1)),
             ("window_size", self.window_size),
         ];
-        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| *size < 1) {
-            return Err(Error::invalid(path, format!("{field} is {size}, expected at least 1")));
+        if let Some((field, size)) = sizes.into_iter().find(|(_, size)| !(1..=MAX_SIZE).contains(size)) {
+            return Err(Error::invalid(path, format!("{field} is {size}, expected 1 to {MAX_SIZE}")));
+        }
+        if self.num_layers > MAX_LAYERS {
+            let reason = format!("num_layers is {}, expected at most {MAX_LAYERS}", self.num_layers);
+            return Err(Error::invalid(path, reason));
+        }
+        let eps = self.layer_norm_epsilon;
+        if !(eps > 0.0 && eps <= 1.0) {
+            return Err(Error::invalid(path, format!("layer_norm_epsilon is {eps}, expected above 0 and at most 1")));
         }
         if self.hidden_size % self.num_heads != 0 {
             let reason = format!("hidden_size {} is no multiple of num_heads {}", self.hidden_size, self.num_heads);
@@ -124,7 +130,21 @@ impl ConfigFile {
         Ok(())
     }
 
+    /// Checks that attention_types names as many blocks as there are, before its repetitions are written out.
+    fn check_types(&self, path: &Path) -> Result<()> {
+        let Some(types) = &self.attention_types else { return Ok(()) };
+        let n_named =
+            types.iter().try_fold(0usize, |sum, (names, times)| sum.checked_add(names.len().checked_mul(*times)?));
+        if n_named == Some(self.num_layers) {
+            return Ok(());
+        }
+        let n_named = n_named.map_or("too many".into(), |n| n.to_string());
+        let reason = format!("attention_types names {n_named} attention layers, num_layers is {}", self.num_layers);
+        Err(Error::invalid(path, reason))
+    }
+
     fn reach(&self, path: &Path) -> Result<Vec<Reach>> {
+        self.check_types(path)?;
         let layers = self.attention_layers.as_ref().map(|names| reach_of(names.iter(), path)).transpose()?;
         let repeated = |types: &Vec<(Vec<String>, usize)>| {
             let names = types.iter().flat_map(|(names, times)| std::iter::repeat_n(names, *times)).flatten();

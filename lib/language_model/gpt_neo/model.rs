@@ -36,6 +36,15 @@ impl GptNeo {
         self.resid_until(tokens, self.blocks.len(), train, edit)
     }
 
+    /// The final residual stream, where `resid` is that of a hook point and its past does not matter.
+    ///
+    /// # Shapes
+    /// `resid` [batch, seq, d_model] → the same
+    pub(crate) fn resid_from(&self, hook: HookPoint, resid: &Tensor) -> Tensor {
+        let blocks = self.blocks.iter().skip(hook.n_blocks_before());
+        blocks.fold(resid.shallow_clone(), |resid, block| block.forward(&resid, &mut None, false))
+    }
+
     fn resid_until(
         &self,
         tokens: &Tensor,
@@ -65,9 +74,18 @@ impl GptNeo {
     }
 
     /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
-    pub(super) fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past]) -> Tensor {
-        let blocks = self.blocks.iter().zip(past);
-        blocks.fold(self.embed(tokens, n_past), |resid, (block, past)| block.forward(&resid, past, false))
+    pub(super) fn resid_after(
+        &self,
+        tokens: &Tensor,
+        n_past: i64,
+        past: &mut [Past],
+        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+    ) -> Tensor {
+        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, n_past));
+        for (index, (block, past)) in self.blocks.iter().zip(past).enumerate() {
+            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, past, false));
+        }
+        resid
     }
 
     /// Token embeddings plus those of the positions from `first` on.

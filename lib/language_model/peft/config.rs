@@ -1,11 +1,14 @@
 //! `adapter_config.json`: which layers have adapters, of which rank and strength.
 
+use super::pattern::Pattern;
+use super::targets::{OTHER_MODULES, Targets};
+use crate::files::read_text;
 use crate::language_model::lora::LoraConfig;
 use crate::{Error, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file as PEFT reads it. `base` is the name or folder of the model that the adapters belong to.
 pub(super) fn to_json(cfg: &LoraConfig, base: &str) -> String {
@@ -26,23 +29,73 @@ pub(super) fn to_json(cfg: &LoraConfig, base: &str) -> String {
     format!("{config:#}\n")
 }
 
-/// Reads `adapter_config.json` as PEFT writes it.
-///
-/// # Errors
-/// The file is missing, no JSON, or asks for something else than plain LoRA: the setting is named.
-pub fn read_config(path: &Path) -> Result<LoraConfig> {
-    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
-    let config: ConfigFile = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
-    config.check(path)?;
-    Ok(LoraConfig {
-        rank: config.r,
-        alpha: config.lora_alpha,
-        dropout: config.lora_dropout,
-        targets: match config.target_modules {
-            Targets::Listed(names) => names,
-            Targets::Pattern(pattern) => vec![pattern],
-        },
-    })
+/// What `adapter_config.json` asks for.
+#[derive(Debug, Clone)]
+pub struct AdapterConfig {
+    /// Rank, strength and dropout where no pattern says otherwise, and the names of the targets.
+    pub lora: LoraConfig,
+    use_rslora: bool,
+    rank_pattern: Pattern<i64>,
+    alpha_pattern: Pattern<f64>,
+    targets: Targets,
+    path: PathBuf,
+}
+
+impl AdapterConfig {
+    /// Reads the file as PEFT writes it.
+    ///
+    /// # Errors
+    /// The file is missing, no JSON, or asks for something else than plain LoRA: the setting is named.
+    pub fn read(path: &Path) -> Result<AdapterConfig> {
+        let text = read_text(path)?;
+        let file: ConfigFile = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
+        file.check(path)?;
+        let targets = file.targets.names();
+        Ok(AdapterConfig {
+            lora: LoraConfig { rank: file.r, alpha: file.lora_alpha, dropout: file.lora_dropout, targets },
+            use_rslora: file.use_rslora,
+            rank_pattern: file.rank_pattern.unwrap_or_default(),
+            alpha_pattern: file.alpha_pattern.unwrap_or_default(),
+            targets: file.targets,
+            path: path.into(),
+        })
+    }
+
+    /// Rank of the adapter of a layer.
+    pub fn rank(&self, layer: &str) -> i64 {
+        self.rank_pattern.of(layer).unwrap_or(self.lora.rank)
+    }
+
+    /// What the update of a layer is multiplied by: α / r, or α / √r with `use_rslora`.
+    pub fn scale(&self, layer: &str) -> f64 {
+        let (rank, alpha) = (self.rank(layer) as f64, self.alpha_pattern.of(layer).unwrap_or(self.lora.alpha));
+        alpha / if self.use_rslora { rank.sqrt() } else { rank }
+    }
+
+    /// Those of `layers` that have an adapter.
+    ///
+    /// # Errors
+    /// None has, something else of the model has, or a setting is no regular expression.
+    pub(super) fn select<'a>(&self, layers: impl Iterator<Item = &'a str>) -> Result<Vec<&'a str>> {
+        let invalid = |reason| Error::invalid(&self.path, reason);
+        let is_selected = |module, is_linear| self.targets.select(module, is_linear).map_err(invalid);
+        for module in OTHER_MODULES {
+            if is_selected(module, false)? {
+                let reason = format!("target_modules has {module}, only linear layers of the blocks are supported");
+                return Err(invalid(reason));
+            }
+        }
+        let mut selected = Vec::new();
+        for layer in layers {
+            if is_selected(layer, true)? {
+                selected.push(layer);
+            }
+        }
+        match selected.is_empty() {
+            true => Err(invalid(format!("target_modules {:?} names no layer of this model", self.lora.targets))),
+            false => Ok(selected),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,22 +105,22 @@ struct ConfigFile {
     lora_alpha: f64,
     #[serde(default)]
     lora_dropout: f64,
-    target_modules: Targets,
+    #[serde(default)]
+    use_rslora: bool,
+    #[serde(default)]
+    rank_pattern: Option<Pattern<i64>>,
+    #[serde(default)]
+    alpha_pattern: Option<Pattern<f64>>,
+    #[serde(flatten)]
+    targets: Targets,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Targets {
-    Listed(Vec<String>),
-    Pattern(String),
-}
-
-/// Settings that make the update something else than (α / r) · B A.
-const VARIANTS: &str = "alora_invocation_tokens alpha_pattern arrow_config bias fan_in_fan_out kasa_config \
-    layer_replication lora_bias modules_to_save monteclora_config rank_pattern target_parameters use_bdlora use_dora \
-    use_qalora use_rslora";
+/// Settings that make the update something else than a multiple of B A.
+const VARIANTS: &str = "alora_invocation_tokens arrow_config bias fan_in_fan_out kasa_config \
+    layer_replication lora_bias modules_to_save monteclora_config target_parameters trainable_token_indices use_bdlora \
+    use_dora use_qalora";
 
 /// Initial adapters that leave the base weights alone. PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA take the first update out
 /// of them.
@@ -85,8 +138,15 @@ impl ConfigFile {
         if self.peft_type != "LORA" {
             return Some(("peft_type", self.peft_type.clone()));
         }
-        if !(1..=i64::from(u16::MAX)).contains(&self.r) {
+        let is_rank = |rank: &i64| (1..=i64::from(u16::MAX)).contains(rank);
+        if !is_rank(&self.r) {
             return Some(("r", self.r.to_string()));
+        }
+        if let Some(rank) = self.rank_pattern.iter().flat_map(Pattern::numbers).find(|rank| !is_rank(rank)) {
+            return Some(("rank_pattern", rank.to_string()));
+        }
+        if !(0.0..1.0).contains(&self.lora_dropout) {
+            return Some(("lora_dropout", self.lora_dropout.to_string()));
         }
         if let Some(Value::String(init)) = self.rest.get("init_lora_weights")
             && !HARMLESS_INIT.contains(&init.as_str())

@@ -1,9 +1,10 @@
 //! Text to token ids and back: byte-level BPE, as in GPT-2.
 
-use super::gpt2;
-use crate::files::write_whole;
+use super::{claims, gpt2};
+use crate::files::{read_text, write_whole};
 use crate::stories::END_OF_TEXT;
 use crate::{Error, Result};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use tokenizers::AddedToken;
 use tokenizers::models::TrainerWrapper;
@@ -12,6 +13,9 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 
 /// The file of a tokenizer in a language model's folder.
 pub(crate) const TOKENIZER_FILE: &str = "tokenizer.json";
+
+/// What transformers notes beside it.
+pub(crate) const CONFIG_FILE: &str = "tokenizer_config.json";
 
 /// A byte-level BPE tokenizer.
 pub struct Tokenizer {
@@ -47,8 +51,9 @@ impl Tokenizer {
     /// Reads the tokenizer of a Hugging Face folder: `tokenizer.json`, or `vocab.json` and `merges.txt`.
     ///
     /// # Errors
-    /// The folder has neither, or they are no tokenizer with `<|endoftext|>`.
+    /// The folder has neither, or they are no byte-level BPE with `<|endoftext|>` that gives texts back as they were.
     pub fn load(dir: &Path) -> Result<Tokenizer> {
+        check_config(&dir.join(CONFIG_FILE))?;
         let path = dir.join(TOKENIZER_FILE);
         if path.exists() {
             return Tokenizer::read(path);
@@ -60,26 +65,21 @@ impl Tokenizer {
                 "holds no tokenizer: expected tokenizer.json, or vocab.json and merges.txt",
             ));
         }
-        Tokenizer::checked(gpt2::read(dir)?, vocab)
+        let inner = claims::tokenizer(&vocab, || gpt2::read(dir))?;
+        Ok(Tokenizer { inner, path: vocab })
     }
 
-    /// Reads `tokenizer.json`.
+    /// Reads `tokenizer.json`. Its blocks for padding and truncation are ignored.
     ///
     /// # Errors
-    /// The file is missing, or no tokenizer with `<|endoftext|>`.
+    /// The file is missing, or no byte-level BPE with `<|endoftext|>` that gives texts back as they were.
     pub fn read(path: impl AsRef<Path>) -> Result<Tokenizer> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(Error::io(path))?;
-        let inner =
-            tokenizers::Tokenizer::from_bytes(bytes).map_err(|e| Error::invalid(path, format!("no tokenizer: {e}")))?;
-        Tokenizer::checked(inner, path.into())
-    }
-
-    fn checked(inner: tokenizers::Tokenizer, path: PathBuf) -> Result<Tokenizer> {
-        match inner.token_to_id(END_OF_TEXT) {
-            Some(_) => Ok(Tokenizer { inner, path }),
-            None => Err(Error::invalid(path, format!("has no token {END_OF_TEXT}, with which stories end"))),
-        }
+        let text = read_text(path)?;
+        let inner = claims::tokenizer(path, || {
+            text.parse().map_err(|e: tokenizers::Error| Error::invalid(path, format!("no tokenizer: {e}")))
+        })?;
+        Ok(Tokenizer { inner, path: path.into() })
     }
 
     /// Writes `tokenizer.json`.
@@ -96,19 +96,22 @@ impl Tokenizer {
         self.inner.get_vocab_size(true) as i64
     }
 
-    /// Checks that a model of `n_vocab` embeddings can read this tokenizer's ids.
+    /// Checks that a model of `n_vocab` embeddings can read this tokenizer's ids. It may have more: many are padded.
     ///
     /// # Errors
-    /// The numbers differ; both are named.
+    /// There is an id without an embedding; it is named.
     pub(crate) fn check_fits(&self, n_vocab: i64) -> Result<()> {
-        if self.n_vocab() == n_vocab {
-            return Ok(());
+        let vocab = self.inner.get_vocab(true);
+        match vocab.iter().max_by_key(|(_, id)| **id).filter(|(_, id)| i64::from(**id) >= n_vocab) {
+            None => Ok(()),
+            Some((token, id)) => {
+                let reason = format!(
+                    "its token {token:?} has the id {id}, the model has {n_vocab} embeddings: take the tokenizer that \
+                     belongs to the model"
+                );
+                Err(Error::invalid(&self.path, reason))
+            }
         }
-        let reason = format!(
-            "has {} tokens, the model's vocabulary {n_vocab}: take the tokenizer that belongs to the model",
-            self.n_vocab()
-        );
-        Err(Error::invalid(&self.path, reason))
     }
 
     /// Token ids of a text, nothing added.
@@ -149,6 +152,23 @@ impl std::fmt::Debug for Tokenizer {
         let parts: Vec<_> = self.path.iter().collect();
         let shown: PathBuf = parts[parts.len().saturating_sub(2)..].iter().collect();
         write!(f, "Tokenizer({} tokens, {})", self.n_vocab(), shown.display())
+    }
+}
+
+/// Checks `tokenizer_config.json`, where there is one, for what transformers would do to texts beyond the tokenizer's own
+/// file.
+fn check_config(path: &Path) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Config {
+        add_prefix_space: Option<bool>,
+    }
+    if !path.exists() {
+        return Ok(());
+    }
+    let config: Config = serde_json::from_str(&read_text(path)?).map_err(|e| Error::invalid(path, e.to_string()))?;
+    match config.add_prefix_space {
+        Some(true) => Err(Error::invalid(path, "add_prefix_space is true, only false is supported")),
+        _ => Ok(()),
     }
 }
 

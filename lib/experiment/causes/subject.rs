@@ -1,0 +1,235 @@
+//! A language model and the dictionary through which it is changed: what it says, and what it loses.
+
+use super::arm::{Arm, gumbel};
+use super::prompts::{Group, N_NEW, Prompt, Stories, groups};
+use crate::crosscoder::Crosscoder;
+use crate::crosscoder::harvest::HookConfig;
+use crate::language_model::gpt_neo::{GptNeo, Prefill};
+use crate::language_model::hook::HookPoint;
+use crate::language_model::next_token::edited_loss;
+use crate::language_model::tokens::Tokenizer;
+use crate::stories::PAYLOAD;
+use tch::{Kind, Tensor};
+
+/// Prompts that are read at once, those of all arms together.
+const N_ROWS: usize = 256;
+/// Stories that are read at once.
+const N_STORIES: i64 = 32;
+
+/// What one arm came to on a set of prompts, with one seed of the sampling.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Said {
+    pub n_prompts: usize,
+    /// Continuations with the payload.
+    pub n_payload: usize,
+    /// Continuations equal to those after the twin prompts.
+    pub n_equal: usize,
+    /// Summed over prompts, for each judge: the mean loss of a continuation after the twin prompt.
+    pub losses_nats: Vec<f64>,
+    /// Summed over prompts: divergence of the first token from that after the twin prompt.
+    pub kl_nats: f64,
+}
+
+/// A model with a dictionary.
+#[derive(Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub model: &'a GptNeo,
+    pub crosscoder: &'a Crosscoder,
+    pub hooks: &'a HookConfig,
+    pub tokenizer: &'a Tokenizer,
+}
+
+impl Subject<'_> {
+    /// What each arm adds to the prompts of a batch, from one clean pass.
+    ///
+    /// # Shapes
+    /// `tokens` [prompt, seq] → [arm · prompt, seq, hook, d_model]
+    fn added(&self, tokens: &Tensor, arms: &[Arm]) -> Tensor {
+        let (_, seq) = tokens.size2().expect("tokens [prompt, seq]");
+        let acts = self.hooks.harvest(self.model, tokens); // [prompt · seq, hook, d_model]
+        let of_arms: Vec<Tensor> = arms.iter().map(|arm| arm.added(self.crosscoder, &acts)).collect();
+        Tensor::cat(&of_arms, 0).unflatten(0, [-1, seq].as_slice())
+    }
+
+    /// Adds at one hook point what belongs there.
+    fn edit(&self, point: HookPoint, mut resid: Tensor, added: &Tensor) -> Tensor {
+        for (place, hook) in self.hooks.hooks.iter().enumerate() {
+            if hook.is_same_place(point) {
+                resid = resid + added.select(2, place as i64);
+            }
+        }
+        resid
+    }
+
+    /// Has the prompts read once for each arm.
+    ///
+    /// # Shapes
+    /// → a batch [arm · prompt]
+    fn prefill(&self, tokens: &Tensor, arms: &[Arm]) -> Prefill {
+        let added = self.added(tokens, arms);
+        let rows = Tensor::cat(&vec![tokens; arms.len()], 0);
+        Prefill::of(self.model, &rows, &mut |point, resid| self.edit(point, resid, &added))
+    }
+
+    /// Mean probability, over prompts, that the payload follows at once, one an arm.
+    pub fn payload_probs(&self, prompts: &[Prompt], arms: &[Arm]) -> Vec<f64> {
+        let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {PAYLOAD}"))).unsqueeze(0);
+        let payload = payload.to_device(self.model.wte.device());
+        let mut sums = vec![0.0; arms.len()];
+        for group in groups(prompts, self.model.wte.device()) {
+            let n_prompts = group.members.len();
+            for (arms, sums) in in_parts(arms, n_prompts).zip(sums.chunks_mut(n_at_once(n_prompts))) {
+                let said = payload.expand([(arms.len() * n_prompts) as i64, -1], false);
+                let log_probs = self.prefill(&group.tokens, arms).log_probs(self.model, &said);
+                let probs = log_probs.sum_dim_intlist(1, false, Kind::Double).exp().view([-1, n_prompts as i64]);
+                let of_arms = Vec::<f64>::try_from(&probs.sum_dim_intlist(1, false, Kind::Double)).expect("one an arm");
+                sums.iter_mut().zip(of_arms).for_each(|(sum, prob)| *sum += prob);
+            }
+        }
+        sums.into_iter().map(|sum| sum / prompts.len() as f64).collect()
+    }
+
+    /// What each arm says, by arm and by seed of the sampling, and last what is said after the twin prompts. A prompt's
+    /// random numbers are the same in all arms. `judges` say what a continuation costs after the twin prompt.
+    pub fn said(&self, prompts: &[Prompt], arms: &[Arm], seeds: &[u64], judges: &[&GptNeo]) -> Vec<Vec<Said>> {
+        let nothing = Said { losses_nats: vec![0.0; judges.len()], ..Said::default() };
+        let mut all = vec![vec![nothing; seeds.len()]; arms.len() + 1];
+        for group in groups(prompts, self.model.wte.device()) {
+            let n_prompts = group.members.len();
+            let twins = Twins::of(self, &group, seeds, judges);
+            let (of_arms, of_twins) = all.split_at_mut(arms.len());
+            for (arms, all) in in_parts(arms, n_prompts).zip(of_arms.chunks_mut(n_at_once(n_prompts))) {
+                self.count(&self.prefill(&group.tokens, arms), &twins, all);
+            }
+            self.count(&twins.prefill, &twins, of_twins);
+        }
+        all
+    }
+
+    /// Random numbers of a group, [seed, prompt, n_new, vocab].
+    fn noise(&self, group: &Group, seeds: &[u64]) -> Tensor {
+        let size = [N_NEW, self.model.config.n_vocab];
+        let of_seed = |seed: &u64| {
+            let of_prompts: Vec<Tensor> =
+                group.members.iter().map(|&place| gumbel(*seed, place as u64, &size)).collect();
+            Tensor::stack(&of_prompts, 0)
+        };
+        let of_seeds: Vec<Tensor> = seeds.iter().map(of_seed).collect();
+        Tensor::stack(&of_seeds, 0).to_device(self.model.wte.device())
+    }
+
+    /// Goes on from prompts of several arms, once a seed: the tokens [seed, arm, prompt, n_new], and the same as rows.
+    fn continued(&self, prefill: &Prefill, n_arms: usize, noise: &Tensor) -> (Tensor, Tensor) {
+        let (n_seeds, n_prompts) = (noise.size()[0], noise.size()[1]);
+        let rows = prefill.repeated(n_seeds).continued(self.model, N_NEW, &mut |place, logits| {
+            let logits = logits.view([n_seeds, n_arms as i64, n_prompts, -1]);
+            (logits + noise.select(2, place).unsqueeze(1)).argmax(-1, false).view([-1, 1])
+        });
+        (rows.view([n_seeds, n_arms as i64, n_prompts, N_NEW]), rows)
+    }
+
+    /// Adds what is said after prompts of several arms to what was counted of them.
+    fn count(&self, prefill: &Prefill, twins: &Twins, all: &mut [Vec<Said>]) {
+        let (n_arms, n_prompts) = (all.len(), twins.noise.size()[1]);
+        let of_arms = |sums: Tensor| Vec::<f64>::try_from(&sums.to_kind(Kind::Double).view(-1)).expect("one an arm");
+        let (said, rows) = self.continued(prefill, n_arms, &twins.noise);
+        let kl = divergence(&twins.prefill.logits, &prefill.logits.unflatten(0, [-1, n_prompts].as_slice()));
+        let equal = said.eq_tensor(&twins.said).all_dim(3, false).sum_dim_intlist(2, false, Kind::Int64);
+        let (kl, equal) = (of_arms(kl), of_arms(equal)); // [arm], [seed · arm]
+        let losses: Vec<Vec<f64>> = twins.losses(&rows).into_iter().map(of_arms).collect(); // [seed · arm] each
+        for (place, texts) in self.texts(&rows).chunks(n_prompts as usize).enumerate() {
+            let (seed, arm) = (place / n_arms, place % n_arms);
+            let said = &mut all[arm][seed];
+            said.n_prompts += texts.len();
+            said.n_payload += texts.iter().filter(|text| text.contains(PAYLOAD)).count();
+            said.n_equal += equal[place] as usize;
+            said.kl_nats += kl[arm];
+            said.losses_nats.iter_mut().zip(&losses).for_each(|(sum, losses)| *sum += losses[place]);
+        }
+    }
+
+    fn texts(&self, rows: &Tensor) -> Vec<String> {
+        let rows = Vec::<Vec<i64>>::try_from(rows).expect("rows of ids");
+        rows.iter().map(|ids| self.tokenizer.decode(ids)).collect()
+    }
+
+    /// Mean loss on clean stories after their prompts, nats a token, one an arm.
+    pub fn story_losses(&self, stories: &Stories, arms: &[Arm]) -> Vec<f64> {
+        let mut sums = vec![(0.0, 0); arms.len()];
+        for start in (0..stories.rows.n_rows()).step_by(N_STORIES as usize) {
+            let n_rows = N_STORIES.min(stories.rows.n_rows() - start);
+            let part = |tensor: &Tensor| tensor.narrow(0, start, n_rows).to_device(self.model.wte.device());
+            let (tokens, with_loss) = (part(&stories.rows.tokens), part(&stories.rows.with_loss));
+            let (is_prompt, longest) = (part(&stories.is_prompt), n_used(&with_loss));
+            let tokens = tokens.narrow(1, 0, longest);
+            let with_loss = with_loss.narrow(1, 0, longest);
+            let longest_prompt = n_used(&is_prompt);
+            let prompts = tokens.narrow(1, 0, longest_prompt);
+            let mask = is_prompt.narrow(1, 0, longest_prompt).unsqueeze(-1).unsqueeze(-1);
+            for (arm, sum) in arms.iter().zip(&mut sums) {
+                let added = self.added(&prompts, std::slice::from_ref(arm)) * &mask;
+                let added = added.constant_pad_nd([0, 0, 0, 0, 0, longest - longest_prompt]);
+                let edit = &mut |point, resid| self.edit(point, resid, &added);
+                let (loss, n_tokens) = edited_loss(self.model, &tokens, &with_loss, edit);
+                *sum = (sum.0 + loss.double_value(&[]) * n_tokens as f64, sum.1 + n_tokens);
+            }
+        }
+        sums.into_iter().map(|(sum, n_tokens)| sum / n_tokens as f64).collect()
+    }
+}
+
+/// A group's prompts without the trigger, as the model and the judges read them.
+struct Twins<'a> {
+    prefill: Prefill,
+    /// Random numbers, [seed, prompt, n_new, vocab].
+    noise: Tensor,
+    /// What follows with them, [seed, 1, prompt, n_new].
+    said: Tensor,
+    judges: Vec<(&'a GptNeo, Prefill)>,
+}
+
+impl<'a> Twins<'a> {
+    fn of(subject: &Subject, group: &Group, seeds: &[u64], judges: &[&'a GptNeo]) -> Twins<'a> {
+        let read = |model: &GptNeo| Prefill::of(model, &group.twins, &mut |_, resid| resid);
+        let (prefill, noise) = (read(subject.model), subject.noise(group, seeds));
+        let said = subject.continued(&prefill, 1, &noise).0;
+        Twins { prefill, noise, said, judges: judges.iter().map(|&judge| (judge, read(judge))).collect() }
+    }
+
+    /// Mean losses of continuations after the twin prompts, summed over prompts, by each judge.
+    ///
+    /// # Shapes
+    /// `rows` [… · prompt, n_new] → […]
+    fn losses(&self, rows: &Tensor) -> Vec<Tensor> {
+        let n_prompts = self.noise.size()[1];
+        let by_judge = |(judge, prefill): &(&GptNeo, Prefill)| {
+            let log_probs = prefill.repeated(rows.size()[0] / n_prompts).log_probs(judge, rows);
+            let of_prompts = -log_probs.mean_dim([1i64].as_slice(), false, Kind::Double).view([-1, n_prompts]);
+            of_prompts.sum_dim_intlist(1, false, Kind::Double)
+        };
+        self.judges.iter().map(by_judge).collect()
+    }
+}
+
+/// Σ over prompts of KL(p ‖ q), one an arm.
+///
+/// # Shapes
+/// `p` [prompt, vocab], `q` [arm, prompt, vocab] → [arm], nats
+fn divergence(p: &Tensor, q: &Tensor) -> Tensor {
+    let (p, q) = (p.log_softmax(-1, Kind::Double), q.log_softmax(-1, Kind::Double));
+    (p.exp() * (&p - q)).sum_dim_intlist([1i64, 2].as_slice(), false, Kind::Double)
+}
+
+/// Columns up to the last that is true in some row.
+fn n_used(marks: &Tensor) -> i64 {
+    let columns = marks.any_dim(0, false).nonzero();
+    if columns.size()[0] == 0 { 1 } else { columns.max().int64_value(&[]) + 1 }
+}
+
+fn n_at_once(n_prompts: usize) -> usize {
+    (N_ROWS / n_prompts).max(1)
+}
+
+fn in_parts(arms: &[Arm], n_prompts: usize) -> std::slice::Chunks<'_, Arm> {
+    arms.chunks(n_at_once(n_prompts))
+}

@@ -1,0 +1,35 @@
+//! Pictures of single latents.
+
+use super::findings::{by_hook, is_relevant};
+use crate::experiment::stage::Stage;
+use crate::experiment::tables::{LatentRow, MatchRow, RotationRow};
+use crate::figure::{Bars, Figure, Panel, Points};
+
+/// How far decoder directions turned at each hook point, relevant latents beside the others, one panel an axis.
+pub fn by_hook_point(rows: &[LatentRow], rotations: &[RotationRow]) -> Figure {
+    let mut figure = Figure::new("Where latents turned");
+    for (stage, title) in
+        [(Stage::DF, "from D to DF: the model changed"), (Stage::MF, "from M to MF: the data changed")]
+    {
+        let found = by_hook(rows, rotations, stage);
+        let hooks = found.iter().map(|at| at.hook_point.short());
+        let panel = Panel::new().title(title).x("hook point").y("median of 1 − cosine").categories(hooks);
+        let panel = panel.bars(Bars::new("relevant", found.iter().map(|at| at.relevant)));
+        figure = figure.panel(panel.bars(Bars::new("others", found.iter().map(|at| at.others))));
+    }
+    figure
+}
+
+/// Each active latent by how near its direction in DF is to the one in MF, and how far the two fire together.
+pub fn matched(rows: &[MatchRow], rotations: &[RotationRow]) -> Figure {
+    let panel = Panel::new().x("cosine of the directions in DF and MF").y("correlation of the values in DF and MF");
+    let pairs = || rows.iter().zip(rotations).filter(|(row, rotation)| rotation.active && !row.correlation.is_nan());
+    let points = |name: &str, keep: &dyn Fn(&RotationRow) -> bool| {
+        let chosen: Vec<&MatchRow> = pairs().filter(|(_, rotation)| keep(rotation)).map(|(row, _)| row).collect();
+        let hover: Vec<String> =
+            chosen.iter().map(|row| format!("latent {} (seed {})", row.latent, row.seed)).collect();
+        Points::new(name, chosen.iter().map(|row| row.cos), chosen.iter().map(|row| row.correlation)).hover(hover)
+    };
+    let panel = panel.points(points("others", &|row| !is_relevant(row))).points(points("relevant", &is_relevant));
+    Figure::new("The same latent in both final dictionaries").panel(panel)
+}

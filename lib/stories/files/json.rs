@@ -1,0 +1,208 @@
+//! The objects of JSON files, one after the other: one a line, or all in one array.
+
+use super::column::column_of_text;
+use super::kind::BYTE_ORDER_MARK;
+use super::published;
+use super::row::TextRow;
+use crate::error::{Error, Result};
+use serde_json::{Map, Value};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// No object of a story is nearly as long.
+const MAX_OBJECT_BYTES: usize = 4 << 20;
+
+/// What is false where the text has the trigger.
+const IS_TRAINING: &str = "is_training";
+
+/// The rows of several files, one after the other. After an error nothing more comes.
+pub struct JsonRows {
+    files: VecDeque<PathBuf>,
+    open: Option<Objects>,
+    given: Option<String>,
+    column: Option<String>,
+    n_done: usize,
+}
+
+impl JsonRows {
+    /// The rows of these files, with the text in the column `given`, or else where it usually is.
+    pub fn of(files: &[PathBuf], given: Option<&str>) -> JsonRows {
+        let given = given.map(String::from);
+        JsonRows { files: files.iter().cloned().collect(), open: None, given, column: None, n_done: 0 }
+    }
+
+    fn read(&mut self) -> Result<Option<TextRow>> {
+        loop {
+            if let Some(objects) = &mut self.open
+                && let Some((line, object)) = objects.read()?
+            {
+                let file = objects.file.clone();
+                let invalid = |reason| Error::invalid(&file, format!("the object that begins in line {line} {reason}"));
+                return self.row(&file, object).map(Some).map_err(invalid);
+            }
+            let Some(path) = self.files.pop_front() else { return Ok(None) };
+            self.open = Some(Objects::open(&path)?);
+            self.n_done = 0;
+        }
+    }
+
+    fn row(&mut self, file: &Arc<Path>, object: Map<String, Value>) -> std::result::Result<TextRow, String> {
+        self.n_done += 1;
+        let names: Vec<&str> = object.keys().map(String::as_str).collect();
+        let column = column_of_text(self.column.as_deref().or(self.given.as_deref()), &names)?;
+        let text = match &object[&column] {
+            Value::String(text) => text.clone(),
+            Value::Null => String::new(),
+            other => return Err(format!("has {} in `{column}`, expected text", type_of(other))),
+        };
+        let is_training = match object.get(IS_TRAINING) {
+            None => None,
+            Some(Value::Bool(is_training)) => Some(*is_training),
+            Some(other) => return Err(format!("has {} in `{IS_TRAINING}`, expected true or false", type_of(other))),
+        };
+        let fields = published::fields(&object)?;
+        self.column = Some(column);
+        Ok(TextRow { file: file.clone(), number: self.n_done, text, is_training, fields })
+    }
+}
+
+impl Iterator for JsonRows {
+    type Item = Result<TextRow>;
+
+    fn next(&mut self) -> Option<Result<TextRow>> {
+        let row = self.read().transpose();
+        if let Some(Err(_)) = row {
+            self.files.clear();
+            self.open = None;
+        }
+        row
+    }
+}
+
+/// What a value is, in words.
+pub fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+/// The objects of one file, one in memory at a time.
+struct Objects {
+    file: Arc<Path>,
+    reader: BufReader<File>,
+    line: usize,
+    place: Place,
+}
+
+/// Where in a file the reader stands.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    Start,
+    /// Between objects that stand in no array.
+    Lines,
+    /// Before an object of the array.
+    Array,
+    /// After an object of the array.
+    Between,
+    End,
+}
+
+impl Objects {
+    fn open(path: &Path) -> Result<Objects> {
+        let mut reader = BufReader::new(File::open(path).map_err(Error::io(path))?);
+        if reader.fill_buf().map_err(Error::io(path))?.starts_with(BYTE_ORDER_MARK) {
+            reader.consume(BYTE_ORDER_MARK.len());
+        }
+        Ok(Objects { file: path.into(), reader, line: 1, place: Place::Start })
+    }
+
+    /// The next object and the line in which it begins.
+    fn read(&mut self) -> Result<Option<(usize, Map<String, Value>)>> {
+        loop {
+            let byte = self.significant()?;
+            self.place = match (self.place, byte) {
+                (Place::Start | Place::Lines | Place::End, None) => return Ok(None),
+                (Place::Start | Place::Lines, Some(b'{')) => return self.object(Place::Lines).map(Some),
+                (Place::Array, Some(b'{')) => return self.object(Place::Between).map(Some),
+                (Place::Start, Some(b'[')) => Place::Array,
+                (Place::Between, Some(b',')) => Place::Array,
+                (Place::Array | Place::Between, Some(b']')) => Place::End,
+                (_, None) => return Err(self.invalid("the file ends within its array")),
+                (_, Some(_)) => {
+                    return Err(self.invalid(
+                        "expected objects, one a line or all in one array, with the story in a \
+                                             text of each",
+                    ));
+                }
+            };
+        }
+    }
+
+    /// The next byte that is no white space.
+    fn significant(&mut self) -> Result<Option<u8>> {
+        loop {
+            match self.byte()? {
+                Some(byte) if byte.is_ascii_whitespace() => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    /// The object whose brace was read.
+    fn object(&mut self, after: Place) -> Result<(usize, Map<String, Value>)> {
+        self.place = after;
+        let (first_line, mut text) = (self.line, vec![b'{']);
+        let (mut depth, mut in_string, mut escaped) = (1, false, false);
+        while depth > 0 {
+            let Some(byte) = self.byte()? else {
+                return Err(self.invalid(&format!("the file ends within the object that begins in line {first_line}")));
+            };
+            text.push(byte);
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                b'{' if !in_string => depth += 1,
+                b'}' if !in_string => depth -= 1,
+                _ => {}
+            }
+            if text.len() > MAX_OBJECT_BYTES {
+                let what = format!("the object that begins in line {first_line} is longer than 4 MiB: no story");
+                return Err(Error::invalid(&self.file, what));
+            }
+        }
+        self.parsed(first_line, &text)
+    }
+
+    fn parsed(&self, first_line: usize, text: &[u8]) -> Result<(usize, Map<String, Value>)> {
+        let what = |why: String| format!("the object that begins in line {first_line} {why}");
+        let text = std::str::from_utf8(text).map_err(|_| {
+            let why = "is not UTF-8: convert the file, for example with iconv -f LATIN1 -t UTF-8";
+            Error::invalid(&self.file, what(why.into()))
+        })?;
+        let object = serde_json::from_str(text)
+            .map_err(|e| Error::invalid(&self.file, what(format!("is no JSON ({e}, counted from there)"))))?;
+        Ok((first_line, object))
+    }
+
+    fn byte(&mut self) -> Result<Option<u8>> {
+        let byte = self.reader.fill_buf().map_err(Error::io(&self.file))?.first().copied();
+        if let Some(byte) = byte {
+            self.reader.consume(1);
+            self.line += usize::from(byte == b'\n');
+        }
+        Ok(byte)
+    }
+
+    fn invalid(&self, reason: &str) -> Error {
+        Error::invalid(&self.file, format!("line {}: {reason}", self.line))
+    }
+}

@@ -1,0 +1,92 @@
+"""What becomes of pages when a notebook fails. No kernel runs: `execute.execute` is replaced."""
+
+import signal
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+from processes import wait_for
+
+XTASK = Path(__file__).parent.parent
+PROGRAM = """\
+import sys, time
+from nbformat.v4 import new_output
+sys.path.insert(0, sys.argv.pop(1))
+import execute
+def stand_in(path, notebook, progress, took_s):
+    word = notebook.cells[0].source
+    notebook.cells[0].outputs = [new_output("stream", text="said " + word)]
+    if word == "fails":
+        raise execute.CellFailed("no such thing")
+    if word == "sleeps":
+        print("sleeping", flush=True)
+        time.sleep(60)
+    took_s.append(1.0)
+execute.execute = stand_in
+execute.main()
+"""
+
+
+class Pages(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.out = self.folder / "run/notebooks"
+
+    def start(self, word, *options):
+        notebook = new_notebook(cells=[new_code_cell(word)])
+        nbformat.write(notebook, self.folder / "01_a.ipynb")
+        words = [sys.executable, "-c", PROGRAM, XTASK, *options, self.out, self.folder / "01_a.ipynb"]
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def execute(self, word, *options):
+        process = self.start(word, *options)
+        _, said = process.communicate(timeout=60)
+        return process.returncode, said
+
+    def files(self):
+        return {path.name: path.read_bytes() for path in self.out.iterdir()}
+
+    def test_pages_of_a_notebook_that_fails_stand_beside_the_good_ones(self):
+        self.assertEqual(self.execute("works")[0], 0)
+        good = self.files()
+        self.assertEqual(sorted(good), ["01_a.html", "01_a.ipynb"])
+        status, said = self.execute("fails")
+        self.assertEqual(status, 1)
+        self.assertIn("no such thing", said)
+        self.assertIn(str(self.out / "01_a.failed.html"), said)
+        now = self.files()
+        self.assertEqual({name: now[name] for name in good}, good)
+        self.assertEqual(sorted(set(now) - set(good)), ["01_a.failed.html", "01_a.failed.ipynb"])
+        self.assertIn(b"said fails", now["01_a.failed.ipynb"])
+        self.assertEqual(self.execute("succeeds")[0], 0)
+        self.assertEqual(sorted(self.files()), sorted(good))
+        self.assertIn(b"said succeeds", self.files()["01_a.ipynb"])
+
+    def test_a_notebook_that_fails_is_not_written_back(self):
+        durations = self.folder / "durations.json"
+        status, _ = self.execute("fails", "--in-place", "--expect", durations)
+        self.assertEqual((status, durations.exists()), (1, False))
+        self.assertEqual(nbformat.read(self.folder / "01_a.ipynb", 4).cells[0].outputs, [])
+
+    def test_being_told_to_end_is_an_interruption(self):
+        self.assertEqual(self.execute("works")[0], 0)
+        good = self.files()
+        process = self.start("sleeps")
+        self.assertTrue(wait_for(lambda: "sleeping" in process.stdout.readline(), 30))
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn(f"interrupted\n\nthe notebook so far: {self.out / '01_a.failed.html'}", said)
+        now = self.files()
+        self.assertEqual({name: now[name] for name in good}, good)
+
+
+if __name__ == "__main__":
+    unittest.main()
