@@ -146,7 +146,8 @@ impl<'a> InTraining<'a> {
 
     fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
-        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts);
+        let step = self.n_done();
+        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts, step);
         let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
         if let Some((decoder, start)) = &self.trainee.held {
             decoder.hold(start, &mut self.trainee.crosscoder.w_dec);

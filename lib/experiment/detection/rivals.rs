@@ -122,7 +122,7 @@ fn trained(
 ) -> Result<Log> {
     let cfg = TrainConfig { n_steps, ..run.preset.stage_s.clone() };
     let activation = match rival {
-        Rival::BothModelsTopK => Activation::BatchTopK { k: material.k },
+        Rival::BothModelsTopK => Activation::BatchTopK { k: material.k, anneal_steps: n_steps / 2 },
         _ => Activation::JumpRelu,
     };
     let settings = json!([
