@@ -72,11 +72,10 @@ pub fn price(rows: &[InterventionRow]) -> Figure {
                 Pick { part: "choose", arm: "finalist", ..Pick::default() }.of_size(size).by(&selection).from(rows);
             panel = panel.points(points(&selection, &finalists));
         }
-        for (arm, name) in
-            [("random_matched", "random latents"), ("noise", "noise"), ("reported", "chosen, second half")]
-        {
-            panel = panel.points(points(name, &Pick::reported(arm).of_size(size).from(rows)));
-        }
+        let reported = |arm| Pick::reported(arm).of_size(size).from(rows);
+        panel =
+            panel.points(points("random latents, noise", &[reported("random_matched"), reported("noise")].concat()));
+        panel = panel.points(points("chosen, second half", &reported("reported")));
         figure = figure.panel(panel.vline(MOST_DELTA_NATS, "at most").hline(PUBLISHED_FRAC, "published .33"));
     }
     figure
