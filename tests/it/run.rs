@@ -117,6 +117,26 @@ fn the_folder_of_another_run_is_refused_and_left_untouched() {
 }
 
 #[test]
+fn a_folder_from_before_there_was_a_choice_is_of_what_there_was_instead() {
+    let folder = Folder::new("run_before_choices");
+    let of_one_seed = |values: &[(&str, &str)]| with(smoke(), &[&[("n_seeds", "1")], values].concat());
+    let run = open(&folder, of_one_seed(&[])).unwrap();
+    run.save("pretraining", &lines("base", &[1.0])).unwrap();
+    let mut manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.path("run.json")).unwrap()).unwrap();
+    let preset = manifest["identity"]["preset"].as_object_mut().unwrap();
+    assert!(preset.remove("n_seeds").is_some());
+    for stage in ["stage_s", "later_stages"] {
+        assert!(preset[stage].as_object_mut().unwrap().remove("products").is_some());
+    }
+    std::fs::write(run.path("run.json"), manifest.to_string()).unwrap();
+    assert!(open(&folder, of_one_seed(&[])).is_ok());
+    let refused = |values: &[(&str, &str)], said: &str| assert_says(open(&folder, of_one_seed(values)), &[said]);
+    refused(&[("n_seeds", "2")], "preset.n_seeds is 2, the folder's 1");
+    refused(&[("stage_s.products", "bf16")], "preset.stage_s.products is \"bf16\", the folder's \"float32\"");
+}
+
+#[test]
 fn what_only_the_training_of_a_base_model_needs_is_refused_where_none_is_trained() {
     let folder = Folder::new("run_no_effect");
     let base = tokenizer_and_model(&folder);

@@ -6,8 +6,9 @@ use crate::experiment::recipe::Recipe;
 use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
 use crate::{Error, Result};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub const FILE: &str = "run.json";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Identity {
     /// All sizes that count: those of the model as it was given, none of its pretraining where it is not trained.
+    #[serde(deserialize_with = "sizes_of_any_version")]
     pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
@@ -33,18 +35,14 @@ impl Identity {
     /// The identity of a run with these sizes and choices, and what was found for its settings.
     pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
-        let mut preset = serde_json::to_value(preset).expect("a preset is plain data");
-        if let (Some(_), Some(fields)) = (&sources.base, preset.as_object_mut()) {
-            fields.remove("pretrain");
-        }
+        let preset = sizes(preset, sources.base.is_none());
         Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
     }
 
     /// The names of the parts in which two identities differ, with both values.
     fn differences(&self, other: &Identity) -> Vec<String> {
         let flat = |identity: &Identity| flatten(&serde_json::to_value(identity).expect("plain data"), "");
-        let (ours, mut theirs) = (flat(self), flat(other));
-        theirs.entry("preset.n_seeds".into()).or_insert("1".into()); // runs from before there was a choice
+        let (ours, theirs) = (flat(self), flat(other));
         ours.iter()
             .filter(|(key, value)| theirs.get(*key) != Some(value))
             .map(|(key, value)| {
@@ -52,6 +50,24 @@ impl Identity {
             })
             .collect()
     }
+}
+
+/// A preset's sizes, those of the pretraining only where there is one.
+fn sizes(preset: &Preset, is_pretrained: bool) -> Value {
+    let mut sizes = serde_json::to_value(preset).expect("a preset is plain data");
+    if let (false, Some(fields)) = (is_pretrained, sizes.as_object_mut()) {
+        fields.remove("pretrain");
+    }
+    sizes
+}
+
+/// The sizes of a file, those that its version did not know as the preset's type says that they were.
+fn sizes_of_any_version<'de, D: Deserializer<'de>>(file: D) -> std::result::Result<Value, D::Error> {
+    let mut held = serde_json::Map::deserialize(file)?;
+    let is_pretrained = held.contains_key("pretrain");
+    held.entry("pretrain").or_insert(json!(Preset::smoke().pretrain)); // any: it is not in what is returned
+    let preset: Preset = serde_json::from_value(held.into()).map_err(D::Error::custom)?;
+    Ok(sizes(&preset, is_pretrained))
 }
 
 /// The whole file.
