@@ -18,6 +18,7 @@
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
+mod axes;
 mod base_model;
 pub mod causes;
 pub mod detection;

@@ -16,7 +16,7 @@ use crate::crosscoder::train::{DecoderFreedom, TrainStep, Trainee};
 use crate::diff::cosines;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Stage};
-use crate::experiment::stages::Source;
+use crate::experiment::stages::{Source, if_timed, training};
 use crate::experiment::step::Step;
 use crate::experiment::tables::{ArmRow, ArmTrainingRow};
 use crate::language_model::fit::FitStep;
@@ -71,8 +71,7 @@ impl Arm {
     }
 
     fn file(&self, run: &Run, seed: u64) -> String {
-        let seed = if seed == run.settings.seed { String::new() } else { format!("_{seed}") };
-        format!("weights/arm_{}{seed}.safetensors", self.name)
+        format!("weights/arm_{}.safetensors", run.label(&self.name, seed))
     }
 }
 
@@ -107,19 +106,20 @@ fn train(
     step: &Step,
     progress: &mut dyn FnMut(&str, &TrainStep),
 ) -> Result<Vec<(u64, TrainStep)>> {
-    let source = Source::of(run, arm.model.name(), arm.data, &format!("stream of arm {}", arm.name))?;
-    let trainee = |seed: u64| {
-        let label = if seed == run.settings.seed { arm.name.clone() } else { format!("{}_{seed}", arm.name) };
-        Ok(Trainee::new(label, &run.crosscoder_of(arm.from, seed)?).with(arm.decoder))
-    };
+    let model = run.load_model(arm.model.name())?;
+    let (tokens, reading) = (run.sequences(Part::Train, arm.data)?, run.hook_config(&model)?);
+    let seed = run.seed_for(&format!("stream of arm {}", arm.name));
+    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed };
+    let trainee =
+        |seed: u64| Ok(Trainee::new(run.label(&arm.name, seed), &run.crosscoder_of(arm.from, seed)?).with(arm.decoder));
     let mut trainees = run.seeds().into_iter().map(trainee).collect::<Result<Vec<Trainee>>>()?;
-    source.train(run, &mut trainees, &run.preset.later_stages, step, progress)?;
+    source.train(run, &mut trainees, &training(run, &run.preset.later_stages, step), progress)?;
     let mut ends = Vec::new();
     for (seed, trainee) in run.seeds().into_iter().zip(trainees) {
         trainee
             .crosscoder
             .save(&run.path(&arm.file(run, seed)), &[("arm", arm.name.clone()), ("seed", seed.to_string())])?;
-        ends.extend(trainee.log.last().map(|end| (seed, TrainStep { activations_per_s: 0.0, ..*end })));
+        ends.extend(trainee.log.last().map(|end| (seed, if_timed(run, *end))));
     }
     Ok(ends)
 }

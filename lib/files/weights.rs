@@ -10,7 +10,7 @@ mod shape;
 mod shards;
 mod wrapped;
 
-pub(crate) use floats::{as_floats, dtype_name};
+pub(crate) use floats::{as_floats, dtype_name, refuse_unless};
 
 use crate::files::{refuse_pointer, write_whole};
 use crate::{Error, Result};

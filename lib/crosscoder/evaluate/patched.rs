@@ -81,12 +81,14 @@ impl Ablations {
         tokens: &Tensor,
     ) -> Vec<PatchedLoss> {
         let patched = mean_losses(model, tokens, |tokens| {
-            let recon = crosscoder.reconstruct(&cfg.harvest(model, tokens)); // [token, hook, d_model]
+            let acts = cfg.harvest(model, tokens); // [token, hook, d_model]
+            let recon = crosscoder.reconstruct(&acts);
             let at_hook = |(&hook, place): (&HookPoint, i64)| {
                 model.resid_from(hook, &recon.select(1, place).unflatten(0, tokens.size().as_slice()))
             };
-            let all = all_replaced(crosscoder, model, cfg, tokens);
-            cfg.hooks.iter().zip(0..).map(at_hook).chain([all]).collect()
+            let mut patched: Vec<Tensor> = cfg.hooks.iter().zip(0..).map(at_hook).collect();
+            patched.push(all_replaced(crosscoder, model, cfg, tokens, acts));
+            patched
         });
         let last = (0..cfg.hooks.len()).max_by_key(|&place| cfg.hooks[place].n_blocks_before()).unwrap_or(0);
         let places = cfg.hooks.iter().copied().map(Some).enumerate().chain([(last, None)]);
@@ -102,12 +104,11 @@ impl Ablations {
 }
 
 /// The final residual stream with every hook point replaced as it passes: a reconstruction is made from what the stream
-/// has become by the ones before it. Of hook points that are still to come it knows the activations of a clean run.
+/// has become by the ones before it. Of hook points that are still to come it knows `acts`, those of a clean run.
 ///
 /// # Shapes
-/// `tokens` [batch, seq] → [batch, seq, d_model]
-fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Tensor {
-    let acts = cfg.harvest(model, tokens); // [token, hook, d_model]
+/// `tokens` [batch, seq], `acts` [token, hook, d_model] → [batch, seq, d_model]
+fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor, acts: Tensor) -> Tensor {
     model.resid(tokens, false, &mut |point, resid| {
         let here: Vec<i64> =
             (0..).zip(&cfg.hooks).filter(|(_, hook)| hook.is_same_place(point)).map(|(place, _)| place).collect();

@@ -2,6 +2,7 @@
 
 use crate::crosscoder::Crosscoder;
 use crate::files::Weights;
+use crate::files::weights::refuse_unless;
 use crate::{Error, Result};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,14 +61,8 @@ impl Tensors {
     /// There are none of that name, they have another shape or are no floating-point numbers, or one is NaN or beyond
     /// float32.
     pub fn take(&mut self, name: &str, shape: &[i64]) -> Result<Tensor> {
-        let held = self.file.get(name, shape)?;
         self.pass_over(name);
-        if !held.is_floating_point() {
-            return Err(self.refused(name, format!("has type {:?}, expected floating-point numbers", held.kind())));
-        }
-        let tensor = held.to_kind(Kind::Float);
-        self.require(name, &held, &tensor.isfinite(), "finite float32 numbers")?;
-        Ok(tensor)
+        self.file.floats(name, shape)
     }
 
     /// Numbers above 0.
@@ -86,12 +81,7 @@ impl Tensors {
 
     /// Refuses a tensor with an element of which `holds` is false.
     pub fn require(&self, name: &str, tensor: &Tensor, holds: &Tensor, expected: &str) -> Result<()> {
-        if bool::try_from(holds.all())? {
-            return Ok(());
-        }
-        let index = Vec::<i64>::try_from(holds.logical_not().nonzero().get(0))?;
-        let value = tensor.to_kind(Kind::Double).double_value(&index);
-        Err(self.refused(name, format!("has {value} at {index:?}, expected {expected}")))
+        refuse_unless(holds, tensor, name, self.file.path(), expected)
     }
 
     /// Refuses the file if a tensor has not been taken.

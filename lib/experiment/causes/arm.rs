@@ -86,7 +86,6 @@ pub(super) fn gumbel(seed: u64, stream: u64, size: &[i64]) -> Tensor {
     -(-uniform(seed, stream, size).log()).log()
 }
 
-/// The share of each number among them, as a check of what is drawn.
 #[cfg(test)]
 mod tests {
     use super::*;

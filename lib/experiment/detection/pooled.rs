@@ -1,5 +1,6 @@
 //! Areas of several seeds as one.
 
+use crate::experiment::findings::distinct;
 use crate::experiment::tables::DetectorRow;
 use crate::stats::percentile;
 
@@ -49,17 +50,6 @@ pub(super) fn hardest<'a>(rows: &[&'a DetectorRow], name: &str) -> Option<(&'a s
     let misses = distinct(rows.iter().map(|row| row.negatives.as_str()).filter(|kind| *kind != "clean"));
     let areas = misses.into_iter().filter_map(|miss| Some((miss, pooled_detector(rows, name, miss)?)));
     areas.min_by(|a, b| a.1.value.total_cmp(&b.1.value))
-}
-
-/// The distinct values in order of appearance.
-pub(super) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    values.for_each(|value| {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    });
-    seen
 }
 
 #[cfg(test)]

@@ -15,6 +15,14 @@ pub struct Price {
 }
 
 impl Price {
+    /// What a training took, by the lines of its log: the activations so far, and how many a second since the line before.
+    pub(super) fn of_training(log: impl Iterator<Item = (i64, f64)>) -> Price {
+        log.fold(Price { n_activations: 0, wall_s: 0.0 }, |so_far, (n_activations, per_s)| Price {
+            n_activations,
+            wall_s: so_far.wall_s + (n_activations - so_far.n_activations) as f64 / per_s,
+        })
+    }
+
     pub(super) fn plus(self, other: Price) -> Price {
         Price { n_activations: self.n_activations + other.n_activations, wall_s: self.wall_s + other.wall_s }
     }
@@ -45,12 +53,7 @@ impl Prices {
 
     fn training_of(&self, seed: u64, stage: Stage) -> Price {
         let log = self.training.iter().filter(|row| (row.seed, row.stage) == (seed, stage));
-        let mut price = Price { n_activations: 0, wall_s: 0.0 };
-        for row in log {
-            price.wall_s += (row.n_activations - price.n_activations) as f64 / row.activations_per_s;
-            price.n_activations = row.n_activations;
-        }
-        price
+        Price::of_training(log.map(|row| (row.n_activations, row.activations_per_s)))
     }
 }
 

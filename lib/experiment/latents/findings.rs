@@ -1,6 +1,6 @@
 //! What single latents show, in sentences.
 
-use crate::experiment::findings::percent;
+use crate::experiment::findings::{distinct, percent};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{LatentRow, MatchRow, RotationRow};
 use crate::language_model::hook::HookPoint;
@@ -16,29 +16,19 @@ pub(super) struct AtHook {
     pub others: f64,
 }
 
-pub(super) fn is_relevant(row: &RotationRow) -> bool {
-    row.relevant_df || row.relevant_mf
-}
-
 /// Hook point by hook point, in order.
 pub(super) fn by_hook(rows: &[LatentRow], rotations: &[RotationRow], stage: Stage) -> Vec<AtHook> {
     let known: BTreeMap<(u64, u32), &RotationRow> =
         rotations.iter().filter(|row| row.active).map(|row| ((row.seed, row.latent), row)).collect();
     let of_stage = || rows.iter().filter(|row| row.stage == stage);
-    let mut hooks: Vec<HookPoint> = Vec::new();
-    of_stage().for_each(|row| {
-        if !hooks.contains(&row.hook_point) {
-            hooks.push(row.hook_point)
-        }
-    });
     let median = |hook: HookPoint, relevant: bool| {
         let here = of_stage().filter(|row| row.hook_point == hook);
         let turned =
-            here.filter(|row| known.get(&(row.seed, row.latent)).is_some_and(|of| is_relevant(of) == relevant));
+            here.filter(|row| known.get(&(row.seed, row.latent)).is_some_and(|of| of.is_relevant() == relevant));
         percentile(&turned.map(|row| 1.0 - row.cos_parent).collect::<Vec<f64>>(), 50.0)
     };
     let at = |hook_point| AtHook { hook_point, relevant: median(hook_point, true), others: median(hook_point, false) };
-    hooks.into_iter().map(at).collect()
+    distinct(of_stage().map(|row| row.hook_point)).into_iter().map(at).collect()
 }
 
 /// Where in the model relevant latents turned furthest beyond what the others did.

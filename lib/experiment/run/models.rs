@@ -11,6 +11,7 @@ use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use crate::{Error, Result};
+use std::fmt::Display;
 use std::path::Path;
 use tch::Kind;
 
@@ -116,9 +117,9 @@ impl Run {
         format!("weights/crosscoder_{}.safetensors", self.label(stage, seed))
     }
 
-    /// A crosscoder's name: its stage and, but for the run's own, its seed.
-    pub fn label(&self, stage: Stage, seed: u64) -> String {
-        if seed == self.settings.seed { stage.to_string() } else { format!("{stage}_{seed}") }
+    /// A crosscoder's name: its stage (or what else it is of) and, but for the run's own, its seed.
+    pub fn label(&self, of: impl Display, seed: u64) -> String {
+        if seed == self.settings.seed { of.to_string() } else { format!("{of}_{seed}") }
     }
 }
 

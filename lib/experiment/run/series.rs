@@ -34,6 +34,6 @@ pub fn writer(name: &str) -> Option<&'static str> {
 
 /// The notebook to run first so that `writer` can write: the earliest whose files are missing, or else `writer` itself.
 pub fn first_to_run(writer: &'static str, exists: impl Fn(&str) -> bool) -> &'static str {
-    let before = NEEDED.iter().filter(|(notebook, _)| *notebook < writer);
-    before.clone().find(|(_, file)| !exists(file)).map_or(writer, |(notebook, _)| notebook)
+    let is_missing = |(notebook, file): &&(&str, &str)| *notebook < writer && !exists(file);
+    NEEDED.iter().find(is_missing).map_or(writer, |(notebook, _)| notebook)
 }

@@ -27,14 +27,21 @@ impl Weights {
 /// A number is not finite in `kind`; it is named with its place.
 pub(crate) fn as_floats(tensor: &Tensor, kind: Kind, name: &str, path: &Path) -> Result<Tensor> {
     let converted = tensor.to_kind(kind);
-    let lost = converted.isfinite().logical_not();
-    if !bool::try_from(lost.any())? {
-        return Ok(converted);
+    refuse_unless(&converted.isfinite(), tensor, name, path, &format!("finite {} numbers", dtype_name(kind)))?;
+    Ok(converted)
+}
+
+/// Refuses the tensor called `name` of a file if `holds` is false of an element.
+///
+/// # Errors
+/// It is: the element is named with its place, and what was `expected`.
+pub(crate) fn refuse_unless(holds: &Tensor, tensor: &Tensor, name: &str, path: &Path, expected: &str) -> Result<()> {
+    if bool::try_from(holds.all())? {
+        return Ok(());
     }
-    let index = Vec::<i64>::try_from(lost.nonzero().get(0))?;
+    let index = Vec::<i64>::try_from(holds.logical_not().nonzero().get(0))?;
     let value = tensor.to_kind(Kind::Double).double_value(&index);
-    let reason = format!("tensor {name:?} has {value} at {index:?}, expected finite numbers of {}", dtype_name(kind));
-    Err(Error::invalid(path, reason))
+    Err(Error::invalid(path, format!("tensor {name:?} has {value} at {index:?}, expected {expected}")))
 }
 
 /// PyTorch's name of a type of floats.

@@ -1,7 +1,8 @@
 //! What `detectors` says.
 
 use super::area;
-use crate::experiment::detection::pooled::{distinct, hardest, pooled_detector};
+use crate::experiment::detection::pooled::{hardest, pooled_detector};
+use crate::experiment::findings::distinct;
 use crate::experiment::tables::DetectorRow;
 
 /// Which detectors tell triggered prompts from clean ones and from near misses, read at the largest over tokens.

@@ -1,0 +1,76 @@
+//! The activations that crosscoders of a run are trained on, and that fresh ones are fitted to.
+
+use crate::Result;
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
+use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
+use crate::crosscoder::{Crosscoder, init};
+use crate::experiment::run::Run;
+use crate::experiment::step::Step;
+use crate::language_model::hook::HookPoint;
+use crate::training::shuffle::{permutation, seed_for};
+use tch::Tensor;
+
+/// Activations from which scale and initial biases are taken, as published.
+const N_INIT_ACTS: i64 = 10_000;
+
+/// Where the activations of a training come from.
+pub(in crate::experiment) struct Source<'a> {
+    pub models: Models<'a>,
+    pub reading: &'a HookConfig,
+    /// [sequence, seq]
+    pub tokens: &'a Tensor,
+    /// Of the order in which the sequences are read.
+    pub seed: u64,
+}
+
+impl Source<'_> {
+    /// Trains crosscoders of equal scale on one stream.
+    pub fn train(
+        &self,
+        run: &Run,
+        trainees: &mut [Trainee],
+        training: &Training,
+        progress: &mut dyn FnMut(&str, &TrainStep),
+    ) -> Result<()> {
+        let cfg = StreamConfig {
+            scale: trainees[0].crosscoder.scale.shallow_clone(),
+            batch: training.cfg.batch,
+            buffer_acts: run.recipe.buffer_acts,
+            seed: self.seed,
+        };
+        train(trainees, &mut ActivationStream::new(self.models, self.reading, self.tokens, cfg), training, progress)
+    }
+
+    /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
+    pub fn fresh(&self, run: &Run, seed: u64) -> Crosscoder {
+        let (n_sequences, seq) = self.tokens.size2().expect("tokens [sequence, seq]");
+        let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
+        let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
+        let sample = self.tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled]));
+        let acts = self.reading.harvest(self.models, &sample);
+        let scale = scale(&acts);
+        tch::manual_seed(seed_for(seed, "crosscoder") as i64);
+        let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
+        let hooks: Vec<HookPoint> = self.reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
+        init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
+    }
+}
+
+/// A training by the run's recipe, whose checkpoints know it by its step.
+pub(in crate::experiment) fn training(run: &Run, cfg: &TrainConfig, step: &Step) -> Training {
+    Training {
+        loss: run.recipe.loss_config(),
+        lr_before_step: run.recipe.lr_before_step,
+        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+    }
+}
+
+/// The line without its speed, the one number that two equal trainings do not share, unless timings are wanted.
+pub(in crate::experiment) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
+    if run.settings.timings() { line } else { TrainStep { activations_per_s: 0.0, ..line } }
+}
+
+/// Activations per second; NaN of a line that is not timed.
+pub(in crate::experiment) fn speed(line: &TrainStep) -> f64 {
+    if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN }
+}
