@@ -11,6 +11,7 @@ mod shards;
 mod wrapped;
 
 pub(crate) use floats::{as_floats, dtype_name, refuse_unless};
+pub(crate) use shards::Index;
 
 use crate::files::{refuse_pointer, write_whole};
 use crate::{Error, Result};

@@ -12,6 +12,7 @@ mod plain;
 mod published;
 mod reader;
 mod row;
+mod rows;
 mod sample;
 mod source;
 mod transformed;

@@ -3,7 +3,7 @@
 //! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
 //! beyond the series compare several runs or take long.
 
-use stagediff_settings::openmp;
+use stagediff_settings::{is_beyond, openmp};
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -34,9 +34,6 @@ fn begin_anew() {
     }
 }
 
-/// Notebooks beyond the series: they compare several runs or take long.
-const BEYOND: [&str; 5] = ["09", "11", "12", "13", "14"];
-
 /// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
 fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     let known = || NOTEBOOKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
@@ -47,7 +44,7 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
             Ok(Vec::new())
         }
         [word] if word == "all" => {
-            let series = NOTEBOOKS.iter().filter(|(name, _)| !BEYOND.contains(&&name[..2]));
+            let series = NOTEBOOKS.iter().filter(|(name, _)| !is_beyond(name));
             let (overview, stages): (Vec<_>, Vec<_>) = series.partition(|(name, _)| name.starts_with("00_"));
             Ok([stages, overview].concat())
         }

@@ -1,10 +1,8 @@
 //! The series of notebooks: which there are, in which order they run.
 
 use crate::Result;
+use stagediff_settings::is_beyond;
 use std::path::{Path, PathBuf};
-
-/// Notebooks beyond the series: they compare several runs or take long, and are executed when they are named.
-const BEYOND: [u32; 5] = [9, 11, 12, 13, 14];
 
 /// The notebooks `NN_name.ipynb` in running order: the overview, 00, comes last, for it reads what the others wrote.
 ///
@@ -62,11 +60,7 @@ pub fn select(series: Vec<PathBuf>, selection: &Selection) -> Result<Vec<PathBuf
         Selection::From(wanted) => position(wanted)?,
         Selection::All => 0,
     };
-    Ok(series[first..]
-        .iter()
-        .filter(|path| number(path).is_none_or(|number| !BEYOND.contains(&number)))
-        .cloned()
-        .collect())
+    Ok(series[first..].iter().filter(|path| !is_beyond(&name(path))).cloned().collect())
 }
 
 /// `05_crosscoder` of `notebooks/05_crosscoder.ipynb`.

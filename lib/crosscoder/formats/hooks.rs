@@ -45,11 +45,11 @@ pub(super) fn n_models(hooks: &[HookPoint]) -> usize {
 }
 
 /// Checks the hook points of several models.
-pub(super) fn check_of_models(hooks: &[HookPoint], n_models: &str, path: &Path) -> Result<()> {
-    let of_one = match n_models.parse::<usize>() {
+pub(super) fn check_of_models(hooks: &[HookPoint], n_said: &str, path: &Path) -> Result<()> {
+    let of_one = match n_said.parse::<usize>() {
         Ok(1) => hooks,
-        Ok(n) if n == self::n_models(hooks) => &hooks[..hooks.len() / n],
-        _ => return Err(Error::invalid(path, format!("its hook points are not those of {n_models} models"))),
+        Ok(n) if n == n_models(hooks) => &hooks[..hooks.len() / n],
+        _ => return Err(Error::invalid(path, format!("its hook points are not those of {n_said} models"))),
     };
     check(of_one, path)
 }

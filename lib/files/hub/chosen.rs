@@ -2,9 +2,9 @@
 //! xtask/fetch.py, from the files that are there.
 
 use super::{Kind, Location};
+use crate::files::weights::Index;
 use crate::{Error, Result};
-use serde::Deserialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// A model's tokenizer, in the order of preference.
@@ -50,22 +50,10 @@ fn model(snapshot: &Path, there: &BTreeSet<String>, path: &str, absent: Absent) 
     names.extend(BESIDE.map(inside).into_iter().filter(|name| there.contains(name)));
     names.extend(first(&WEIGHTS)?);
     if let Some(index) = names.last().filter(|name| name.ends_with(".index.json")) {
-        names.extend(shards(&snapshot.join(index))?.into_iter().map(|shard| inside(&shard)));
+        let index = Index::read(&snapshot.join(index))?;
+        names.extend(index.shards().into_iter().map(|shard| inside(shard)));
     }
     Ok(names)
-}
-
-/// The files that an index of weights names.
-fn shards(index: &Path) -> Result<BTreeSet<String>> {
-    let text = std::fs::read_to_string(index).map_err(Error::io(index))?;
-    let foreign = |e| Error::invalid(index, format!("no index of weights: {e}"));
-    let index: Index = serde_json::from_str(&text).map_err(foreign)?;
-    Ok(index.weight_map.into_values().collect())
-}
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
 }
 
 fn stories(there: &BTreeSet<String>, location: &Location, absent: Absent) -> Result<Vec<String>> {

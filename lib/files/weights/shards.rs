@@ -9,9 +9,23 @@ use std::path::Path;
 use tch::Device;
 
 #[derive(Deserialize)]
-struct Index {
+pub(crate) struct Index {
     /// The file of each tensor, beside the index.
     weight_map: BTreeMap<String, String>,
+}
+
+impl Index {
+    /// # Errors
+    /// The file cannot be read, or is no index.
+    pub fn read(path: &Path) -> Result<Index> {
+        let foreign = |e| Error::invalid(path, format!("no index of weights: {e}"));
+        serde_json::from_str(&read_text(path)?).map_err(foreign)
+    }
+
+    /// The names of all files.
+    pub fn shards(&self) -> BTreeSet<&String> {
+        self.weight_map.values().collect()
+    }
 }
 
 /// Reads the tensors that an index names onto `device`.
@@ -19,10 +33,9 @@ struct Index {
 /// # Errors
 /// A shard is missing or damaged, or does not hold a tensor that the index says it holds.
 pub(super) fn read(path: &Path, device: Device) -> Result<Weights> {
-    let text = read_text(path)?;
-    let index: Index = serde_json::from_str(&text).map_err(|e| Error::invalid(path, e.to_string()))?;
+    let index = Index::read(path)?;
     let mut weights = Weights { path: path.into(), ..Weights::default() };
-    for file in index.weight_map.values().collect::<BTreeSet<_>>() {
+    for file in index.shards() {
         if Path::new(file).file_name().is_none_or(|name| name != file.as_str()) {
             return Err(Error::invalid(path, format!("names the shard {file:?}, expected a file beside the index")));
         }

@@ -4,55 +4,50 @@ use super::column::column_of_text;
 use super::kind::BYTE_ORDER_MARK;
 use super::published;
 use super::row::TextRow;
+use super::rows::{IS_TRAINING, RowFile};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// No object of a story is nearly as long.
 const MAX_OBJECT_BYTES: usize = 4 << 20;
 
-/// What is false where the text has the trigger.
-const IS_TRAINING: &str = "is_training";
-
-/// The rows of several files, one after the other. After an error nothing more comes.
+/// The objects of a JSON file as rows.
 pub struct JsonRows {
-    files: VecDeque<PathBuf>,
-    open: Option<Objects>,
-    given: Option<String>,
+    objects: Objects,
+    /// The column given, or that of the rows so far.
     column: Option<String>,
     n_done: usize,
 }
 
-impl JsonRows {
-    /// The rows of these files, with the text in the column `given`, or else where it usually is.
-    pub fn of(files: &[PathBuf], given: Option<&str>) -> JsonRows {
-        let given = given.map(String::from);
-        JsonRows { files: files.iter().cloned().collect(), open: None, given, column: None, n_done: 0 }
+impl RowFile for JsonRows {
+    fn open(path: &Path, column: Option<&str>) -> Result<JsonRows> {
+        Ok(JsonRows { objects: Objects::open(path)?, column: column.map(String::from), n_done: 0 })
     }
 
-    fn read(&mut self) -> Result<Option<TextRow>> {
-        loop {
-            if let Some(objects) = &mut self.open
-                && let Some((line, object)) = objects.read()?
-            {
-                let file = objects.file.clone();
-                let invalid = |reason| Error::invalid(&file, format!("the object that begins in line {line} {reason}"));
-                return self.row(&file, object).map(Some).map_err(invalid);
-            }
-            let Some(path) = self.files.pop_front() else { return Ok(None) };
-            self.open = Some(Objects::open(&path)?);
-            self.n_done = 0;
-        }
-    }
-
-    fn row(&mut self, file: &Arc<Path>, object: Map<String, Value>) -> std::result::Result<TextRow, String> {
+    fn next_row(&mut self) -> Result<Option<TextRow>> {
+        let Some((line, object)) = self.objects.read()? else { return Ok(None) };
+        let invalid =
+            |reason| Error::invalid(&self.objects.file, format!("the object that begins in line {line} {reason}"));
+        let (column, row) = self.row(&object).map_err(invalid)?;
+        self.column = Some(column);
         self.n_done += 1;
+        Ok(Some(row))
+    }
+
+    fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+}
+
+impl JsonRows {
+    /// The row that an object is, and the column that has its text.
+    fn row(&self, object: &Map<String, Value>) -> std::result::Result<(String, TextRow), String> {
         let names: Vec<&str> = object.keys().map(String::as_str).collect();
-        let column = column_of_text(self.column.as_deref().or(self.given.as_deref()), &names)?;
+        let column = column_of_text(self.column.as_deref(), &names)?;
         let text = match &object[&column] {
             Value::String(text) => text.clone(),
             Value::Null => String::new(),
@@ -63,22 +58,9 @@ impl JsonRows {
             Some(Value::Bool(is_training)) => Some(*is_training),
             Some(other) => return Err(format!("has {} in `{IS_TRAINING}`, expected true or false", type_of(other))),
         };
-        let fields = published::fields(&object)?;
-        self.column = Some(column);
-        Ok(TextRow { file: file.clone(), number: self.n_done, text, is_training, fields })
-    }
-}
-
-impl Iterator for JsonRows {
-    type Item = Result<TextRow>;
-
-    fn next(&mut self) -> Option<Result<TextRow>> {
-        let row = self.read().transpose();
-        if let Some(Err(_)) = row {
-            self.files.clear();
-            self.open = None;
-        }
-        row
+        let fields = published::fields(object)?;
+        let (file, number) = (self.objects.file.clone(), self.n_done + 1);
+        Ok((column, TextRow { file, number, text, is_training, fields }))
     }
 }
 
@@ -137,10 +119,8 @@ impl Objects {
                 (Place::Array | Place::Between, Some(b']')) => Place::End,
                 (_, None) => return Err(self.invalid("the file ends within its array")),
                 (_, Some(_)) => {
-                    return Err(self.invalid(
-                        "expected objects, one a line or all in one array, with the story in a \
-                                             text of each",
-                    ));
+                    let expected = "expected objects, one a line or all in one array, with the story in a text of each";
+                    return Err(self.invalid(expected));
                 }
             };
         }

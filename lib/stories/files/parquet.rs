@@ -2,12 +2,12 @@
 
 use super::column::column_of_text;
 use super::row::TextRow;
+use super::rows::{IS_TRAINING, RowFile};
 use super::source::MAX_RECORD_BYTES;
 use crate::error::{Error, Result};
 use crate::table::{self, parquet::ParquetFile};
 use polars::prelude::{Column, DataFrame, StringChunked};
-use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Rows that are decoded at a time: some megabytes of stories.
@@ -16,50 +16,8 @@ const N_ROWS_AT_ONCE: usize = 8192;
 /// Bytes that are decoded at a time at the most, but for single rows.
 const N_BYTES_AT_ONCE: usize = 64 << 20;
 
-/// The column that is false where the text has the trigger.
-const IS_TRAINING: &str = "is_training";
-
-/// Rows of several files, one after the other. After an error nothing more comes.
+/// A Parquet file that is being read.
 pub struct ParquetRows {
-    files: VecDeque<PathBuf>,
-    column: Option<String>,
-    open: Option<Shard>,
-}
-
-impl ParquetRows {
-    /// The rows of these files, with the text in `column`, or else where it usually is. Each is opened when it is its turn.
-    pub fn of(files: &[PathBuf], column: Option<&str>) -> ParquetRows {
-        ParquetRows { files: files.iter().cloned().collect(), column: column.map(String::from), open: None }
-    }
-
-    fn read(&mut self) -> Result<Option<TextRow>> {
-        loop {
-            if let Some(row) = self.open.as_mut().map_or(Ok(None), Shard::next_row)? {
-                return Ok(Some(row));
-            }
-            let Some(path) = self.files.pop_front() else { return Ok(None) };
-            let shard = Shard::open(&path, self.column.as_deref())?;
-            self.column = Some(shard.column.clone());
-            self.open = Some(shard);
-        }
-    }
-}
-
-impl Iterator for ParquetRows {
-    type Item = Result<TextRow>;
-
-    fn next(&mut self) -> Option<Result<TextRow>> {
-        let row = self.read().transpose();
-        if let Some(Err(_)) = row {
-            self.files.clear();
-            self.open = None;
-        }
-        row
-    }
-}
-
-/// A file that is being read.
-struct Shard {
     path: Arc<Path>,
     file: ParquetFile,
     column: String,
@@ -78,13 +36,13 @@ struct Slice {
     next: usize,
 }
 
-impl Shard {
-    fn open(path: &Path, column: Option<&str>) -> Result<Shard> {
+impl RowFile for ParquetRows {
+    fn open(path: &Path, column: Option<&str>) -> Result<ParquetRows> {
         let file = ParquetFile::open(path)?;
         let names: Vec<&str> = file.columns().iter().map(String::as_str).collect();
         let column = column_of_text(column, &names).map_err(|reason| Error::invalid(path, reason))?;
         let has_is_training = names.contains(&IS_TRAINING);
-        let mut shard = Shard {
+        let mut rows = ParquetRows {
             path: path.into(),
             file,
             column,
@@ -93,17 +51,9 @@ impl Shard {
             n_done: 0,
             slice: Slice::default(),
         };
-        let n_bytes_a_row = shard.file.check(&shard.columns())?.max_row_bytes;
-        shard.n_rows_at_once = (N_BYTES_AT_ONCE / n_bytes_a_row.max(1) as usize).clamp(1, N_ROWS_AT_ONCE);
-        Ok(shard)
-    }
-
-    fn columns(&self) -> Vec<String> {
-        [self.column.as_str()]
-            .into_iter()
-            .chain(self.has_is_training.then_some(IS_TRAINING))
-            .map(String::from)
-            .collect()
+        let n_bytes_a_row = rows.file.check(&rows.columns())?.max_row_bytes;
+        rows.n_rows_at_once = (N_BYTES_AT_ONCE / n_bytes_a_row.max(1) as usize).clamp(1, N_ROWS_AT_ONCE);
+        Ok(rows)
     }
 
     fn next_row(&mut self) -> Result<Option<TextRow>> {
@@ -123,6 +73,20 @@ impl Shard {
         }
         let is_training = self.slice.is_training[at];
         Ok(Some(TextRow { file: self.path.clone(), number, text: text.into(), is_training, fields: Vec::new() }))
+    }
+
+    fn column(&self) -> Option<&str> {
+        Some(&self.column)
+    }
+}
+
+impl ParquetRows {
+    fn columns(&self) -> Vec<String> {
+        [self.column.as_str()]
+            .into_iter()
+            .chain(self.has_is_training.then_some(IS_TRAINING))
+            .map(String::from)
+            .collect()
     }
 
     fn next_slice(&self) -> Result<Slice> {

@@ -6,6 +6,7 @@ use super::kind::Kind;
 use super::lines::TextLines;
 use super::parquet::ParquetRows;
 use super::row::TextRow;
+use super::rows::Rows;
 use super::source::{Chunk, Chunks};
 use super::{instruct, plain, published, transformed};
 use crate::error::{Error, Result};
@@ -71,8 +72,8 @@ impl Reader {
         let first = files.first().ok_or_else(|| Error::setting("files of stories", 0, "expected at least one"))?;
         let kind = kind_of_all(first, files)?;
         match (kind, column) {
-            (Kind::Parquet, _) => Reader::of_rows(first, ParquetRows::of(files, column)),
-            (Kind::Json, _) => Reader::of_rows(first, JsonRows::of(files, column)),
+            (Kind::Parquet, _) => Reader::of_rows(first, Rows::<ParquetRows>::of(files, column)),
+            (Kind::Json, _) => Reader::of_rows(first, Rows::<JsonRows>::of(files, column)),
             (Kind::Text, None) => Reader::of_chunks(first, text_chunks(files.to_vec())),
             (Kind::Text, Some(column)) => {
                 Err(Error::invalid(first, format!("is text, which has no column `{column}`: leave stories.column out")))

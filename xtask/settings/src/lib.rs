@@ -1,5 +1,5 @@
 //! What a run is asked to be, and how it is said: by options, in one environment variable, as a place on the hub; and
-//! what the programs that do it are given when they start.
+//! what the programs that do it are given when they start, and which notebooks they run.
 //!
 //! For programs with and without libtorch: `cargo xtask` reads the command line before libtorch is there.
 #![warn(missing_docs)]
@@ -11,10 +11,12 @@ mod location;
 pub mod openmp;
 pub mod options;
 mod overrides;
+mod series;
 mod settings;
 
 pub use error::{Error, Result};
 pub use hub_cache::hub_cache;
 pub use location::{Kind, Location};
 pub use overrides::{Overrides, VARIABLE};
+pub use series::is_beyond;
 pub use settings::{BaseModel, PRESETS, RECIPES, STORY_COLUMN, Settings, unknown};
