@@ -2,12 +2,12 @@
 
 use crate::fixture::{Folder, assert_says};
 use crate::rounding::share;
-use crate::series::{measure, series, trained};
+use crate::series::{measure, series, with_dead_latents};
+use stagediff::experiment::Run;
 use stagediff::experiment::causes::{
     CausesConfig, Organism, choose, controls, doses, figures, findings, pass_lines, report,
 };
 use stagediff::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
-use stagediff::experiment::{Run, Stage};
 use tch::Kind;
 
 /// Sizes of seconds.
@@ -144,10 +144,7 @@ fn what_a_run_lacks_is_said() {
     shown(&rows);
 
     let folder = Folder::new("causes_dead");
-    let run = trained(&folder, &[]);
-    let mut dead = run.crosscoder(Stage::DF).unwrap();
-    dead.log_threshold = dead.log_threshold.full_like(20.0);
-    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
+    let run = with_dead_latents(&folder);
     measure(&run);
     let causes = Causes::of(run, &config());
     let rows = causes.rows();

@@ -1,12 +1,12 @@
 //! Notebook 12 at a size of seconds: what its tables say fits together, whatever it finds.
 
 use crate::fixture::{Folder, seeded};
-use crate::series::{series, trained};
+use crate::series::{measure, series, with_dead_latents};
+use stagediff::experiment::Run;
 use stagediff::experiment::detection::{
     Latents, detector_rows, figures, findings, ranker_rows, rival_latents, stage_latents,
 };
 use stagediff::experiment::tables::{DetectorRow, RankerRow, RivalRow, RotationRow};
-use stagediff::experiment::{Run, Stage};
 use stagediff::stats::ranking::auroc;
 
 fn rankers(run: &Run) -> Vec<RankerRow> {
@@ -66,11 +66,8 @@ fn without_null_arms_their_scores_are_missing_and_said_to_be() {
 #[test]
 fn where_no_latent_fires_nothing_is_ranked_and_a_sentence_says_so() {
     let folder = Folder::new("detection_dead");
-    let run = trained(&folder, &[]);
-    let mut dead = run.crosscoder(Stage::DF).unwrap();
-    dead.log_threshold = dead.log_threshold.full_like(20.0);
-    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
-    crate::series::measure(&run);
+    let run = with_dead_latents(&folder);
+    measure(&run);
     let rows = rankers(&run);
     assert!(rows.iter().all(|row| row.n_latents == 0 && row.auroc.is_nan()));
     for said in [findings::rankers, findings::axes, findings::price] {

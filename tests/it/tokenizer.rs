@@ -13,9 +13,13 @@ fn shipped() -> PathBuf {
 
 /// `vocab.json` and `merges.txt` of the shipped `tokenizer.json`.
 fn older_form(test: &str) -> Folder {
-    let folder = Folder::new(test);
     let text = std::fs::read_to_string(shipped().join("tokenizer.json")).unwrap();
-    let json: Value = serde_json::from_str(&text).unwrap();
+    older_form_of(test, &serde_json::from_str(&text).unwrap())
+}
+
+/// `vocab.json` and `merges.txt` of a `tokenizer.json`, which transformers' older form consists of.
+pub fn older_form_of(test: &str, json: &Value) -> Folder {
+    let folder = Folder::new(test);
     let pairs = json["model"]["merges"].as_array().unwrap().iter();
     let lines = pairs.map(|pair| format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
     folder.file("vocab.json", json["model"]["vocab"].to_string());

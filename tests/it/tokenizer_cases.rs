@@ -2,6 +2,7 @@
 
 use crate::fixture::{Folder, assert_says};
 use crate::model_cases::case;
+use crate::tokenizer::older_form_of;
 use serde_json::{Value, json};
 use stagediff::language_model::{Tokenizer, pretrained};
 use tch::Device;
@@ -88,19 +89,9 @@ fn an_end_of_text_that_is_a_plain_token_is_found_in_a_text() {
     assert_eq!(tokenizer.encode("<|endoftext|>"), [tokenizer.end_of_text()]);
 }
 
-/// `vocab.json` and `merges.txt` of the case, which transformers' older form consists of.
-fn older_form(test: &str) -> Folder {
-    let (folder, json) = (Folder::new(test), edited(|_| ()));
-    let pairs = json["model"]["merges"].as_array().unwrap().iter();
-    let lines = pairs.map(|pair| format!("{} {}\n", pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
-    folder.file("vocab.json", json["model"]["vocab"].to_string());
-    folder.file("merges.txt", "#version: 0.2\n".to_string() + &lines.collect::<String>());
-    folder
-}
-
 #[test]
 fn tokens_that_were_added_have_the_ids_of_their_file() {
-    let folder = older_form("tokenizer_added");
+    let folder = older_form_of("tokenizer_added", &edited(|_| ()));
     let plain = Tokenizer::load(folder.path()).unwrap();
     folder.file("added_tokens.json", r#"{"[PAD]": 600, "<sep>": 601}"#);
     let tokenizer = Tokenizer::load(folder.path()).unwrap();
@@ -112,7 +103,7 @@ fn tokens_that_were_added_have_the_ids_of_their_file() {
 
 #[test]
 fn a_space_that_transformers_would_put_before_texts_is_refused() {
-    let folder = older_form("tokenizer_config");
+    let folder = older_form_of("tokenizer_config", &edited(|_| ()));
     folder.file("tokenizer_config.json", r#"{"add_prefix_space": false, "model_max_length": 256}"#);
     assert!(Tokenizer::load(folder.path()).is_ok());
     folder.file("tokenizer_config.json", r#"{"add_prefix_space": true}"#);
