@@ -40,3 +40,8 @@ pub use error::{Error, Result};
 pub use plotly;
 pub use polars;
 pub use tch;
+
+/// Compiles what README shows.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

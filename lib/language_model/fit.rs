@@ -3,6 +3,7 @@
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::next_token::{LossGradients, next_token_gradients};
 use crate::language_model::tokens::TokenRows;
+use crate::processor::generator::seeded;
 use crate::training::adam::{Adam, AdamConfig};
 use crate::training::checkpoint::Checkpoint;
 use crate::training::schedule::LearningRate;
@@ -88,8 +89,10 @@ pub fn fit(
     let (schedule, every) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1));
     let mut since_line = Nats::none(model.wte.device());
     for step in adam.n_steps..cfg.n_steps {
-        tch::manual_seed(seed_for(seed, &format!("step {step}")) as i64);
-        let taken = gradients(model, params, rows, &batches.rows(step));
+        let taken = {
+            let _generator = seeded(seed_for(seed, &format!("step {step}")));
+            gradients(model, params, rows, &batches.rows(step))
+        };
         let _norm = adam.step(params, &taken.grads, schedule.at(step));
         since_line.add(&taken);
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {

@@ -48,7 +48,7 @@ pub struct Lora {
 
 impl Lora {
     /// A fresh adapter: A uniform within ±1/√in, B zero, so that it changes nothing yet. Draws from libtorch's
-    /// generator: seed it first.
+    /// generator: have it [`seeded`](crate::processor::generator::seeded) first.
     pub(crate) fn init(n_in: i64, n_out: i64, cfg: &LoraConfig, device: Device) -> Lora {
         let bound = 1.0 / (n_in as f64).sqrt();
         let a = Tensor::empty([cfg.rank, n_in], (Kind::Float, device)).uniform_(-bound, bound);

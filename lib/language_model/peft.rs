@@ -39,7 +39,7 @@ pub fn tensor_name(layer: &str, half: &str) -> String {
     format!("base_model.model.{layer}.lora_{half}.weight")
 }
 
-/// Adds fresh adapters to the layers whose names end as `cfg` says. Draws from libtorch's generator: seed it first.
+/// Adds fresh adapters to the layers whose names end as `cfg` says. Draws from libtorch's generator: have it [`seeded`](crate::processor::generator::seeded) first.
 pub fn attach<'a>(linears: impl Iterator<Item = &'a mut Linear>, cfg: &LoraConfig) {
     let is_target = |linear: &&mut Linear| targets::ends_as_one_of(&cfg.targets, &linear.name);
     linears.filter(is_target).for_each(|linear| linear.attach(cfg));

@@ -3,6 +3,7 @@
 use crate::language_model::fit::{FitConfig, FitStep, FitTask, fit};
 use crate::language_model::gpt_neo::{GptNeo, GptNeoConfig};
 use crate::language_model::tokens::{TokenRows, Tokenizer};
+use crate::processor::generator::seeded;
 use crate::stories::Record;
 use crate::training::checkpoint::Checkpoint;
 use crate::training::shuffle::seed_for;
@@ -56,8 +57,10 @@ pub fn language_model(
     if records.is_empty() {
         return Err(Error::setting("records", 0, "expected stories to pretrain on"));
     }
-    tch::manual_seed(seed_for(*seed, "language model") as i64);
-    let model = GptNeo::init(config, *device);
+    let model = {
+        let _generator = seeded(seed_for(*seed, "language model"));
+        GptNeo::init(config, *device)
+    };
     let mut params: Vec<Tensor> =
         model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
     let rows = TokenRows::of_records(records, tokenizer, fit_cfg.seq);

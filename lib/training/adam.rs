@@ -183,12 +183,13 @@ impl std::fmt::Debug for Adam {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::processor::generator::seeded;
     use crate::processor::simd::tests::{assert_same_bits_at_every_width, uneven};
 
     /// Each of 3072 rows is off by some share of its 3840 squares, up or down, and so is their sum by less.
     #[test]
     fn the_norm_of_many_gradients_is_right_to_six_digits() {
-        tch::manual_seed(0);
+        let _generator = seeded(0);
         let grad = Tensor::randn([3072, 3840], (Kind::Float, Device::Cpu));
         let exact = grad.to_kind(Kind::Double).norm().double_value(&[]);
         let found = global_norm(&[grad, Tensor::zeros([7], (Kind::Float, Device::Cpu))]).double_value(&[]);
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn one_pass_and_several_come_to_what_float64_does() {
-        tch::manual_seed(0);
+        let _generator = seeded(0);
         let clip = 0.25;
         let draw = || Tensor::randn([300, 500], (Kind::Float, Device::Cpu));
         let (grad, start) = (draw(), [draw(), draw(), draw().square()]);

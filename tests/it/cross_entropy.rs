@@ -3,6 +3,7 @@
 use crate::fixture;
 use crate::rounding::{assert_near, assert_within, in_double, share};
 use stagediff::language_model::cross_entropy::{cross_entropy, gradients};
+use stagediff::processor::generator::seeded;
 use tch::{Device, Kind, Reduction, Tensor};
 
 const N_TOKENS: i64 = 4500;
@@ -23,7 +24,7 @@ fn autograd(hidden: &Tensor, head: &Tensor, targets: &Tensor) -> (Tensor, Vec<Te
 fn loss_and_gradients_are_those_of_autograd_over_several_pieces() {
     let (hidden, head) = (fixture::normal(&[N_TOKENS, WIDTH], 1), fixture::normal(&[N_VOCAB, WIDTH], 2));
     let targets = {
-        let _generator = fixture::seeded(3);
+        let _generator = seeded(3);
         Tensor::randint(N_VOCAB, [N_TOKENS], (Kind::Int64, Device::Cpu))
     };
     let (exact, exact_grads) = autograd(&hidden, &head, &targets);

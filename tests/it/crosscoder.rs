@@ -8,6 +8,7 @@ use stagediff::crosscoder::jumprelu::{Backward, backward};
 use stagediff::crosscoder::{BatchGradients, Crosscoder, LossConfig, Optimiser, StepReport, init};
 use stagediff::files::Weights;
 use stagediff::language_model::HookPoint;
+use stagediff::processor::generator::seeded;
 use stagediff::training::adam::AdamConfig;
 use tch::{Device, Kind, Tensor};
 
@@ -89,7 +90,7 @@ fn a_fresh_crosscoder_is_small_tied_and_fires_as_requested() {
     let acts = fixture::normal(&[1000, 3, 16], 0);
     let scale = Tensor::from_slice(&[0.5f32, 1.0, 2.0]);
     for (firing_frac, n_latents) in [(0.5, 64), (0.1, 300)] {
-        let _generator = fixture::seeded(1);
+        let _generator = seeded(1);
         let fresh = init(n_latents, &HookPoint::residual_stream(2), &acts, &scale, firing_frac);
         assert!(max_abs(&fresh.w_dec) <= 1.0 / 48.0 && max_abs(&fresh.w_dec) > 0.99 / 48.0);
         let tied = rounding::in_double(&fresh.w_dec) * (48.0 / n_latents as f64);

@@ -76,7 +76,7 @@ fn finite_differences_confirm_every_smooth_term() {
             // Each of the two losses is off by a share of itself.
             let rounding = share(acts.numel() as i64, Kind::Double) * Losses::read(&step.losses).total / H;
             for (i, grad) in step.grads.iter().enumerate() {
-                let direction = fixture::normal(&grad.size(), i as i64).to_kind(Kind::Double);
+                let direction = fixture::normal(&grad.size(), i as u64).to_kind(Kind::Double);
                 let along = (grad * &direction).sum(Kind::Double).double_value(&[]);
                 let measured = central_difference(&crosscoder, i, &direction, |moved| {
                     total_loss(moved, &acts, &cfg).double_value(&[])

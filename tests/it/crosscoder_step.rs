@@ -9,6 +9,7 @@ use stagediff::crosscoder::{
 };
 use stagediff::experiment::Recipe;
 use stagediff::language_model::HookPoint;
+use stagediff::processor::generator::seeded;
 use stagediff::training::adam::{Adam, AdamConfig, global_norm};
 use tch::{Device, Kind, Tensor};
 
@@ -23,7 +24,10 @@ const N_TERMS: i64 = N_INPUTS + N_LATENTS + N_INPUTS + BATCH;
 fn case(firing_frac: f64) -> (Crosscoder, Tensor) {
     let hooks = HookPoint::residual_stream(2);
     let acts = fixture::normal(&[BATCH, 3, 20], 1);
-    let fresh = init(N_LATENTS, &hooks, &acts, &Tensor::ones([3], (Kind::Float, Device::Cpu)), 0.5);
+    let fresh = {
+        let _generator = seeded(0);
+        init(N_LATENTS, &hooks, &acts, &Tensor::ones([3], (Kind::Float, Device::Cpu)), 0.5)
+    };
     let w_enc = fixture::normal(&[N_LATENTS, N_INPUTS], 3) * 0.3;
     let log_threshold = fixture::normal(&[N_LATENTS], 4) * 0.2;
     let b_enc = encoder_bias(&acts.flatten(1, 2), &w_enc, &log_threshold.exp(), firing_frac);
@@ -99,7 +103,7 @@ fn sparse_and_dense_steps_are_those_of_float64() {
 /// Whole numbers, whose pre-activations nothing rounds: many lie on the threshold 1 and on the window's edges 0 and 2.
 #[test]
 fn what_lies_on_an_edge_is_on_the_same_side_in_every_way() {
-    let whole = |size: &[i64], seed: i64| fixture::normal(size, seed).round();
+    let whole = |size: &[i64], seed: u64| fixture::normal(size, seed).round();
     for bias in [0.0, -12.0] {
         let (fresh, _) = case(0.5);
         let acts = whole(&[BATCH, 3, 20], 1);

@@ -1,6 +1,6 @@
 //! Notebook 12 at a size of seconds: what its tables say fits together, whatever it finds.
 
-use crate::fixture::{Folder, seeded};
+use crate::fixture::Folder;
 use crate::series::{measure, series, with_dead_latents};
 use stagediff::experiment::Run;
 use stagediff::experiment::detection::{
@@ -108,10 +108,7 @@ fn detectors_are_chosen_on_training_prompts_and_reported_on_held_out_ones() {
 fn dictionaries_over_both_models_are_ranked_and_detect_like_the_stages() {
     let folder = Folder::new("detection_rivals");
     let run = series(&folder, &[("n_seeds", "2")]);
-    let train = || {
-        let _generator = seeded(0);
-        rival_latents(&run, 12, &mut |_, _| ()).unwrap()
-    };
+    let train = || rival_latents(&run, 12, &mut |_, _| ()).unwrap();
     let latents = train();
     let rivals: Vec<RivalRow> = run.rows("rivals").unwrap();
     let names: Vec<(&str, usize)> = rivals.iter().map(|row| (&*row.rival, row.n_hooks)).collect();

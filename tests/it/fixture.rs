@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 use stagediff::files::Weights;
+use stagediff::processor::generator::seeded;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tch::{Device, Kind, Tensor};
 
 /// A file or folder of tests/fixtures.
@@ -43,16 +43,8 @@ pub fn assert_same(found: &Tensor, expected: &Tensor) {
     assert!(found.equal(expected), "off by {:e}", max_abs(&(found - expected)));
 }
 
-/// Seeds libtorch's generator, which all tests share: whoever draws from it holds the guard until it has drawn.
-pub fn seeded(seed: i64) -> MutexGuard<'static, ()> {
-    static GENERATOR: Mutex<()> = Mutex::new(());
-    let guard = GENERATOR.lock().unwrap_or_else(PoisonError::into_inner);
-    tch::manual_seed(seed);
-    guard
-}
-
 /// Standard normal values of a seed.
-pub fn normal(size: &[i64], seed: i64) -> Tensor {
+pub fn normal(size: &[i64], seed: u64) -> Tensor {
     let _generator = seeded(seed);
     Tensor::randn(size, (Kind::Float, Device::Cpu))
 }

@@ -5,6 +5,7 @@ use crate::rounding::{self, assert_within, of_largest};
 use stagediff::error::Error;
 use stagediff::files::Weights;
 use stagediff::language_model::{GptNeo, GptNeoConfig, HookPoint, Prefill, Reach, Sampling, generate};
+use stagediff::processor::generator::seeded;
 use tch::{Device, Kind, Tensor};
 
 /// The tiny checkpoint of the fixtures: vocabulary 97, d_model 32, window 8, 64 positions.
@@ -107,7 +108,7 @@ fn a_continuation_from_kept_keys_and_values_is_that_of_the_whole_text() {
 fn sampled_continuations_follow_the_seed() {
     let (model, ids) = (reference_model(), expected().get("ids"));
     let draw = |seed| {
-        let _generator = fixture::seeded(seed);
+        let _generator = seeded(seed);
         generate(&model, &ids, 12, Sampling::Temperature(1.0))
     };
     let first = draw(1);
@@ -398,7 +399,7 @@ fn published_configs_are_read() {
 #[test]
 fn fresh_weights_are_drawn_from_the_embeddings_upwards() {
     let config = GptNeoConfig { n_positions: 12, d_mlp: 24, ..GptNeoConfig::alternating(8, 2, 50) };
-    let _generator = fixture::seeded(7);
+    let _generator = seeded(7);
     let model = GptNeo::init(&config, Device::Cpu);
     tch::manual_seed(7);
     let draw = |size: [i64; 2], std: f64| Tensor::empty(size, (Kind::Float, Device::Cpu)).normal_(0.0, std);
@@ -424,7 +425,7 @@ fn fresh_weights_are_drawn_from_the_embeddings_upwards() {
 #[test]
 fn the_published_model_has_as_many_parameters_as_published() {
     let mut config = GptNeoConfig::tinystories_33m();
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     config.n_vocab = 10; // the embedding alone would take 150 MiB
     let model = GptNeo::init(&config, Device::Cpu);
     assert_eq!(model.n_parameters() + (50257 - 10) * 768, 68_514_048);

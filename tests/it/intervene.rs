@@ -8,6 +8,7 @@ use stagediff::crosscoder::harvest::{HookConfig, scale};
 use stagediff::crosscoder::intervene::{Action, Intervention, added, change, noise_like};
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::language_model::HookPoint;
+use stagediff::processor::generator::seeded;
 use tch::{Device, Kind, Tensor};
 
 const ALL: [Action; 6] = [
@@ -43,7 +44,7 @@ fn intervention(action: Action, latents: &[i64], strength: f64) -> Intervention 
 
 #[test]
 fn the_same_code_changes_no_logit() {
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     let (model, tokens) = (reference_model(), expected().get("ids"));
     let hooks = HookConfig::all_layers(model.config.n_layers());
     let acts = hooks.harvest(&model, &tokens);

@@ -7,6 +7,7 @@ use serde_json::Value;
 use stagediff::files::Weights;
 use stagediff::language_model::peft::{self, AdapterConfig};
 use stagediff::language_model::{GptNeo, LoraConfig};
+use stagediff::processor::generator::seeded;
 use tch::{Device, Kind, Tensor};
 
 fn adapted() -> GptNeo {
@@ -43,7 +44,7 @@ fn merging_makes_a_dense_matrix_of_an_adapted_layer() {
 #[test]
 fn a_zero_adapter_leaves_logits_as_they_are() {
     let ids = expected().get("ids");
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     for cfg in [LoraConfig::published(), LoraConfig::all_linear()] {
         let mut model = reference_model();
         let before = model.logits(&ids, false);
@@ -60,7 +61,7 @@ fn a_zero_adapter_leaves_logits_as_they_are() {
 #[test]
 fn dropout_is_for_training_alone() {
     let (model, ids) = (adapted(), expected().get("ids"));
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     assert_same(&model.logits(&ids, false), &model.logits(&ids, false));
     assert!(!model.logits(&ids, true).equal(&model.logits(&ids, true)));
 }

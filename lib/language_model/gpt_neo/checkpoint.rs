@@ -31,7 +31,7 @@ impl GptNeo {
     }
 
     /// Fresh weights: normal with standard deviation 0.02, residual outputs divided by √(2 · blocks). Draws from
-    /// libtorch's generator: seed it first.
+    /// libtorch's generator: have it [`seeded`](crate::processor::generator::seeded) first.
     pub fn init(config: &GptNeoConfig, device: Device) -> GptNeo {
         let Ok(model) = GptNeo::new::<Infallible>(config, &mut |_, shape, init| Ok(init.tensor(shape, device)));
         model

@@ -15,7 +15,7 @@ pub enum Sampling {
 }
 
 /// Continues each prompt by `n_new` tokens. Prompts of a batch have the same length. A sampled continuation draws from
-/// libtorch's generator: seed it first.
+/// libtorch's generator: have it [`seeded`](crate::processor::generator::seeded) first.
 ///
 /// # Shapes
 /// `prompts` [batch, seq] → [batch, n_new]
