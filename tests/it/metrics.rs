@@ -113,7 +113,10 @@ fn a_reconstruction_of_all_places_is_made_from_what_the_ones_before_it_left() {
     let mut doubled = identity(&cfg);
     let _ = doubled.w_dec.g_mul_scalar_(2.0);
     let losses = measured(&doubled, &model, &cfg, &tokens).losses;
-    let by_hand = model.resid(&tokens, false, &mut |_, resid| (&resid - resid.mean_dim(-1, true, Kind::Float)) * 2.0);
+    let by_hand = model.resid(&tokens, false, &mut |point, passing| match cfg.hooks.contains(&point) {
+        true => (&passing - passing.mean_dim(-1, true, Kind::Float)) * 2.0,
+        false => passing,
+    });
     let expected_nats = next_token_loss_of(&model, &by_hand, &tokens).double_value(&[]);
     let all_nats = losses[5].patched_nats;
     assert!((all_nats - expected_nats).abs() < 1e-4 * expected_nats, "{all_nats} {expected_nats}");

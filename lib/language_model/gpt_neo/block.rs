@@ -4,6 +4,7 @@ use super::attention::{Attention, Past};
 use super::config::GptNeoConfig;
 use super::layer_norm::LayerNorm;
 use crate::language_model::gelu::gelu_of_sum;
+use crate::language_model::hook::HookPoint;
 use crate::language_model::linear::Linear;
 use crate::language_model::parameters::Source;
 use tch::Tensor;
@@ -38,9 +39,14 @@ impl Mlp {
     }
 }
 
+/// Reads or replaces what passes a hook point.
+pub(super) type Edit<'a> = dyn FnMut(HookPoint, Tensor) -> Tensor + 'a;
+
 /// Attention and MLP.
 #[derive(Debug)]
 pub struct Block {
+    /// Its number.
+    index: usize,
     /// Before the attention.
     pub ln_1: LayerNorm,
     /// The attention.
@@ -57,6 +63,7 @@ impl Block {
         let name = |part: &str| format!("transformer.h.{index}.{part}");
         let (d_model, eps) = (cfg.d_model, cfg.layer_norm_eps);
         Ok(Block {
+            index,
             ln_1: LayerNorm::new(source, name("ln_1"), d_model, eps)?,
             ln_2: LayerNorm::new(source, name("ln_2"), d_model, eps)?,
             attn: Attention::new(source, name("attn.attention"), cfg, cfg.reach[index])?,
@@ -64,10 +71,13 @@ impl Block {
         })
     }
 
+    /// `edit` may read or replace what passes each hook point after what the block reads.
+    ///
     /// # Shapes
     /// `resid` [batch, seq, d_model] → the same
-    pub(super) fn forward(&self, resid: &Tensor, past: &mut Past, train: bool) -> Tensor {
-        self.after_mixture(resid, &self.attn.mixture(&self.ln_1.forward(resid), past, train), train)
+    pub(super) fn forward(&self, resid: &Tensor, past: &mut Past, train: bool, edit: &mut Edit) -> Tensor {
+        let read = edit(HookPoint::Ln1Normalized(self.index), self.ln_1.forward(resid));
+        self.after_mixture(resid, &self.attn.mixture(&read, past, train), train, edit)
     }
 
     /// The output at some positions only, counted through the batch: what comes after attention's mixture is done for
@@ -78,15 +88,17 @@ impl Block {
     pub(super) fn forward_at(&self, resid: &Tensor, positions: &Tensor, train: bool) -> Tensor {
         let mixture = self.attn.mixture(&self.ln_1.forward(resid), &mut None, train);
         let at = |all: &Tensor| all.flatten(0, 1).index_select(0, positions);
-        self.after_mixture(&at(resid), &at(&mixture), train)
+        self.after_mixture(&at(resid), &at(&mixture), train, &mut |_, acts| acts)
     }
 
     /// # Shapes
     /// `resid`, `mixture` […, d_model] → the same
-    fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool) -> Tensor {
+    fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool, edit: &mut Edit) -> Tensor {
         let resid = resid + self.attn.out_proj.forward(mixture, train);
-        let update = self.mlp.forward(&self.ln_2.forward(&resid), train);
-        resid + update
+        let resid = edit(HookPoint::ResidMid(self.index), resid);
+        let read = edit(HookPoint::Ln2Normalized(self.index), self.ln_2.forward(&resid));
+        let update = edit(HookPoint::MlpOut(self.index), self.mlp.forward(&read, train));
+        edit(HookPoint::ResidPost(self.index), resid + update)
     }
 
     /// Its tensors by name, without those of adapters.
