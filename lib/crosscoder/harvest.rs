@@ -17,8 +17,8 @@ const MODEL_BATCH: i64 = 32;
 pub struct HookConfig {
     /// The hook points.
     pub hooks: Vec<HookPoint>,
-    /// Whether each vector's mean over d_model is removed, as TransformerLens does in the published code. What a layer
-    /// norm has made of it keeps its mean, which matters to what reads it.
+    /// Whether each vector's mean over d_model is removed, as TransformerLens does in the published code. What is
+    /// normalised has none.
     pub centred: bool,
 }
 

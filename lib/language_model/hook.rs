@@ -10,12 +10,11 @@ use std::fmt;
 pub enum HookPoint {
     /// `blocks.N.hook_resid_pre`: what block N reads; for N = 0 the token and position embedding.
     ResidPre(usize),
-    /// `blocks.N.ln1.hook_normalized`: what the attention of block N reads, with the layer norm's weight and bias, as
-    /// TransformerLens has it where layer norms are not folded.
+    /// `blocks.N.ln1.hook_normalized`: what the attention of block N reads, before the layer norm's weight and bias.
     Ln1Normalized(usize),
     /// `blocks.N.hook_resid_mid`: the residual stream between the attention and the MLP of block N.
     ResidMid(usize),
-    /// `blocks.N.ln2.hook_normalized`: what the MLP of block N reads, with weight and bias.
+    /// `blocks.N.ln2.hook_normalized`: what the MLP of block N reads, before weight and bias.
     Ln2Normalized(usize),
     /// `blocks.N.hook_mlp_out`: what the MLP of block N adds to the residual stream.
     MlpOut(usize),
@@ -75,7 +74,7 @@ impl HookPoint {
         matches!(self, HookPoint::ResidPre(_) | HookPoint::ResidMid(_) | HookPoint::ResidPost(_))
     }
 
-    /// Whether a layer norm has been applied: the mean of such a vector is not lost on what reads it.
+    /// Whether a layer norm has been applied: such a vector has no mean, unless one is put in, which what reads it sees.
     pub(crate) fn is_normalized(self) -> bool {
         matches!(self, HookPoint::Ln1Normalized(_) | HookPoint::Ln2Normalized(_))
     }

@@ -62,7 +62,7 @@ impl Ablations {
             let at_hook = |(&hook, place): (&HookPoint, i64)| model.resid_replaced(tokens, hook, &everywhere(place));
             let mut resids: Vec<Tensor> = cfg.hooks.iter().zip(0..).map(at_hook).collect();
             if overrides_all.is_none() {
-                resids.push(model.resid(tokens, false, &mut |point, passing| {
+                resids.push(model.resid_hooked(tokens, &cfg.hooks, &mut |point, passing| {
                     cfg.place_of(point).map_or(passing, |place| everywhere(place as i64))
                 }));
             }
@@ -119,7 +119,7 @@ impl Ablations {
 /// # Shapes
 /// `tokens` [batch, seq], `acts` [token, hook, d_model] → [batch, seq, d_model]
 fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor, acts: Tensor) -> Tensor {
-    model.resid(tokens, false, &mut |point, passing| {
+    model.resid_hooked(tokens, &cfg.hooks, &mut |point, passing| {
         let Some(place) = cfg.place_of(point) else { return passing };
         acts.select(1, place as i64).copy_(&cfg.as_acts(point, &passing).flatten(0, 1));
         crosscoder.reconstruct(&acts).select(1, place as i64).view_as(&passing)

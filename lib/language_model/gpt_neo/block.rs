@@ -2,6 +2,7 @@
 
 use super::attention::{Attention, Past};
 use super::config::GptNeoConfig;
+use super::edit::Edit;
 use super::layer_norm::LayerNorm;
 use crate::language_model::gelu::gelu_of_sum;
 use crate::language_model::hook::HookPoint;
@@ -39,9 +40,6 @@ impl Mlp {
     }
 }
 
-/// Reads or replaces what passes a hook point.
-pub(super) type Edit<'a> = dyn FnMut(HookPoint, Tensor) -> Tensor + 'a;
-
 /// Attention and MLP.
 #[derive(Debug)]
 pub struct Block {
@@ -76,7 +74,7 @@ impl Block {
     /// # Shapes
     /// `resid` [batch, seq, d_model] → the same
     pub(super) fn forward(&self, resid: &Tensor, past: &mut Past, train: bool, edit: &mut Edit) -> Tensor {
-        let read = edit(HookPoint::Ln1Normalized(self.index), self.ln_1.forward(resid));
+        let read = self.ln_1.edited(resid, HookPoint::Ln1Normalized(self.index), edit);
         self.after_mixture(resid, &self.attn.mixture(&read, past, train), train, edit)
     }
 
@@ -88,17 +86,17 @@ impl Block {
     pub(super) fn forward_at(&self, resid: &Tensor, positions: &Tensor, train: bool) -> Tensor {
         let mixture = self.attn.mixture(&self.ln_1.forward(resid), &mut None, train);
         let at = |all: &Tensor| all.flatten(0, 1).index_select(0, positions);
-        self.after_mixture(&at(resid), &at(&mixture), train, &mut |_, acts| acts)
+        self.after_mixture(&at(resid), &at(&mixture), train, &mut Edit::at(&[], &mut |_, acts| acts))
     }
 
     /// # Shapes
     /// `resid`, `mixture` […, d_model] → the same
     fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool, edit: &mut Edit) -> Tensor {
         let resid = resid + self.attn.out_proj.forward(mixture, train);
-        let resid = edit(HookPoint::ResidMid(self.index), resid);
-        let read = edit(HookPoint::Ln2Normalized(self.index), self.ln_2.forward(&resid));
-        let update = edit(HookPoint::MlpOut(self.index), self.mlp.forward(&read, train));
-        edit(HookPoint::ResidPost(self.index), resid + update)
+        let resid = edit.pass(HookPoint::ResidMid(self.index), resid);
+        let read = self.ln_2.edited(&resid, HookPoint::Ln2Normalized(self.index), edit);
+        let update = edit.pass(HookPoint::MlpOut(self.index), self.mlp.forward(&read, train));
+        edit.pass(HookPoint::ResidPost(self.index), resid + update)
     }
 
     /// Its tensors by name, without those of adapters.

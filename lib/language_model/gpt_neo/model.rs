@@ -3,6 +3,7 @@
 use super::attention::Past;
 use super::block::Block;
 use super::config::GptNeoConfig;
+use super::edit::Edit;
 use super::layer_norm::LayerNorm;
 use crate::language_model::hook::HookPoint;
 use crate::language_model::linear::Linear;
@@ -29,12 +30,26 @@ pub struct GptNeo {
 
 impl GptNeo {
     /// Runs the blocks and gives the final residual stream; `edit` may read or replace what passes each hook point, in
-    /// order. What a block reads passes as what the one before it left behind.
+    /// order. What a block reads passes as what the one before it left behind. Normalised activations are not shown:
+    /// [`GptNeo::resid_hooked`] does.
     ///
     /// # Shapes
     /// `tokens` [batch, seq]; at each hook point [batch, seq, d_model], as the result
     pub fn resid(&self, tokens: &Tensor, train: bool, edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor) -> Tensor {
-        self.resid_until(tokens, self.blocks.len(), train, edit)
+        self.resid_until(tokens, self.blocks.len(), train, &mut Edit::everywhere(edit))
+    }
+
+    /// The same with `edit` at some hook points alone, any of them.
+    ///
+    /// # Shapes
+    /// As [`GptNeo::resid`].
+    pub fn resid_hooked(
+        &self,
+        tokens: &Tensor,
+        hooks: &[HookPoint],
+        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+    ) -> Tensor {
+        self.resid_until(tokens, self.blocks.len(), false, &mut Edit::at(hooks, edit))
     }
 
     /// The final residual stream with what passes a hook point replaced. Where that is all that passes between two blocks,
@@ -47,23 +62,15 @@ impl GptNeo {
             HookPoint::ResidPre(_) | HookPoint::ResidPost(_) => {
                 let blocks = self.blocks.iter().skip(hook.n_blocks());
                 blocks.fold(acts.shallow_clone(), |resid, block| {
-                    block.forward(&resid, &mut None, false, &mut |_, acts| acts)
+                    block.forward(&resid, &mut None, false, &mut Edit::at(&[], &mut |_, acts| acts))
                 })
             }
-            _ => self.resid(tokens, false, &mut |point, passing| {
-                if point.is_same_place(hook) { acts.shallow_clone() } else { passing }
-            }),
+            _ => self.resid_hooked(tokens, &[hook], &mut |_, _| acts.shallow_clone()),
         }
     }
 
-    fn resid_until(
-        &self,
-        tokens: &Tensor,
-        n_blocks: usize,
-        train: bool,
-        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
-    ) -> Tensor {
-        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, 0));
+    fn resid_until(&self, tokens: &Tensor, n_blocks: usize, train: bool, edit: &mut Edit) -> Tensor {
+        let mut resid = edit.pass(HookPoint::ResidPre(0), self.embed(tokens, 0));
         for block in self.blocks.iter().take(n_blocks) {
             resid = block.forward(&resid, &mut None, train, edit);
         }
@@ -78,21 +85,15 @@ impl GptNeo {
         match self.blocks.split_last() {
             None => self.embed(tokens, 0).flatten(0, 1).index_select(0, positions),
             Some((last, before)) => {
-                let resid = self.resid_until(tokens, before.len(), train, &mut |_, resid| resid);
+                let resid = self.resid_until(tokens, before.len(), train, &mut Edit::at(&[], &mut |_, acts| acts));
                 last.forward_at(&resid, positions, train)
             }
         }
     }
 
     /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
-    pub(super) fn resid_after(
-        &self,
-        tokens: &Tensor,
-        n_past: i64,
-        past: &mut [Past],
-        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
-    ) -> Tensor {
-        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, n_past));
+    pub(super) fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past], edit: &mut Edit) -> Tensor {
+        let mut resid = edit.pass(HookPoint::ResidPre(0), self.embed(tokens, n_past));
         for (block, past) in self.blocks.iter().zip(past) {
             resid = block.forward(&resid, past, false, edit);
         }
@@ -132,11 +133,12 @@ impl GptNeo {
         let n_blocks = hooks.iter().map(|hook| hook.n_blocks()).max().unwrap_or(0);
         assert!(n_blocks <= self.blocks.len(), "a hook point of a model of {} blocks: {hooks:?}", self.blocks.len());
         let _no_grad = tch::no_grad_guard();
-        let _last = self.resid_until(tokens, n_blocks, false, &mut |point, acts| {
+        let read = &mut |point: HookPoint, acts| {
             let here = hooks.iter().enumerate().filter(|(_, hook)| hook.is_same_place(point));
             here.for_each(|(place, _)| see(place, &acts));
             acts
-        });
+        };
+        let _last = self.resid_until(tokens, n_blocks, false, &mut Edit::at(hooks, read));
     }
 
     /// Logits of the next token at every position.

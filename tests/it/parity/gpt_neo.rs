@@ -172,10 +172,7 @@ fn hook_points_inside_blocks_are_those_of_transformer_lens() {
     inside.equal("hook points", acts.size(), known.size());
     for ((row, name), hook) in (0..).zip(&names).zip(&hooks) {
         inside.relative(name, &acts.get(row), &known.get(row));
-        let resid = model.resid(&ids, false, &mut |point, passing| match point == *hook {
-            true => passing.zeros_like(),
-            false => passing,
-        });
+        let resid = model.resid_hooked(&ids, &[*hook], &mut |_, passing| passing.zeros_like());
         let last = model.unembed(&resid).narrow(1, ids.size()[1] - 3, 3);
         zeroed.relative(name, &last, &known_logits.get(row));
     }
