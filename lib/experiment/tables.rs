@@ -650,6 +650,8 @@ rows! {
         max_over_median: f64,
         /// Share of tokens where it is larger than 100 and 1000 times that median.
         massive_frac: f64,
+        /// Share of σ² that lies between positions.
+        position_frac: f64,
         /// Tokens measured on.
         n_tokens: i64,
     }

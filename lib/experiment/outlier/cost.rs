@@ -34,6 +34,14 @@ impl Cost {
         }
     }
 
+    /// The published cost as a multiple of an average coordinate's, of coordinate 700 of TinyStories-Instruct-33M.
+    pub fn published_ratio(self) -> u32 {
+        match self {
+            Cost::Zero => 300,
+            Cost::Mean => 30,
+        }
+    }
+
     /// By how much the loss rises.
     pub fn of(self, row: &CoordinateAblationRow) -> f64 {
         match self {

@@ -18,7 +18,7 @@ pub fn coordinates(rows: &[OutlierRow], model: &str) -> Figure {
     let outlier = strongest(&rows);
     let mut gammas = Panel::new().x("coordinate").y("γ = |mean| / standard deviation");
     let mut kinds =
-        Panel::new().x("far from the others at [fraction of tokens]").y("largest / median magnitude").log_y();
+        Panel::new().x("3 sd or more from the others [fraction of tokens]").y("largest / median magnitude").log_y();
     for hook in distinct(rows.iter().map(|row| row.hook_point)) {
         let here: Vec<&OutlierRow> = rows.iter().filter(|row| row.hook_point == hook).collect();
         let each = |value: fn(&OutlierRow) -> f64| here.iter().map(|row| value(row)).collect::<Vec<f64>>();
@@ -55,7 +55,7 @@ pub fn by_layer(rows: &[OutlierRow], kurtosis: &[KurtosisRow], model: &str) -> F
     let all = Bars::new("all coordinates", here().map(|row| row.kurtosis_mean))
         .ci(here().map(|row| row.kurtosis_p5), here().map(|row| row.kurtosis_p95));
     let without = Bars::new(format!("without {coordinate}"), here().map(|row| row.kurtosis_without_mean));
-    let kurtoses = panel(&format!("excess kurtosis, {model}")).bars(all).bars(without);
+    let kurtoses = panel(&format!("excess kurtosis, {model}, 5 to 95 % of tokens")).bars(all).bars(without);
     Figure::new(format!("Coordinate {coordinate} by layer")).panel(values).panel(kurtoses)
 }
 
@@ -106,7 +106,10 @@ pub fn ablations(rows: &[CoordinateAblationRow], outliers: &[OutlierRow], coordi
         Panel::new().x("distance from the other coordinates [sd, mean]").y("cost everywhere [nats a token]");
     let hooks = distinct(rows.iter().map(|row| row.hook_point.as_str()));
     let short = |hook: &&str| hook.parse::<HookPoint>().map_or(hook.to_string(), HookPoint::short);
-    let mut by_hook = Panel::new().x("hook point").y("cost [nats a token]").categories(hooks.iter().map(short));
+    let mut by_hook = Panel::new()
+        .x("hook point")
+        .y(format!("cost of coordinate {coordinate} [nats a token]"))
+        .categories(hooks.iter().map(short));
     for cost in Cost::ALL {
         let costs: Vec<(f64, f64, i64)> = rows
             .iter()
@@ -121,21 +124,22 @@ pub fn ablations(rows: &[CoordinateAblationRow], outliers: &[OutlierRow], coordi
         let at = |hook: &&str| cost.at(rows, hook, coordinate);
         let of_this = hooks.iter().map(|hook| at(hook).map_or(f64::NAN, |at| at.this)).collect::<Vec<f64>>();
         let of_others = hooks.iter().map(|hook| at(hook).map_or(f64::NAN, |at| percentile(&at.others, 50.0)));
-        by_hook = by_hook.bars(Bars::new(format!("{}, coordinate {coordinate}", cost.name()), of_this));
+        by_hook = by_hook.bars(Bars::new(cost.name(), of_this));
         by_hook = by_hook.bars(Bars::new(format!("{}, median of the others", cost.name()), of_others));
     }
     Figure::new(format!("What {model} loses without a coordinate")).panel(everywhere).panel(by_hook)
 }
 
-/// How many latents leave the corner when one coordinate is left out of the cosines, mean over seeds.
+/// How many latents leave the corner when one coordinate is left out of the cosines, all seeds together: of this coordinate
+/// and of the others.
 pub fn corner(rows: &[CornerRow], coordinate: i64) -> Figure {
-    let mean = |wanted: i64| {
-        let left: Vec<f64> = rows.iter().filter(|row| row.coordinate == wanted).map(|row| row.n_left as f64).collect();
-        left.iter().sum::<f64>() / left.len() as f64
-    };
-    let left: Vec<f64> = distinct(rows.iter().map(|row| row.coordinate)).into_iter().map(mean).collect();
-    let most = left.iter().copied().fold(0.0, f64::max).floor();
-    let histogram = Histogram::new("coordinates", left, most as usize + 1, (-0.5, most + 0.5));
-    let panel = Panel::new().x("latents that leave the corner").y("coordinates").histogram(histogram);
-    Figure::new("The corner without one coordinate").panel(panel.vline(mean(coordinate), format!("{coordinate}")))
+    let most = rows.iter().map(|row| row.n_left).max().unwrap_or(0);
+    let panel = Panel::new().x("latents that leave the corner").y("times a coordinate is left out [fraction]");
+    let mut panel = panel.categories((0..=most).map(|n_left| n_left.to_string())).y_range(0.0, 1.0);
+    for (name, is_this) in [(format!("coordinate {coordinate}"), true), ("other coordinates".into(), false)] {
+        let here: Vec<&CornerRow> = rows.iter().filter(|row| (row.coordinate == coordinate) == is_this).collect();
+        let share = |n_left| here.iter().filter(|row| row.n_left == n_left).count() as f64 / here.len() as f64;
+        panel = panel.bars(Bars::new(name, (0..=most).map(share)));
+    }
+    Figure::new("The corner without one coordinate").panel(panel)
 }

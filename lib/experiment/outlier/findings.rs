@@ -43,28 +43,37 @@ fn nearest(rows: &[OutlierRow]) -> Option<String> {
     ))
 }
 
-/// What a rule finds, models with the same told together.
+/// What a rule finds in each model, models with the same told together.
 fn in_models(rows: &[OutlierRow], rule: fn(&[OutlierRow], &str) -> Vec<Found>) -> String {
-    let models = distinct(rows.iter().map(|row| row.model.as_str()));
-    let found = |model: &&str| {
+    let found = |model: &str| {
         let found: Vec<String> = rule(rows, model).iter().map(at).collect();
         if found.is_empty() { "none".to_string() } else { found.join(", ") }
     };
-    let all: Vec<String> = models.iter().map(found).collect();
-    match distinct(all.iter())[..] {
-        [same] => format!("{same} in {}", models.join(", ")),
-        _ => models
-            .iter()
-            .zip(&all)
-            .map(|(model, found)| format!("{found} in {model}"))
-            .collect::<Vec<String>>()
-            .join("; "),
-    }
+    let models: Vec<(&str, String)> =
+        distinct(rows.iter().map(|row| row.model.as_str())).into_iter().map(|model| (model, found(model))).collect();
+    let told = |found: &String| {
+        let with: Vec<&str> = models.iter().filter(|(_, other)| other == found).map(|(model, _)| *model).collect();
+        format!("{found} in {}", with.join(" and "))
+    };
+    distinct(models.iter().map(|(_, found)| found)).into_iter().map(told).collect::<Vec<String>>().join("; ")
 }
 
 fn at((coordinate, hooks): &Found) -> String {
     let hooks: Vec<String> = hooks.iter().map(|hook| hook.short()).collect();
     format!("coordinate {coordinate} ({})", hooks.join(", "))
+}
+
+/// How much of a coordinate's variance is one of position, where it is furthest from the others.
+pub fn position(rows: &[OutlierRow], coordinate: i64, model: &str) -> String {
+    let here = rows.iter().filter(|row| row.model == model && row.coordinate == coordinate);
+    match here.max_by(|a, b| a.deviation.total_cmp(&b.deviation)).filter(|row| row.position_frac.is_finite()) {
+        Some(row) => format!(
+            "At {} position alone explains {} of the coordinate's variance in {model}.",
+            row.hook_point,
+            percent(row.position_frac)
+        ),
+        None => format!("Coordinate {coordinate} does not vary in {model}."),
+    }
 }
 
 /// How unevenly a model's tokens are spread over coordinates, and what the one that stands out has to do with it.
@@ -127,7 +136,7 @@ pub fn ablations(rows: &[CoordinateAblationRow], coordinate: i64) -> String {
     let said: Vec<String> = said.collect();
     match (rows.first(), said.is_empty()) {
         (Some(row), false) => format!(
-            "Without coordinate {coordinate} at every hook point {} loses, a token of {}: {}.",
+            "Without coordinate {coordinate} at every hook point {} loses, on {} tokens: {}.",
             row.model,
             row.n_tokens,
             said.join("; ")
@@ -140,10 +149,15 @@ fn in_words(cost: Cost, Compared { this, others }: &Compared) -> String {
     let dearer = others.iter().filter(|other| *other > this).count();
     let (median, mean) = (percentile(others, 50.0), others.iter().sum::<f64>() / others.len() as f64);
     let ratio = match median > 0.0 && mean > 0.0 {
-        true => format!("{:.1} times the median and {:.1} times the mean of the others", this / median, this / mean),
+        true => format!(
+            "{:.1} times the median and {:.1} times the mean of the others, published {} times",
+            this / median,
+            this / mean,
+            cost.published_ratio()
+        ),
         false => "no ratio, since the others cost nothing".into(),
     };
-    format!("set to {} {this:.3} nats, {ratio} ({dearer} of {} cost more)", cost.value(), others.len())
+    format!("set to {} {this:.3} nats a token, {ratio} ({dearer} of {} cost more)", cost.value(), others.len())
 }
 
 /// What of the corner moves when a coordinate is left out of the cosines, beside what moves without another one.
@@ -165,14 +179,14 @@ pub fn corner(rows: &[CornerRow], coordinate: i64) -> String {
     let seeds = if here.len() > 1 { format!(", over {} seeds", here.len()) } else { String::new() };
     format!(
         "Coordinate {coordinate} holds {} of the squared norm of decoder directions (an even share is {}). Without it {} of \
-         {n_corner} latents leave the corner and {} enter; relevant are {} instead of {}{seeds}. Leaving out another coordinate \
+         {n_corner} latents leave the corner and {} enter{seeds}; relevant are {} with it and {} without. Leaving out another coordinate \
          moves {:.0} out in the median, {:.0} at most.",
         percent(decoder),
         percent(1.0 / (others.len() + 1) as f64),
         sum(|row| row.n_left),
         sum(|row| row.n_entered),
-        share(sum(|row| row.n_relevant_without), n_without),
         share(sum(|row| row.n_relevant), n_corner),
+        share(sum(|row| row.n_relevant_without), n_without),
         percentile(&others, 50.0),
         others.iter().copied().fold(0.0, f64::max)
     )

