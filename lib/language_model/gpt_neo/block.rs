@@ -99,6 +99,28 @@ impl Block {
         edit.pass(HookPoint::ResidPost(self.index), resid + update)
     }
 
+    /// Its number.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The MLP's first layer as it reads what is normalised: the layer norm's weight and bias are in it.
+    ///
+    /// # Shapes
+    /// → weight [d_mlp, d_model], bias `[d_mlp]`
+    pub fn c_fc_of_normalized(&self) -> (Tensor, Tensor) {
+        let c_fc = &self.mlp.c_fc;
+        (&c_fc.weight * &self.ln_2.weight, self.ln_2.bias.linear(&c_fc.weight, c_fc.bias.as_ref()))
+    }
+
+    /// The MLP's output from the pre-activations of its neurons.
+    ///
+    /// # Shapes
+    /// `pre_acts` […, d_mlp] → […, d_model]
+    pub fn mlp_out(&self, pre_acts: &Tensor) -> Tensor {
+        self.mlp.c_proj.forward(&pre_acts.gelu("tanh"), false)
+    }
+
     /// Its tensors by name, without those of adapters.
     pub(super) fn tensors(&self) -> impl Iterator<Item = (String, &Tensor)> {
         let norms = [&self.ln_1, &self.ln_2].into_iter().flat_map(LayerNorm::tensors);
