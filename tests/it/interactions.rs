@@ -11,6 +11,7 @@ use stagediff::experiment::interactions::{blocks_read, figures, findings, intera
 use stagediff::experiment::tables::RotationRow;
 use stagediff::language_model::HookPoint;
 use stagediff::processor::generator::seeded;
+use std::collections::BTreeSet;
 use tch::{Kind, Tensor};
 
 const N_LATENTS: usize = 7;
@@ -147,6 +148,9 @@ fn tables_say_what_changed_and_where_nothing_is_read_a_sentence_says_so() {
     let n_kinds = changes.iter().filter(|row| (row.seed, &*row.change, &*row.latents) == (0, "D→DF", "all")).count();
     assert_eq!(changes.len(), 2 * 4 * 2 * n_kinds);
     let pairs = pair_rows(&run, &mut |_| ()).unwrap();
+    let kinds = |rows: &mut dyn Iterator<Item = &String>| rows.cloned().collect::<BTreeSet<String>>();
+    let kinds_of_pairs = kinds(&mut pairs.iter().map(|row| &row.tokens));
+    assert_eq!(kinds_of_pairs, kinds(&mut changes.iter().map(|row| &row.tokens)), "each kind is in both halves");
     let rotations: Vec<RotationRow> = run.rows("rotations").unwrap();
     for row in &pairs {
         let cosine = |latent: u32| {

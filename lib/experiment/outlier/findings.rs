@@ -8,10 +8,13 @@ use crate::experiment::tables::{CoordinateAblationRow, CornerRow, KurtosisRow, O
 use crate::stats::density::modes;
 use crate::stats::percentile;
 
+/// Finds the coordinates of a model for which something holds.
+type Rule = fn(&[OutlierRow], &str) -> Vec<Found>;
+
 /// Whether the models have outlier dimensions and massive activations, by whose criterion.
 pub fn criteria(rows: &[OutlierRow]) -> String {
     let Some(nearest) = nearest(rows) else { return "Nothing was measured.".into() };
-    let rules: [(&str, fn(&[OutlierRow], &str) -> Vec<Found>); 3] = [
+    let rules: [(&str, Rule); 3] = [
         ("An outlier dimension, far from the others at more than half of the tokens", criteria::far_at_the_majority),
         ("One by the stricter rule of LLM.int8()", criteria::by_llm_int8),
         ("A massive activation", criteria::massive),
@@ -44,7 +47,7 @@ fn nearest(rows: &[OutlierRow]) -> Option<String> {
 }
 
 /// What a rule finds in each model, models with the same told together.
-fn in_models(rows: &[OutlierRow], rule: fn(&[OutlierRow], &str) -> Vec<Found>) -> String {
+fn in_models(rows: &[OutlierRow], rule: Rule) -> String {
     let found = |model: &str| {
         let found: Vec<String> = rule(rows, model).iter().map(at).collect();
         if found.is_empty() { "none".to_string() } else { found.join(", ") }
@@ -53,7 +56,7 @@ fn in_models(rows: &[OutlierRow], rule: fn(&[OutlierRow], &str) -> Vec<Found>) -
         distinct(rows.iter().map(|row| row.model.as_str())).into_iter().map(|model| (model, found(model))).collect();
     let told = |found: &String| {
         let with: Vec<&str> = models.iter().filter(|(_, other)| other == found).map(|(model, _)| *model).collect();
-        format!("{found} in {}", with.join(" and "))
+        format!("{found} in {}", with.join(", "))
     };
     distinct(models.iter().map(|(_, found)| found)).into_iter().map(told).collect::<Vec<String>>().join("; ")
 }
