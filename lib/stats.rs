@@ -1,5 +1,6 @@
 //! Intervals and tests for shares, and how well a score ranks.
 
+pub mod mean;
 pub mod ranking;
 
 /// 95 % quantile of the normal distribution, two-sided.

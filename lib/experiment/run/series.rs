@@ -14,7 +14,7 @@ const WRITERS: [(&str, &[&str]); 11] = [
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
     ("10_latents", &["tables/latents", "tables/matches"]),
     ("11_causes", &["tables/interventions", "tables/pass_lines"]),
-    ("12_detection", &["tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
+    ("12_detection", &["tables/effects", "tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
 ];
 
 /// A file without which the notebooks that follow cannot begin, for each notebook that has one.
