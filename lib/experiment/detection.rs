@@ -20,7 +20,7 @@ pub mod findings;
 mod input;
 mod labels;
 mod latents;
-mod pooled;
+pub(super) mod pooled;
 mod price;
 mod prompts;
 mod rival_scores;

@@ -326,6 +326,15 @@ rows! {
         nearest_cos: f64,
         /// The nearest cosine of a direction with the same numbers in another order.
         chance_cos: f64,
+        /// The latent of MF that this one of DF is given, one to one, so that the sum of all cosines is the highest.
+        assigned: u32,
+        /// Their cosine.
+        assigned_cos: f64,
+        /// The cosine that a direction with the same numbers in another order is given in the same way.
+        chance_assigned_cos: f64,
+        /// How far it turned in both: its place among active latents, from 0 for the one that turned least to 1 for the one
+        /// that turned furthest, on the axis on which it is the lower one; null where it is not active.
+        consensus: f64,
     }
 }
 

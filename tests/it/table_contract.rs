@@ -164,6 +164,10 @@ const MATCHES: Columns = &[
     ("nearest", UInt32),
     ("nearest_cos", Float64),
     ("chance_cos", Float64),
+    ("assigned", UInt32),
+    ("assigned_cos", Float64),
+    ("chance_assigned_cos", Float64),
+    ("consensus", Float64),
 ];
 
 const ARMS: Columns =

@@ -40,7 +40,7 @@ fn counts(rows: &[EffectRow], rotations: &[RotationRow]) -> String {
     let n_shared = (&relevant & &causes).len();
     format!(
         "Causes are {} of {measured} active latents{}: {} in DF, {} in MF, {} in both; {} by the smallest change that silences \
-         them, {} by what their decoder writes. {n_shared} of them are relevant, of {} relevant latents.",
+         them, {} by what their decoder writes. Relevant as well: {n_shared}; relevant without being a cause: {}.",
         causes.len(),
         over_seeds(rows, &causes),
         df.len(),
@@ -48,7 +48,7 @@ fn counts(rows: &[EffectRow], rotations: &[RotationRow]) -> String {
         (&df & &mf).len(),
         by("ablate_code"),
         by("ablate_all_hooks"),
-        relevant.len()
+        relevant.len() - n_shared
     )
 }
 
@@ -120,7 +120,10 @@ mod tests {
         ];
         let said = effects(&rows, &[]);
         assert!(said.contains("3 of 4 active latents: 2 in DF, 2 in MF, 1 in both; 2 by the smallest"), "{said}");
-        assert!(said.contains("1 by what") && said.contains("0 of them are relevant, of 0"), "{said}");
+        assert!(
+            said.contains("1 by what") && said.contains("Relevant as well: 0; relevant without being a cause: 0."),
+            "{said}"
+        );
         assert!(
             said.contains("latent 3 in DF (seed 0)") && said.contains("falls to 0.250 at a price of +0.0125"),
             "{said}"
