@@ -212,7 +212,7 @@ mod tests {
         let rotations = of_seed(0);
         let said = consensus_sentence(&matches(&rotations), &rotations);
         assert!(said.contains("20 active latents in DF, 0 in MF, 0 in both"), "{said}");
-        assert!(said.contains("The consensus 1.000 (1.000 to 1.000), over DF"), "{said}");
+        assert!(said.contains("The consensus 1.000 (0.938 to 1.000), over DF +0.250"), "{said}");
         assert!(said.contains("both together are better than either") && !said.contains("seeds"), "{said}");
         assert!(said.contains("neither is shown to be the better one"), "{said}");
         let rotations = [of_seed(0), of_seed(1)].concat();
