@@ -16,6 +16,7 @@
 //! | [`harvest`], [`train`] | activations of a language model, a whole training on them |
 //! | [`firing`], [`metrics`], [`evaluate`] | what a trained one is worth |
 //! | [`intervene`] | what activations would be with other latents |
+//! | [`interactions`] | what latents do to each other inside an MLP |
 //! | [`formats`] | files of SAELens and of the published code |
 //!
 //! ```
@@ -42,6 +43,7 @@ pub mod firing;
 pub mod formats;
 pub mod harvest;
 mod init;
+pub mod interactions;
 pub mod intervene;
 pub mod jumprelu;
 pub mod loss;

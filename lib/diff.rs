@@ -15,5 +15,7 @@ mod quadrants;
 mod rotation;
 
 pub use assignment::assignment;
-pub use quadrants::{Arms, Cuts, Population, Quadrant, Share, against_null, null_q_values, over_matched_null, shares};
+pub use quadrants::{
+    Arms, Cuts, Population, Quadrant, Share, against_null, null_p_values, null_q_values, over_matched_null, shares,
+};
 pub use rotation::{DecoderSpace, cosine, cosines};

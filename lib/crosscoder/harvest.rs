@@ -17,7 +17,8 @@ const MODEL_BATCH: i64 = 32;
 pub struct HookConfig {
     /// The hook points.
     pub hooks: Vec<HookPoint>,
-    /// Whether each vector's mean over d_model is removed, as TransformerLens does in the published code.
+    /// Whether each vector's mean over d_model is removed, as TransformerLens does in the published code. What is
+    /// normalised has none.
     pub centred: bool,
 }
 
@@ -25,6 +26,11 @@ impl HookConfig {
     /// The published one: the embedding and every block's output, centred.
     pub fn all_layers(n_layers: usize) -> HookConfig {
         HookConfig { hooks: HookPoint::residual_stream(n_layers), centred: true }
+    }
+
+    /// Which of the hook points is a place of the forward pass.
+    pub(crate) fn place_of(&self, point: HookPoint) -> Option<usize> {
+        self.hooks.iter().position(|hook| hook.is_same_place(point))
     }
 
     /// Activations of sequences, positions of all of them in one row each.
@@ -57,23 +63,23 @@ impl HookConfig {
         }
     }
 
-    /// The residual stream as activations: with its mean removed, if so chosen.
+    /// What passes a hook point as activations: with its mean removed, if so chosen.
     ///
     /// # Shapes
-    /// `resid` […, d_model] → the same
-    pub(crate) fn as_acts(&self, resid: &Tensor) -> Tensor {
-        let acts = resid.empty_like();
-        self.prepare(resid, acts.shallow_clone(), None);
+    /// `passing` […, d_model] → the same
+    pub(crate) fn as_acts(&self, hook: HookPoint, passing: &Tensor) -> Tensor {
+        let acts = passing.empty_like();
+        self.prepare(hook, passing, acts.shallow_clone(), None);
         acts
     }
 
     /// # Shapes
-    /// `resid`, `acts` […, d_model]; `scale` scalar
-    fn prepare(&self, resid: &Tensor, mut acts: Tensor, scale: Option<Tensor>) {
-        if self.centred {
-            let _ = resid.sub_out(&acts, &resid.mean_dim([-1i64].as_slice(), true, resid.kind()));
+    /// `passing`, `acts` […, d_model]; `scale` scalar
+    fn prepare(&self, hook: HookPoint, passing: &Tensor, mut acts: Tensor, scale: Option<Tensor>) {
+        if self.centred && !hook.is_normalized() {
+            let _ = passing.sub_out(&acts, &passing.mean_dim([-1i64].as_slice(), true, passing.kind()));
         } else {
-            acts.copy_(resid);
+            acts.copy_(passing);
         }
         if let Some(scale) = scale {
             acts *= scale;

@@ -12,6 +12,7 @@
 
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::jumprelu::jumprelu;
+use crate::language_model::HookPoint;
 use tch::{Kind, Tensor};
 
 /// How far below its threshold a silenced latent comes to lie, as a share of it: more than rounding moves it.
@@ -72,21 +73,32 @@ pub fn change(crosscoder: &Crosscoder, acts: &Tensor, intervention: &Interventio
     }
 }
 
-/// What to add at each hook point so that the stream is changed there by `change`: the residual stream carries on what was
-/// added before, so each hook point gets the difference to the one before it. What blocks make of the change comes on top.
-/// A change at one hook point alone is carried on as it is.
+/// What to add at each hook point so that activations are changed there by `change`. The residual stream carries on what
+/// was added before, by an MLP's output too, so each hook point of the stream gets the difference to that. What blocks make
+/// of the change comes on top. A change at one hook point alone is carried on as it is.
 ///
 /// # Shapes
-/// `change` [token, hook, d_model], hook points in the order of the stream → the same
-pub fn added(change: &Tensor, action: Action) -> Tensor {
-    match action {
-        Action::AblateOneHook(_) => change.shallow_clone(),
-        _ => {
-            let n_hooks = change.size()[1];
-            let before = change.narrow(1, 0, n_hooks - 1).constant_pad_nd([0, 0, 1, 0]);
-            change - before
+/// `change` [token, hook, d_model], one of `hooks` a slice → the same
+pub fn added(change: &Tensor, action: Action, hooks: &[HookPoint]) -> Tensor {
+    if let Action::AblateOneHook(_) = action {
+        return change.shallow_clone();
+    }
+    let mut along: Vec<usize> = (0..hooks.len()).collect();
+    along.sort_by_key(|&place| hooks[place].depth());
+    let mut added = change.unbind(1);
+    let mut carried = added[0].zeros_like();
+    for place in along {
+        let wanted = added[place].shallow_clone();
+        match hooks[place] {
+            hook if hook.is_residual_stream() => {
+                added[place] = &wanted - &carried;
+                carried = wanted;
+            }
+            HookPoint::MlpOut(_) => carried = &carried + wanted,
+            _ => (),
         }
     }
+    Tensor::stack(&added, 1)
 }
 
 /// Noise that is as large as a change at each token and hook point.

@@ -119,21 +119,35 @@ pub fn against_null(x: Arms, y: Arms, active: &[bool], q_cut: f64) -> Vec<Quadra
     x.into_iter().zip(y).map(|(x, y)| Quadrant::of(x < q_cut, y < q_cut)).collect()
 }
 
-/// The q-values behind [`against_null`], on both axes; 1 of latents that are not active.
+/// The p-values behind [`against_null`], on both axes; 1 of latents that are not active.
+///
+/// # Shapes
+/// `active` `[latent]` → `[latent]` each
+pub fn null_p_values(x: Arms, y: Arms, active: &[bool]) -> [Vec<f64>; 2] {
+    let (by_x, by_y) = (by_density(x.density, active), by_density(y.density, active));
+    let mut of_null = [relative(x.null, x.null, &by_x), relative(y.null, y.null, &by_y)].concat();
+    of_null.sort_by(f64::total_cmp);
+    let of_axis = |axis: Arms, by_density: &[usize]| {
+        let mut all = vec![1.0; active.len()];
+        let p = p_values(&relative(axis.real, axis.null, by_density), &of_null);
+        by_density.iter().zip(p).for_each(|(&latent, p)| all[latent] = p);
+        all
+    };
+    [of_axis(x, &by_x), of_axis(y, &by_y)]
+}
+
+/// The q-values of these p-values, among the active latents of each axis; 1 of latents that are not active.
 ///
 /// # Shapes
 /// `active` `[latent]` → `[latent]` each
 pub fn null_q_values(x: Arms, y: Arms, active: &[bool]) -> [Vec<f64>; 2] {
-    let (by_x, by_y) = (by_density(x.density, active), by_density(y.density, active));
-    let mut of_null = [relative(x.null, x.null, &by_x), relative(y.null, y.null, &by_y)].concat();
-    of_null.sort_by(f64::total_cmp);
-    let q_of = |axis: Arms, by_density: &[usize]| {
+    let latents: Vec<usize> = (0..active.len()).filter(|&latent| active[latent]).collect();
+    null_p_values(x, y, active).map(|p| {
         let mut all = vec![1.0; active.len()];
-        let q = q_values(&p_values(&relative(axis.real, axis.null, by_density), &of_null));
-        by_density.iter().zip(q).for_each(|(&latent, q)| all[latent] = q);
+        let q = q_values(&latents.iter().map(|&latent| p[latent]).collect::<Vec<f64>>());
+        latents.iter().zip(q).for_each(|(&latent, q)| all[latent] = q);
         all
-    };
-    [q_of(x, &by_x), q_of(y, &by_y)]
+    })
 }
 
 /// Each active latent's rotation on an axis over the median null rotation of the active latents nearest in firing rate, as

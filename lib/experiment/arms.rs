@@ -8,7 +8,10 @@
 //! arms.push(Arm { name: "near".into(), decoder: DecoderFreedom::Within(0.95), ..Arm::like(Stage::DF).unwrap() });
 //! ```
 
+pub mod figures;
+pub mod findings;
 mod models;
+mod scores;
 
 use crate::Result;
 use crate::crosscoder::Crosscoder;
@@ -23,6 +26,7 @@ use crate::language_model::fit::FitStep;
 use serde_json::json;
 
 pub use models::ArmModel;
+pub use scores::arm_latents;
 
 /// A training that starts where a stage ended.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,7 +20,7 @@ pub mod findings;
 mod input;
 mod labels;
 mod latents;
-pub(super) mod pooled;
+mod pooled;
 mod price;
 mod prompts;
 mod rival_scores;
@@ -30,7 +30,9 @@ mod scores;
 
 pub use detectors::detector_rows;
 pub use input::Input;
+pub(in crate::experiment) use labels::Inside;
 pub use latents::{LatentScore, Latents, ranker_rows};
+pub(in crate::experiment) use pooled::{Pooled, pooled, pooled_differences, ranked};
 pub use price::Price;
 pub use rivals::rival_latents;
 pub use scores::stage_latents;

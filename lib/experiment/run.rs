@@ -187,6 +187,14 @@ impl Run {
         R::rows(&self.table(name)?)
     }
 
+    /// The rows of a table that a notebook beyond the series writes; none where it has not been run.
+    ///
+    /// # Errors
+    /// The table has other columns.
+    pub fn rows_if_written<R: Row>(&self, name: &str) -> Result<Vec<R>> {
+        if self.path(&table_file(name)).exists() { self.rows(name) } else { Ok(Vec::new()) }
+    }
+
     /// Writes a figure (SVG and Plotly JSON) and shows it. Call it once a cell: a second figure of the same cell would
     /// take the first one's place.
     ///

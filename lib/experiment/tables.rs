@@ -670,3 +670,99 @@ rows! {
         causal: bool,
     }
 }
+
+rows! {
+    /// `neurons`: one row a stage, seed and block: how much of an MLP's neurons single latents decide.
+    pub struct NeuronRow {
+        /// The stage.
+        stage: Stage,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// The block.
+        block: usize,
+        /// The dominant latent's share of all that latents give to a neuron, mean over tokens and neurons.
+        dominant_share: f64,
+        /// Next-token loss of the model, nats.
+        clean_nats: f64,
+        /// With the MLP's output set to zero.
+        zero_nats: f64,
+        /// With its neurons driven by what the dictionary reconstructs.
+        all_latents_nats: f64,
+        /// With each neuron driven by its dominant latent alone.
+        dominant_nats: f64,
+        /// 1 − (all_latents − clean) / (zero − clean).
+        all_latents_fidelity: f64,
+        /// The same of the dominant latent alone.
+        dominant_fidelity: f64,
+    }
+}
+
+rows! {
+    /// `interactions`: one row a seed, change, block, kind of tokens and set of latents: how strongly latents meddle in neurons
+    /// that another one decides, mean over tokens.
+    pub struct InteractionRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// From which stage to which: `D→DF`.
+        change: String,
+        /// The block.
+        block: usize,
+        /// `trigger`, `payload` or `other`.
+        tokens: String,
+        /// `all` latents, or `still`: those that the change turned no further than the null arm turns its median latent.
+        latents: String,
+        /// Tokens.
+        n_tokens: usize,
+        /// Latents in the set.
+        n_latents: usize,
+        /// Σ ‖W_out,k‖ |p_skj| over neurons k and all their latents j but the dominant one, in the first stage.
+        before: f64,
+        /// In the second.
+        after: f64,
+        /// after − before.
+        difference: f64,
+        /// 95 % interval of it, sequences independent.
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+    }
+}
+
+rows! {
+    /// `interaction_pairs`: the pairs of still latents that change most, by seed, change, block and kind of tokens. Chosen on
+    /// one half of the sequences, all numbers of the other.
+    pub struct InteractionPairRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// From which stage to which.
+        change: String,
+        /// The block.
+        block: usize,
+        /// `trigger`, `payload` or `other`.
+        tokens: String,
+        /// 1 for the largest change on the half that it was chosen on.
+        rank: usize,
+        /// The latent that decides neurons.
+        dominant: u32,
+        /// The latent that meddles.
+        other: u32,
+        /// Its strongest token in DF.
+        dominant_token: Option<String>,
+        /// The other's.
+        other_token: Option<String>,
+        /// I(dominant, other) in the first stage.
+        before: f64,
+        /// In the second.
+        after: f64,
+        /// after − before.
+        difference: f64,
+        /// 95 % interval of it, sequences independent.
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+        /// Cosine of the dominant latent's decoder directions in both stages.
+        dominant_cos: f64,
+        /// Of the other's.
+        other_cos: f64,
+    }
+}

@@ -1,10 +1,11 @@
-//! GPT-Neo, the language model of the experiment, with hook points on its residual stream.
+//! GPT-Neo, the language model of the experiment, with hook points along its forward pass.
 
 mod attention;
 mod block;
 mod checkpoint;
 mod config;
 mod config_json;
+mod edit;
 mod generate;
 mod layer_norm;
 mod model;

@@ -16,19 +16,20 @@ pub fn next_token_loss(model: &GptNeo, tokens: &Tensor, with_loss: &Tensor) -> (
     (cross_entropy(&hidden, &model.wte, &targets), targets.numel() as i64)
 }
 
-/// The same with the residual stream edited at its hook points, as in [`GptNeo::resid`].
+/// The same with what passes some hook points edited, as in [`GptNeo::resid_hooked`].
 ///
 /// # Shapes
-/// As [`next_token_loss`]; each residual stream [batch, seq, d_model].
+/// As [`next_token_loss`]; at each hook point [batch, seq, d_model].
 pub fn edited_loss(
     model: &GptNeo,
     tokens: &Tensor,
     with_loss: &Tensor,
+    hooks: &[HookPoint],
     edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
 ) -> (Tensor, i64) {
     let _no_grad = tch::no_grad_guard();
     let (counted, targets) = counted(tokens, with_loss);
-    let resid = model.resid(tokens, false, edit).flatten(0, 1).index_select(0, &counted);
+    let resid = model.resid_hooked(tokens, hooks, edit).flatten(0, 1).index_select(0, &counted);
     (cross_entropy(&model.ln_f.forward(&resid), &model.wte, &targets), targets.numel() as i64)
 }
 

@@ -47,7 +47,7 @@ fn by_hand(
     let silence = Intervention { action, latents, units: vec![1.0], strength: 1.0 };
     let falls = prompts.iter().map(|prompt| {
         let acts = hooks.harvest(model, prompt);
-        let changed = added(&change(crosscoder, &acts, &silence), silence.action);
+        let changed = added(&change(crosscoder, &acts, &silence), silence.action, &hooks.hooks);
         let nats = |added: &Tensor| payload_nats(model, hooks, [prompt, payload], added);
         let untouched = nats(&acts.zeros_like());
         (untouched - nats(&changed), untouched.abs())

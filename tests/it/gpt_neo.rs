@@ -64,13 +64,31 @@ fn a_longer_one_is_refused() {
 fn hook_points_are_passed_in_order_and_can_be_replaced() {
     let (model, ids) = (reference_model(), expected().get("ids"));
     let mut passed = Vec::new();
-    let zeroed = model.resid(&ids, false, &mut |point, resid| {
+    let zeroed = model.resid(&ids, false, &mut |point, passing| {
         passed.push(point.to_string());
-        if point == HookPoint::ResidPost(3) { resid.zeros_like() } else { resid }
+        if point == HookPoint::ResidPost(3) { passing.zeros_like() } else { passing }
     });
-    let names: Vec<String> = HookPoint::residual_stream(4).iter().map(HookPoint::to_string).collect();
-    assert_eq!(passed, names);
+    let of_block = |block: usize| {
+        ["hook_resid_mid", "hook_mlp_out", "hook_resid_post"].map(|place| format!("blocks.{block}.{place}"))
+    };
+    let names: Vec<String> = (0..4).flat_map(of_block).collect();
+    assert_eq!(passed, [vec!["blocks.0.hook_resid_pre".to_string()], names].concat());
     assert_eq!(fixture::max_abs(&zeroed), 0.0);
+    let inside = ["blocks.2.ln1.hook_normalized", "blocks.2.ln2.hook_normalized"];
+    let hooks = inside.map(|name| name.parse::<HookPoint>().unwrap());
+    let mut passed_inside = Vec::new();
+    let _same = model.resid_hooked(&ids, &hooks, &mut |point, passing| {
+        passed_inside.push(point);
+        passing
+    });
+    assert_eq!(passed_inside, hooks);
+    for name in passed.iter().map(String::as_str).chain(inside) {
+        assert_eq!(name.parse::<HookPoint>().unwrap().to_string(), name);
+    }
+    for wrong in ["blocks.0.hook_attn_out", "blocks.x.hook_resid_mid", "hook_resid_mid", "blocks.1.ln3.hook_normalized"]
+    {
+        assert_says(wrong.parse::<HookPoint>(), &[wrong, "blocks.N.", "ln2.hook_normalized"]);
+    }
 }
 
 #[test]

@@ -52,8 +52,13 @@ fn the_same_code_changes_no_logit() {
     let crosscoder = init(64, &hooks.hooks, &(&acts * scale.view([1, -1, 1])), &scale, 0.3);
     let logits = |added: &Tensor| {
         let added = added.unflatten(0, tokens.size().as_slice());
-        let resid = model.resid(&tokens, false, &mut |point, resid| {
-            resid + added.select(2, hooks.hooks.iter().position(|hook| *hook == point).unwrap() as i64)
+        let resid = model.resid(&tokens, false, &mut |point, passing| match hooks
+            .hooks
+            .iter()
+            .position(|hook| *hook == point)
+        {
+            Some(place) => passing + added.select(2, place as i64),
+            None => passing,
         });
         model.unembed(&resid)
     };
@@ -61,7 +66,7 @@ fn the_same_code_changes_no_logit() {
     let silent = Crosscoder { log_threshold: crosscoder.log_threshold.full_like(9.0), ..crosscoder.copy() };
     for action in ALL {
         let added = |crosscoder: &Crosscoder, strength: f64| {
-            added(&change(crosscoder, &acts, &intervention(action, &[3, 40], strength)), action)
+            added(&change(crosscoder, &acts, &intervention(action, &[3, 40], strength)), action, &hooks.hooks)
         };
         assert!(logits(&added(&crosscoder, 0.0)).equal(&clean) || action == Action::Clamp, "{action:?}");
         assert!(!logits(&added(&crosscoder, 1.0)).equal(&clean), "{action:?}");
@@ -140,14 +145,29 @@ fn the_smallest_change_is_numpys() {
     assert_within(&found.view(-1), &exact, &of_largest(share(20, Kind::Float), &exact));
 }
 
+/// Whatever the order of the list: the stream carries on what an MLP's output adds, and nothing of what its input does.
+#[test]
+fn inside_blocks_what_is_added_adds_up_as_the_model_adds() {
+    let hooks = ["hook_resid_post", "hook_resid_pre", "ln2.hook_normalized", "hook_mlp_out", "hook_resid_mid"]
+        .map(|place| format!("blocks.0.{place}").parse::<HookPoint>().unwrap());
+    let wanted = fixture::normal(&[7, 5, 4], 1);
+    let added = added(&wanted, Action::Steer, &hooks);
+    let [post, pre, normalized, mlp, mid] = [0, 1, 2, 3, 4].map(|place| added.select(1, place));
+    let known = |place| wanted.select(1, place);
+    assert!(pre.equal(&known(1)) && normalized.equal(&known(2)) && mlp.equal(&known(3)));
+    let off = of_largest(share(4, Kind::Float), &wanted.sum_dim_intlist(1, false, Kind::Float));
+    assert_within(&(&pre + &mid), &known(4), &off);
+    assert_within(&(pre + mid + mlp + post), &known(0), &off);
+}
+
 #[test]
 fn what_is_added_along_the_stream_adds_up_to_the_change() {
     let (crosscoder, acts) = scaled();
     let wanted = change(&crosscoder, &acts, &intervention(Action::Steer, &[1, 5], 1.0));
-    let carried = added(&wanted, Action::Steer).cumsum(1, Kind::Float);
+    let carried = added(&wanted, Action::Steer, &crosscoder.hooks).cumsum(1, Kind::Float);
     assert_within(&carried, &wanted, &of_largest(share(10, Kind::Float), &wanted));
     let one = change(&crosscoder, &acts, &intervention(Action::AblateOneHook(1), &[1, 5], 1.0));
-    assert!(added(&one, Action::AblateOneHook(1)).equal(&one));
+    assert!(added(&one, Action::AblateOneHook(1), &crosscoder.hooks).equal(&one));
 }
 
 #[test]

@@ -17,6 +17,7 @@ mod fixture;
 mod gpt_neo;
 mod hub;
 mod hub_server;
+mod interactions;
 mod interop;
 mod intervene;
 mod lora;

@@ -113,7 +113,10 @@ fn a_reconstruction_of_all_places_is_made_from_what_the_ones_before_it_left() {
     let mut doubled = identity(&cfg);
     let _ = doubled.w_dec.g_mul_scalar_(2.0);
     let losses = measured(&doubled, &model, &cfg, &tokens).losses;
-    let by_hand = model.resid(&tokens, false, &mut |_, resid| (&resid - resid.mean_dim(-1, true, Kind::Float)) * 2.0);
+    let by_hand = model.resid(&tokens, false, &mut |point, passing| match cfg.hooks.contains(&point) {
+        true => (&passing - passing.mean_dim(-1, true, Kind::Float)) * 2.0,
+        false => passing,
+    });
     let expected_nats = next_token_loss_of(&model, &by_hand, &tokens).double_value(&[]);
     let all_nats = losses[5].patched_nats;
     assert!((all_nats - expected_nats).abs() < 1e-4 * expected_nats, "{all_nats} {expected_nats}");
@@ -134,14 +137,22 @@ fn a_place_is_patched_under_either_of_its_names() {
 
 #[test]
 fn recovered_loss_is_1_for_the_identity_and_0_for_zero_ablation() {
-    let (model, tokens, cfg) = (reference_model(), expected().get("ids"), HookConfig::all_layers(4));
-    let perfect = measured(&identity(&cfg), &model, &cfg, &tokens);
+    identity_and_zero(&HookConfig::all_layers(4));
+    let inside = ["1.ln2.hook_normalized", "2.ln1.hook_normalized", "2.hook_resid_mid", "3.hook_mlp_out"]
+        .map(|place| format!("blocks.{place}").parse::<HookPoint>().unwrap());
+    identity_and_zero(&HookConfig { hooks: inside.to_vec(), centred: true });
+    identity_and_zero(&HookConfig { hooks: inside[..3].to_vec(), centred: false });
+}
+
+fn identity_and_zero(cfg: &HookConfig) {
+    let (model, tokens) = (reference_model(), expected().get("ids"));
+    let perfect = measured(&identity(cfg), &model, cfg, &tokens);
     let places: Vec<Option<HookPoint>> = perfect.losses.iter().map(|loss| loss.hook).collect();
     assert_eq!(places, cfg.hooks.iter().map(|&hook| Some(hook)).chain([None]).collect::<Vec<_>>());
-    assert_eq!(perfect.fvu.fvu, [0.0; 5], "products with 0 and 1 do not round");
-    let mut nothing = identity(&cfg);
+    assert!(perfect.fvu.fvu.iter().all(|fvu| *fvu == 0.0), "products with 0 and 1 do not round");
+    let mut nothing = identity(cfg);
     let _ = nothing.w_dec.zero_();
-    let absent = measured(&nothing, &model, &cfg, &tokens);
+    let absent = measured(&nothing, &model, cfg, &tokens);
     let exact = in_double(model.copy());
     let resid = exact.resid(&tokens, false, &mut |_, resid| resid);
     let clean_nats = next_token_loss_of(&exact, &resid, &tokens).double_value(&[]);

@@ -33,11 +33,11 @@ fn code_cells(notebook: &Value) -> Vec<&Value> {
 }
 
 #[test]
-fn the_series_is_numbered_without_gaps() {
-    let numbers: Vec<String> = notebooks().iter().map(|(name, _)| name[..2].to_string()).collect();
-    let expected: Vec<String> = (0..numbers.len()).map(|number| format!("{number:02}")).collect();
-    assert_eq!(numbers, expected);
-    assert!(numbers.len() >= 9);
+fn each_has_a_number_of_its_own_and_the_series_no_gap() {
+    let numbers: Vec<String> = notebooks().iter().map(|(name, _)| name[..3].to_string()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "{numbers:?}");
+    let series: Vec<String> = (0..=12).map(|number| format!("{number:02}_")).collect();
+    assert_eq!(numbers[..series.len()], series);
 }
 
 #[test]

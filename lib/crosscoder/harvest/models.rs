@@ -39,9 +39,9 @@ impl<'a> Models<'a> {
     pub(super) fn fill(self, cfg: &HookConfig, acts: &Tensor, tokens: &Tensor, scale: Option<&Tensor>) {
         let n_hooks = cfg.hooks.len() as i64;
         let read = |model: &GptNeo, acts: &Tensor, scale: Option<Tensor>| {
-            model.visit(&tokens.to_device(model.wte.device()), &cfg.hooks, &mut |hook, resid| {
-                let scale = scale.as_ref().map(|scale| scale.get(hook as i64));
-                cfg.prepare(&resid.flatten(0, 1), acts.select(1, hook as i64), scale);
+            model.visit(&tokens.to_device(model.wte.device()), &cfg.hooks, &mut |place, passing| {
+                let scale = scale.as_ref().map(|scale| scale.get(place as i64));
+                cfg.prepare(cfg.hooks[place], &passing.flatten(0, 1), acts.select(1, place as i64), scale);
             });
         };
         match self {

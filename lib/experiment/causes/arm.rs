@@ -25,12 +25,14 @@ impl Arm {
     /// # Shapes
     /// `acts` [token, hook, d_model] → the same
     pub fn added(&self, crosscoder: &Crosscoder, acts: &Tensor) -> Tensor {
+        let hooks = &crosscoder.hooks;
         match self {
             Arm::Untouched => acts.zeros_like(),
-            Arm::Change(intervention) => added(&change(crosscoder, acts, intervention), intervention.action),
+            Arm::Change(intervention) => added(&change(crosscoder, acts, intervention), intervention.action, hooks),
             Arm::Noise(intervention, seed) => {
                 let wanted = change(crosscoder, acts, intervention);
-                added(&noise_like(&wanted, &normal(*seed, &acts.size()).to_device(acts.device())), intervention.action)
+                let noise = noise_like(&wanted, &normal(*seed, &acts.size()).to_device(acts.device()));
+                added(&noise, intervention.action, hooks)
             }
         }
     }

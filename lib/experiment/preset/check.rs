@@ -199,7 +199,7 @@ fn check_places(preset: &Preset) -> Result<()> {
     if let Some(twice) = hooks.iter().enumerate().find(is_twice) {
         return Err(Error::setting("hooks", twice.1, "expected each place once"));
     }
-    match hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
+    match hooks.iter().find(|hook| hook.n_blocks() > n_layers) {
         Some(beyond) => {
             Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")))
         }

@@ -89,7 +89,7 @@ impl Run {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
         let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
-        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks_before() > n_layers) {
+        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks() > n_layers) {
             return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
         }
         Ok(HookConfig { hooks, centred: self.recipe.centred })

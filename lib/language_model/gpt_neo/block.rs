@@ -2,8 +2,10 @@
 
 use super::attention::{Attention, Past};
 use super::config::GptNeoConfig;
+use super::edit::Edit;
 use super::layer_norm::LayerNorm;
 use crate::language_model::gelu::gelu_of_sum;
+use crate::language_model::hook::HookPoint;
 use crate::language_model::linear::Linear;
 use crate::language_model::parameters::Source;
 use tch::Tensor;
@@ -41,6 +43,8 @@ impl Mlp {
 /// Attention and MLP.
 #[derive(Debug)]
 pub struct Block {
+    /// Its number.
+    index: usize,
     /// Before the attention.
     pub ln_1: LayerNorm,
     /// The attention.
@@ -57,6 +61,7 @@ impl Block {
         let name = |part: &str| format!("transformer.h.{index}.{part}");
         let (d_model, eps) = (cfg.d_model, cfg.layer_norm_eps);
         Ok(Block {
+            index,
             ln_1: LayerNorm::new(source, name("ln_1"), d_model, eps)?,
             ln_2: LayerNorm::new(source, name("ln_2"), d_model, eps)?,
             attn: Attention::new(source, name("attn.attention"), cfg, cfg.reach[index])?,
@@ -64,10 +69,13 @@ impl Block {
         })
     }
 
+    /// `edit` may read or replace what passes each hook point after what the block reads.
+    ///
     /// # Shapes
     /// `resid` [batch, seq, d_model] → the same
-    pub(super) fn forward(&self, resid: &Tensor, past: &mut Past, train: bool) -> Tensor {
-        self.after_mixture(resid, &self.attn.mixture(&self.ln_1.forward(resid), past, train), train)
+    pub(super) fn forward(&self, resid: &Tensor, past: &mut Past, train: bool, edit: &mut Edit) -> Tensor {
+        let read = self.ln_1.edited(resid, HookPoint::Ln1Normalized(self.index), edit);
+        self.after_mixture(resid, &self.attn.mixture(&read, past, train), train, edit)
     }
 
     /// The output at some positions only, counted through the batch: what comes after attention's mixture is done for
@@ -78,15 +86,39 @@ impl Block {
     pub(super) fn forward_at(&self, resid: &Tensor, positions: &Tensor, train: bool) -> Tensor {
         let mixture = self.attn.mixture(&self.ln_1.forward(resid), &mut None, train);
         let at = |all: &Tensor| all.flatten(0, 1).index_select(0, positions);
-        self.after_mixture(&at(resid), &at(&mixture), train)
+        self.after_mixture(&at(resid), &at(&mixture), train, &mut Edit::at(&[], &mut |_, acts| acts))
     }
 
     /// # Shapes
     /// `resid`, `mixture` […, d_model] → the same
-    fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool) -> Tensor {
+    fn after_mixture(&self, resid: &Tensor, mixture: &Tensor, train: bool, edit: &mut Edit) -> Tensor {
         let resid = resid + self.attn.out_proj.forward(mixture, train);
-        let update = self.mlp.forward(&self.ln_2.forward(&resid), train);
-        resid + update
+        let resid = edit.pass(HookPoint::ResidMid(self.index), resid);
+        let read = self.ln_2.edited(&resid, HookPoint::Ln2Normalized(self.index), edit);
+        let update = edit.pass(HookPoint::MlpOut(self.index), self.mlp.forward(&read, train));
+        edit.pass(HookPoint::ResidPost(self.index), resid + update)
+    }
+
+    /// Its number.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The MLP's first layer as it reads what is normalised: the layer norm's weight and bias are in it.
+    ///
+    /// # Shapes
+    /// → weight [d_mlp, d_model], bias `[d_mlp]`
+    pub fn c_fc_of_normalized(&self) -> (Tensor, Tensor) {
+        let c_fc = &self.mlp.c_fc;
+        (&c_fc.weight * &self.ln_2.weight, self.ln_2.bias.linear(&c_fc.weight, c_fc.bias.as_ref()))
+    }
+
+    /// The MLP's output from the pre-activations of its neurons.
+    ///
+    /// # Shapes
+    /// `pre_acts` […, d_mlp] → […, d_model]
+    pub fn mlp_out(&self, pre_acts: &Tensor) -> Tensor {
+        self.mlp.c_proj.forward(&pre_acts.gelu("tanh"), false)
     }
 
     /// Its tensors by name, without those of adapters.

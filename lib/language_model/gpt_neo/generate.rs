@@ -1,6 +1,7 @@
 //! Continuing texts token by token.
 
 use super::attention::Past;
+use super::edit::Edit;
 use super::model::GptNeo;
 use crate::language_model::hook::HookPoint;
 use tch::{Kind, Tensor};
@@ -36,12 +37,29 @@ pub struct Prefill {
 }
 
 impl Prefill {
-    /// Has a model read prompts, without gradients; `edit` may replace the residual stream at each hook point, as in
+    /// Has a model read prompts, without gradients; `edit` may replace what passes each hook point, as in
     /// [`GptNeo::resid`]. What follows reads the prompts as they were edited.
     ///
     /// # Shapes
-    /// `prompts` [batch, seq]; each residual stream [batch, seq, d_model]
+    /// `prompts` [batch, seq]; at each hook point [batch, seq, d_model]
     pub fn of(model: &GptNeo, prompts: &Tensor, edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor) -> Prefill {
+        Prefill::edited(model, prompts, &mut Edit::everywhere(edit))
+    }
+
+    /// The same with `edit` at some hook points alone, as in [`GptNeo::resid_hooked`].
+    ///
+    /// # Shapes
+    /// As [`Prefill::of`].
+    pub fn hooked(
+        model: &GptNeo,
+        prompts: &Tensor,
+        hooks: &[HookPoint],
+        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
+    ) -> Prefill {
+        Prefill::edited(model, prompts, &mut Edit::at(hooks, edit))
+    }
+
+    fn edited(model: &GptNeo, prompts: &Tensor, edit: &mut Edit) -> Prefill {
         let _no_grad = tch::no_grad_guard();
         let (_, n_seen) = prompts.size2().expect("prompts [batch, seq]");
         let mut past: Vec<Past> = model.blocks.iter().map(|_| None).collect();
@@ -90,7 +108,7 @@ impl Prefill {
 
     /// Reads tokens that follow; their logits [batch, seq, vocab].
     fn read(&mut self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let resid = model.resid_after(tokens, self.n_seen, &mut self.past, &mut |_, resid| resid);
+        let resid = model.resid_after(tokens, self.n_seen, &mut self.past, &mut Edit::at(&[], &mut |_, acts| acts));
         self.n_seen += tokens.size()[1];
         model.unembed(&resid)
     }

@@ -1,5 +1,7 @@
 //! Layer normalisation: each vector to mean 0 and variance 1, then scaled and shifted.
 
+use super::edit::Edit;
+use crate::language_model::hook::HookPoint;
 use crate::language_model::parameters::{Init, Source};
 use tch::Tensor;
 
@@ -25,6 +27,18 @@ impl LayerNorm {
 
     pub(super) fn tensors(&self) -> [(String, &Tensor); 2] {
         [(format!("{}.weight", self.name), &self.weight), (format!("{}.bias", self.name), &self.bias)]
+    }
+
+    /// The same, with what is normalised read or replaced before it is scaled and shifted, where someone asks for it.
+    ///
+    /// # Shapes
+    /// `xs` […, d_model] → the same
+    pub(super) fn edited(&self, xs: &Tensor, hook: HookPoint, edit: &mut Edit) -> Tensor {
+        if !edit.is_at(hook) {
+            return self.forward(xs);
+        }
+        let normalized = xs.layer_norm(self.weight.size(), None::<Tensor>, None::<Tensor>, self.eps, true);
+        edit.pass(hook, normalized) * &self.weight + &self.bias
     }
 
     /// # Shapes

@@ -3,6 +3,7 @@
 use super::attention::Past;
 use super::block::Block;
 use super::config::GptNeoConfig;
+use super::edit::Edit;
 use super::layer_norm::LayerNorm;
 use crate::language_model::hook::HookPoint;
 use crate::language_model::linear::Linear;
@@ -28,33 +29,50 @@ pub struct GptNeo {
 }
 
 impl GptNeo {
-    /// Runs the blocks; `edit` may read or replace the residual stream at each hook point, in order.
+    /// Runs the blocks and gives the final residual stream; `edit` may read or replace what passes each hook point, in
+    /// order. What a block reads passes as what the one before it left behind. Normalised activations are not shown:
+    /// [`GptNeo::resid_hooked`] does.
     ///
     /// # Shapes
-    /// `tokens` [batch, seq]; each residual stream [batch, seq, d_model]
+    /// `tokens` [batch, seq]; at each hook point [batch, seq, d_model], as the result
     pub fn resid(&self, tokens: &Tensor, train: bool, edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor) -> Tensor {
-        self.resid_until(tokens, self.blocks.len(), train, edit)
+        self.resid_until(tokens, self.blocks.len(), train, &mut Edit::everywhere(edit))
     }
 
-    /// The final residual stream, where `resid` is that of a hook point and its past does not matter.
+    /// The same with `edit` at some hook points alone, any of them.
     ///
     /// # Shapes
-    /// `resid` [batch, seq, d_model] → the same
-    pub(crate) fn resid_from(&self, hook: HookPoint, resid: &Tensor) -> Tensor {
-        let blocks = self.blocks.iter().skip(hook.n_blocks_before());
-        blocks.fold(resid.shallow_clone(), |resid, block| block.forward(&resid, &mut None, false))
-    }
-
-    fn resid_until(
+    /// As [`GptNeo::resid`].
+    pub fn resid_hooked(
         &self,
         tokens: &Tensor,
-        n_blocks: usize,
-        train: bool,
+        hooks: &[HookPoint],
         edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
     ) -> Tensor {
-        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, 0));
-        for (index, block) in self.blocks.iter().take(n_blocks).enumerate() {
-            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, &mut None, train));
+        self.resid_until(tokens, self.blocks.len(), false, &mut Edit::at(hooks, edit))
+    }
+
+    /// The final residual stream with what passes a hook point replaced. Where that is all that passes between two blocks,
+    /// those before it are not run.
+    ///
+    /// # Shapes
+    /// `tokens` [batch, seq], `acts` [batch, seq, d_model] → the same
+    pub(crate) fn resid_replaced(&self, tokens: &Tensor, hook: HookPoint, acts: &Tensor) -> Tensor {
+        match hook {
+            HookPoint::ResidPre(_) | HookPoint::ResidPost(_) => {
+                let blocks = self.blocks.iter().skip(hook.n_blocks());
+                blocks.fold(acts.shallow_clone(), |resid, block| {
+                    block.forward(&resid, &mut None, false, &mut Edit::at(&[], &mut |_, acts| acts))
+                })
+            }
+            _ => self.resid_hooked(tokens, &[hook], &mut |_, _| acts.shallow_clone()),
+        }
+    }
+
+    fn resid_until(&self, tokens: &Tensor, n_blocks: usize, train: bool, edit: &mut Edit) -> Tensor {
+        let mut resid = edit.pass(HookPoint::ResidPre(0), self.embed(tokens, 0));
+        for block in self.blocks.iter().take(n_blocks) {
+            resid = block.forward(&resid, &mut None, train, edit);
         }
         resid
     }
@@ -67,23 +85,17 @@ impl GptNeo {
         match self.blocks.split_last() {
             None => self.embed(tokens, 0).flatten(0, 1).index_select(0, positions),
             Some((last, before)) => {
-                let resid = self.resid_until(tokens, before.len(), train, &mut |_, resid| resid);
+                let resid = self.resid_until(tokens, before.len(), train, &mut Edit::at(&[], &mut |_, acts| acts));
                 last.forward_at(&resid, positions, train)
             }
         }
     }
 
     /// The final residual stream of tokens that follow the `n_past` whose keys and values `past` holds, one pair a block.
-    pub(super) fn resid_after(
-        &self,
-        tokens: &Tensor,
-        n_past: i64,
-        past: &mut [Past],
-        edit: &mut dyn FnMut(HookPoint, Tensor) -> Tensor,
-    ) -> Tensor {
-        let mut resid = edit(HookPoint::ResidPre(0), self.embed(tokens, n_past));
-        for (index, (block, past)) in self.blocks.iter().zip(past).enumerate() {
-            resid = edit(HookPoint::ResidPost(index), block.forward(&resid, past, false));
+    pub(super) fn resid_after(&self, tokens: &Tensor, n_past: i64, past: &mut [Past], edit: &mut Edit) -> Tensor {
+        let mut resid = edit.pass(HookPoint::ResidPre(0), self.embed(tokens, n_past));
+        for (block, past) in self.blocks.iter().zip(past) {
+            resid = block.forward(&resid, past, false, edit);
         }
         resid
     }
@@ -108,24 +120,25 @@ impl GptNeo {
         let (batch, seq) = tokens.size2().expect("tokens [batch, seq]");
         let size = [batch, seq, hooks.len() as i64, self.config.d_model];
         let acts = Tensor::empty(size, (self.wte.kind(), self.wte.device()));
-        self.visit(tokens, hooks, &mut |hook_idx, resid| acts.select(2, hook_idx as i64).copy_(resid));
+        self.visit(tokens, hooks, &mut |hook_idx, passing| acts.select(2, hook_idx as i64).copy_(passing));
         acts
     }
 
-    /// Shows the residual stream at each of `hooks`, with the hook point's place in the list, as soon as it is there.
+    /// Shows what passes each of `hooks`, with the hook point's place in the list, as soon as it is there.
     /// Without gradients; blocks after the last hook point are not run.
     ///
     /// # Shapes
-    /// `tokens` [batch, seq]; each residual stream [batch, seq, d_model]
+    /// `tokens` [batch, seq]; at each hook point [batch, seq, d_model]
     pub fn visit(&self, tokens: &Tensor, hooks: &[HookPoint], see: &mut dyn FnMut(usize, &Tensor)) {
-        let n_blocks = hooks.iter().map(|hook| hook.n_blocks_before()).max().unwrap_or(0);
+        let n_blocks = hooks.iter().map(|hook| hook.n_blocks()).max().unwrap_or(0);
         assert!(n_blocks <= self.blocks.len(), "a hook point of a model of {} blocks: {hooks:?}", self.blocks.len());
         let _no_grad = tch::no_grad_guard();
-        let _last = self.resid_until(tokens, n_blocks, false, &mut |point, resid| {
+        let read = &mut |point: HookPoint, acts| {
             let here = hooks.iter().enumerate().filter(|(_, hook)| hook.is_same_place(point));
-            here.for_each(|(place, _)| see(place, &resid));
-            resid
-        });
+            here.for_each(|(place, _)| see(place, &acts));
+            acts
+        };
+        let _last = self.resid_until(tokens, n_blocks, false, &mut Edit::at(hooks, read));
     }
 
     /// Logits of the next token at every position.

@@ -39,6 +39,11 @@ pub fn path(file: &str) -> PathBuf {
     path
 }
 
+/// Whether the folder has a file.
+pub fn has(file: &str) -> bool {
+    root().join(file).is_file()
+}
+
 /// A JSON file.
 #[track_caller]
 pub fn json(file: &str) -> Value {

