@@ -10,9 +10,11 @@
 //! assert_eq!(Cuts::fixed(0.7).quadrants(&turned, &turned), [Quadrant::Both, Quadrant::Neither]);
 //! ```
 
+mod assignment;
 mod quadrants;
 mod rotation;
 
+pub use assignment::assignment;
 pub use quadrants::{
     Arms, Cuts, Population, Quadrant, Share, against_null, null_p_values, null_q_values, over_matched_null, shares,
 };

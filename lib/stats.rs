@@ -1,6 +1,7 @@
 //! Intervals and tests for shares, how well a score ranks, and where a sample is dense.
 
 pub mod density;
+pub mod mean;
 pub mod ranking;
 
 use std::collections::BTreeMap;

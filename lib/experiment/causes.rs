@@ -7,12 +7,14 @@
 //! | [`choose()`] | which latents, which change, how strong: on the first half |
 //! | [`report`], [`controls`], [`doses`] | the second half, opened once with what was chosen |
 //! | [`figures`], [`findings`] | what came of it |
+//! | [`effect_rows`] | what each latent does alone, on prompts of neither half: a label |
 //!
 //! A change is `x ← x + α (dec(f′) − dec(f))` on the prompt's tokens alone ([`crate::crosscoder::intervene`]); what follows
 //! is drawn at temperature 1 and untouched.
 
 mod arm;
 mod choose;
+mod effects;
 pub mod figures;
 pub mod findings;
 mod pass_lines;
@@ -24,6 +26,7 @@ mod subject;
 mod trial;
 
 pub use choose::choose;
+pub use effects::effect_rows;
 pub use pass_lines::{PassLine, pass_lines};
 pub use prompts::{Half, PromptSet};
 pub use report::{controls, doses, report};

@@ -32,7 +32,7 @@ pub use detectors::detector_rows;
 pub use input::Input;
 pub(in crate::experiment) use labels::Inside;
 pub use latents::{LatentScore, Latents, ranker_rows};
-pub(in crate::experiment) use pooled::{Pooled, ranked};
+pub(in crate::experiment) use pooled::{Pooled, pooled, pooled_differences, ranked};
 pub use price::Price;
 pub use rivals::rival_latents;
 pub use scores::stage_latents;

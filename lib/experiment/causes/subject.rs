@@ -70,20 +70,38 @@ impl Subject<'_> {
 
     /// Mean probability, over prompts, that the payload follows at once, one an arm.
     pub fn payload_probs(&self, prompts: &[Prompt], arms: &[Arm]) -> Vec<f64> {
-        let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {PAYLOAD}"))).unsqueeze(0);
-        let payload = payload.to_device(self.model.wte.device());
         let mut sums = vec![0.0; arms.len()];
         for group in groups(prompts, self.model.wte.device()) {
-            let n_prompts = group.members.len();
-            for (arms, sums) in in_parts(arms, n_prompts).zip(sums.chunks_mut(n_at_once(n_prompts))) {
-                let said = payload.expand([(arms.len() * n_prompts) as i64, -1], false);
-                let log_probs = self.prefill(&group.tokens, arms).log_probs(self.model, &said);
-                let probs = log_probs.sum_dim_intlist(1, false, Kind::Double).exp().view([-1, n_prompts as i64]);
-                let of_arms = Vec::<f64>::try_from(&probs.sum_dim_intlist(1, false, Kind::Double)).expect("one an arm");
-                sums.iter_mut().zip(of_arms).for_each(|(sum, prob)| *sum += prob);
-            }
+            let probs = self.payload_log_probs(&group, arms).exp();
+            let of_arms = Vec::<f64>::try_from(&probs.sum_dim_intlist(1, false, Kind::Double)).expect("one an arm");
+            sums.iter_mut().zip(of_arms).for_each(|(sum, prob)| *sum += prob);
         }
         sums.into_iter().map(|sum| sum / prompts.len() as f64).collect()
+    }
+
+    /// Log-probability that the payload follows at once.
+    ///
+    /// # Shapes
+    /// → [arm, prompt], nats
+    pub fn payload_log_probs(&self, group: &Group, arms: &[Arm]) -> Tensor {
+        let device = self.model.wte.device();
+        let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {PAYLOAD}"))).unsqueeze(0).to_device(device);
+        let n_prompts = group.members.len();
+        let of_arms = |arms: &[Arm]| {
+            let said = payload.expand([(arms.len() * n_prompts) as i64, -1], false);
+            let log_probs = self.prefill(&group.tokens, arms).log_probs(self.model, &said);
+            log_probs.sum_dim_intlist(1, false, Kind::Double).view([-1, n_prompts as i64])
+        };
+        let none = Tensor::empty([0, n_prompts as i64], (Kind::Double, device));
+        let parts: Vec<Tensor> = std::iter::once(none).chain(in_parts(arms, n_prompts).map(of_arms)).collect();
+        Tensor::cat(&parts, 0)
+    }
+
+    /// The latents that fire somewhere in some prompts, ascending.
+    pub fn firing(&self, group: &Group) -> Vec<i64> {
+        let acts = self.hooks.harvest(self.model, &group.tokens) * self.crosscoder.scale.view([1, -1, 1]);
+        let fires = self.crosscoder.encode(&acts).latents.gt(0.0).any_dim(0, false);
+        Vec::try_from(&fires.nonzero().view(-1)).expect("places")
     }
 
     /// What each arm says, by arm and by seed of the sampling, and last what is said after the twin prompts. A prompt's

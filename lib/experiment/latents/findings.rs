@@ -54,17 +54,24 @@ pub fn matches_sentence(rows: &[MatchRow], rotations: &[RotationRow]) -> String 
     if n_active == 0 {
         return "No latent fires in both DF and MF.".into();
     }
-    let n_same = pairs().filter(|row| row.nearest == row.latent).count();
+    let share = |keep: fn(&&MatchRow) -> bool| percent(pairs().filter(keep).count() as f64 / n_active as f64);
     let median = |value: fn(&MatchRow) -> f64| {
         let values: Vec<f64> = pairs().map(value).filter(|value| !value.is_nan()).collect();
         percentile(&values, 50.0)
     };
+    let correlation = match median(|row| row.correlation) {
+        none if none.is_nan() => "no latent fires in both on these tokens".to_string(),
+        median => format!("median correlation {median:.3}"),
+    };
     format!(
         "Of {n_active} active latents {} have the latent of the same number as the nearest in MF; median cosine {:.3} (a \
-         shuffled direction's nearest: {:.3}), median correlation {:.3}.",
-        percent(n_same as f64 / n_active as f64),
+         shuffled direction's nearest: {:.3}), {correlation}. Assigned one to one {} are given the same number; median cosine \
+         {:.3} (shuffled directions: {:.3}).",
+        share(|row| row.nearest == row.latent),
         median(|row| row.cos),
         median(|row| row.chance_cos),
-        median(|row| row.correlation)
+        share(|row| row.assigned == row.latent),
+        median(|row| row.assigned_cos),
+        median(|row| row.chance_assigned_cos)
     )
 }

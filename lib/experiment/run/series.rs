@@ -14,7 +14,7 @@ const WRITERS: [(&str, &[&str]); 14] = [
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
     ("10_latents", &["tables/latents", "tables/matches"]),
     ("11_causes", &["tables/interventions", "tables/pass_lines"]),
-    ("12_detection", &["tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
+    ("12_detection", &["tables/effects", "tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
     ("13_outlier", &["tables/outlier", "tables/kurtosis", "tables/coordinate_ablations", "tables/corner_without"]),
     ("14_interactions", &["tables/neurons", "tables/interactions", "tables/interaction_pairs"]),
     ("16_arms", &["tables/arm", "weights/arm_"]),

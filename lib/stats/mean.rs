@@ -1,0 +1,55 @@
+//! Is the mean of a sample above zero?
+
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+/// A mean and how sure it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanTest {
+    /// The mean; NaN of nothing.
+    pub mean: f64,
+    /// Its standard error; NaN of fewer than two numbers.
+    pub std_err: f64,
+    /// Chance of such a mean or a higher one if the true one is 0: Student's t-test, one-sided.
+    pub p_value: f64,
+}
+
+/// Tests whether a mean is above zero. Fewer than two numbers, or none but zeros, prove nothing: 1.
+pub fn above_zero(values: &[f64]) -> MeanTest {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    let std_err = if values.len() < 2 { f64::NAN } else { (variance / n).sqrt() };
+    let t = mean / std_err; // infinite where all numbers are the same
+    let p_value = match StudentsT::new(0.0, 1.0, n - 1.0) {
+        Ok(student) if !t.is_nan() => student.sf(t),
+        _ => 1.0,
+    };
+    MeanTest { mean, std_err, p_value }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_scipys() {
+        // scipy.stats.sem(x), scipy.stats.ttest_1samp(x, 0, alternative="greater").pvalue
+        for (values, std_err, p_value) in [
+            (&[0.2, 0.1, -0.05, 0.4, 0.15][..], 0.073_143_694_191_638_96, 0.046_978_291_887_092_176),
+            (&[3.0, 2.5, 2.75, 3.25, 2.0, 3.5, 2.25, 2.5][..], 0.179_517_582_704_313_4, 6.580_787_779_213_286e-7),
+            (&[-0.3, -0.1, 0.1, -0.2][..], 0.085_391_256_382_996_66, 0.880_278_700_681_998_5),
+        ] {
+            let found = above_zero(values);
+            assert!((found.std_err - std_err).abs() <= 1e-12, "{found:?} {std_err}");
+            assert!((found.p_value / p_value - 1.0).abs() <= 1e-9, "{found:?} {p_value}");
+        }
+    }
+
+    #[test]
+    fn what_proves_nothing_has_p_1() {
+        assert_eq!(above_zero(&[0.0; 9]).p_value, 1.0);
+        assert_eq!((above_zero(&[7.0]).mean, above_zero(&[7.0]).p_value), (7.0, 1.0));
+        assert_eq!(above_zero(&[]).p_value, 1.0);
+        assert_eq!((above_zero(&[0.5; 4]).p_value, above_zero(&[-0.5; 4]).p_value), (0.0, 1.0));
+    }
+}
