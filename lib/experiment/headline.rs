@@ -140,7 +140,7 @@ fn finding(rows: &[QuadrantRow]) -> Vec<Headline> {
     ];
     let row = |(definition, name, published): (&str, &str, &str)| {
         let what = format!("relevant among latents turned on both axes, {name}");
-        Some(Headline::new(&what, corner(rows, definition)?, published))
+        Some(Headline::new(&what, corner(rows, definition, "either")?, published))
     };
     definitions.into_iter().filter_map(row).collect()
 }

