@@ -2,11 +2,13 @@
 //! the two final dictionaries mean the same by them.
 
 mod consensus;
+mod examples;
 mod figures;
 mod findings;
 mod matches;
 
 pub use consensus::consensus_sentence;
+pub use examples::{Example, examples};
 pub use figures::{assigned, by_hook_point, matched};
 pub use findings::{by_hook_sentence, matches_sentence};
 pub use matches::match_rows;

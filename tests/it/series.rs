@@ -202,10 +202,18 @@ fn a_latents_story_agrees_with_the_tables_beside_it() {
     assert!(latents::match_rows(&run, &rotations[1..]).is_err(), "rotations of another run");
     let fired = |row: &RotationRow| row.density_df > 0.0;
     assert!(rotations.iter().zip(&matches).all(|(rotation, row)| fired(rotation) || row.correlation.is_nan()));
+    let top = rows::<TopTokenRow>(&run, "top_tokens");
+    let examples = latents::examples(&matches, &rotations, &top, 1);
+    let of = |kind: &str| examples.iter().find(|example| example.kind == kind).unwrap();
+    assert!(of("same tokens").correlation >= of("other tokens").correlation);
+    let lowest = matches.iter().filter(|row| row.seed == 1 && !row.correlation.is_nan()).map(|row| row.correlation);
+    assert_eq!(of("other tokens").correlation, lowest.fold(f64::INFINITY, f64::min));
+    for example in examples.iter().filter(|example| example.kind.ends_with("alone")) {
+        assert!(example.correlation.is_nan() && example.tokens_df.is_empty() != example.tokens_mf.is_empty());
+    }
     assert!(latents::matches_sentence(&matches, &rotations).contains("active latents"));
     let chosen = [rotations[3].latent, rotations[1].latent];
     let contexts = latents::contexts(&run, &chosen).unwrap();
-    let top = rows::<TopTokenRow>(&run, "top_tokens");
     let of_df: Vec<&TopTokenRow> = contexts.iter().filter(|row| row.stage == Stage::DF).collect();
     assert!(!of_df.is_empty() && of_df.iter().all(|row| top.contains(row)), "DF's are those of top_tokens");
     assert_eq!(latents::promoted(&run, Stage::DF, 3, 5).unwrap().len(), 5);
