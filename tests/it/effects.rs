@@ -24,10 +24,11 @@ fn payload_nats(model: &GptNeo, hooks: &HookConfig, [prompt, payload]: [&Tensor;
     let (n_prompt, n_payload) = (prompt.size()[1], payload.size()[1]);
     let tokens = Tensor::cat(&[prompt, payload], 1);
     let added = added.unsqueeze(0).constant_pad_nd([0, 0, 0, 0, 0, n_payload]); // [1, seq, hook, d_model]
-    let resid = model.resid(&tokens, false, &mut |point, resid| {
-        let place = hooks.hooks.iter().position(|hook| *hook == point).unwrap();
-        resid + added.select(2, place as i64)
-    });
+    let resid =
+        model.resid(&tokens, false, &mut |point, resid| match hooks.hooks.iter().position(|hook| *hook == point) {
+            Some(place) => resid + added.select(2, place as i64),
+            None => resid,
+        });
     let log_probs = model.unembed(&resid).narrow(1, n_prompt - 1, n_payload).log_softmax(-1, Kind::Double);
     log_probs.gather(2, &payload.unsqueeze(2), false).sum(Kind::Double).double_value(&[])
 }
