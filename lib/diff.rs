@@ -18,4 +18,4 @@ pub use assignment::assignment;
 pub use quadrants::{
     Arms, Cuts, Population, Quadrant, Share, against_null, null_p_values, null_q_values, over_matched_null, shares,
 };
-pub use rotation::{DecoderSpace, cosine, cosines};
+pub use rotation::{DecoderSpace, cosine, cosines, cosines_without_each};

@@ -16,6 +16,7 @@
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
+//! | [`outlier`] | the coordinate of the residual stream that stands out |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
@@ -31,6 +32,7 @@ mod finetunes;
 pub mod headline;
 pub mod interactions;
 pub mod latents;
+pub mod outlier;
 mod preset;
 mod quadrants;
 mod recipe;

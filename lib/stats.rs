@@ -1,5 +1,6 @@
-//! Intervals and tests for shares, and how well a score ranks.
+//! Intervals and tests for shares, how well a score ranks, and where a sample is dense.
 
+pub mod density;
 pub mod mean;
 pub mod ranking;
 

@@ -5,7 +5,7 @@
 //! i     = argmax_j |p_skj|                the neuron's dominant latent there
 //! I_k(i, j) = ‖W_out,k‖ / N · Σ_s |p_skj|  for j ≠ i: how much j meddles where i decides
 //! ```
-//! W_in is that of the normalised activations, the layer norm's weight in it, and W_dec[j] the direction of latent j there.
+//! W_in is that of the normalised activations, the layer norm's weight in it, and `W_dec[j]` the direction of latent j there.
 
 use crate::crosscoder::Crosscoder;
 use crate::language_model::HookPoint;

