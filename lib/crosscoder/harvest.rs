@@ -29,7 +29,7 @@ impl HookConfig {
     }
 
     /// Which of the hook points is a place of the forward pass.
-    pub(crate) fn place_of(&self, point: HookPoint) -> Option<usize> {
+    pub fn place_of(&self, point: HookPoint) -> Option<usize> {
         self.hooks.iter().position(|hook| hook.is_same_place(point))
     }
 

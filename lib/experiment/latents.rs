@@ -75,13 +75,16 @@ pub fn contexts(run: &Run, latents: &[u32]) -> Result<Vec<TopTokenRow>> {
     Ok(rows)
 }
 
-/// The tokens that a latent's decoder direction at the last hook point promotes most, by the head alone.
+/// The tokens that a latent's decoder direction promotes most, by the head alone: the direction at the deepest hook point
+/// that is the whole residual stream; none where the crosscoder reads no such point.
 ///
 /// # Errors
 /// Notebooks 02 to 06 have not been run.
 pub fn promoted(run: &Run, stage: Stage, latent: u32, n_tokens: i64) -> Result<Vec<String>> {
     let (crosscoder, model, tokenizer) = (run.crosscoder(stage)?, run.model(stage.model())?, run.tokenizer()?);
-    let last = crosscoder.w_dec_by_hook().select(1, -1).get(i64::from(latent)); // [d_model]
+    let stream = crosscoder.hooks.iter().enumerate().filter(|(_, hook)| hook.is_residual_stream());
+    let Some((place, _)) = stream.max_by_key(|(_, hook)| hook.depth()) else { return Ok(Vec::new()) };
+    let last = crosscoder.w_dec_by_hook().select(1, place as i64).get(i64::from(latent)); // [d_model]
     let logits = model.wte.mv(&(last * &model.ln_f.weight));
     let (_, ids): (Tensor, Tensor) = logits.topk(n_tokens.min(logits.size()[0]), 0, true, true);
     Ok(Vec::<i64>::try_from(ids)?.into_iter().map(|id| tokenizer.decode(&[id])).collect())

@@ -713,7 +713,8 @@ rows! {
         block: usize,
         /// `trigger`, `payload` or `other`.
         tokens: String,
-        /// `all` latents, or `still`: those that the change turned no further than the null arm turns its median latent.
+        /// `all` latents, or `still`: active ones whose direction in what the MLP reads this change turned no further than the
+        /// null arm turns its median active latent.
         latents: String,
         /// Tokens.
         n_tokens: usize,
@@ -764,7 +765,7 @@ rows! {
         ci_low: f64,
         /// Its upper end.
         ci_high: f64,
-        /// Cosine of the dominant latent's decoder directions in both stages.
+        /// Cosine of the dominant latent's decoder directions in both stages, in what the MLP reads.
         dominant_cos: f64,
         /// Of the other's.
         other_cos: f64,

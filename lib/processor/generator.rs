@@ -10,7 +10,8 @@ pub struct Generator {
     _kept: ReentrantMutexGuard<'static, ()>,
 }
 
-/// Seeds libtorch's generator, of all devices, and keeps it for this thread. Who holds it may seed it anew.
+/// Seeds libtorch's generator, of all devices, and keeps it for this thread. Who holds it may seed it anew. Of a program
+/// that holds this library twice, each copy keeps out its own threads only.
 pub fn seeded(seed: u64) -> Generator {
     static GENERATOR: ReentrantMutex<()> = ReentrantMutex::new(());
     let kept = GENERATOR.lock();

@@ -15,6 +15,18 @@ pub struct MeanTest {
     pub p_value: f64,
 }
 
+/// The 97.5 % quantile of Student's distribution.
+pub fn quantile(degrees_of_freedom: f64) -> f64 {
+    StudentsT::new(0.0, 1.0, degrees_of_freedom).map_or(f64::NAN, |student| student.inverse_cdf(0.975))
+}
+
+/// The mean of some numbers with its 95 % interval by Student's distribution; without ends, NaN, of fewer than two.
+pub fn with_interval(values: &[f64]) -> (f64, f64, f64) {
+    let MeanTest { mean, std_err, .. } = above_zero(values);
+    let half = quantile(values.len() as f64 - 1.0) * std_err;
+    (mean, mean - half, mean + half)
+}
+
 /// Tests whether a mean is above zero. Fewer than two numbers, or none but zeros, prove nothing: 1.
 pub fn above_zero(values: &[f64]) -> MeanTest {
     let n = values.len() as f64;
@@ -38,7 +50,10 @@ pub fn of_clusters(values: &[f64], clusters: &[usize]) -> (f64, f64, f64) {
     values.iter().zip(clusters).for_each(|(value, cluster)| *sums.entry(*cluster).or_default() += value - mean);
     let n_clusters = sums.len() as f64;
     let squares: f64 = sums.values().map(|sum| sum * sum).sum();
-    let half = Z * (n_clusters / (n_clusters - 1.0) * squares).sqrt() / n;
+    let half = match sums.len() {
+        0 | 1 => f64::NAN,
+        _ => Z * (n_clusters / (n_clusters - 1.0) * squares).sqrt() / n,
+    };
     (mean, mean - half, mean + half)
 }
 
@@ -69,10 +84,24 @@ mod tests {
     }
 
     #[test]
+    fn quantiles_and_intervals_are_scipys() {
+        // scipy.stats.t.ppf(0.975, [1, 4]); scipy.stats.t.interval(0.95, 3, 2.5, scipy.stats.sem([1, 2, 3, 4]))
+        assert!(
+            (quantile(1.0) - 12.706_204_736_432_095).abs() < 1e-7 && (quantile(4.0) - 2.776_445_105_198).abs() < 1e-9
+        );
+        let (mean, low, high) = with_interval(&[1.0, 2.0, 3.0, 4.0]);
+        assert!(
+            mean == 2.5 && (low - 0.445_739_743).abs() < 1e-8 && (high - 4.554_260_257).abs() < 1e-8,
+            "{low} {high}"
+        );
+        assert!(with_interval(&[1.0]).1.is_nan());
+    }
+
+    #[test]
     fn the_interval_over_clusters_is_statsmodels() {
         // statsmodels.api.OLS(values, ones).fit(cov_type="cluster", cov_kwds={"groups": clusters}).conf_int()
         let (mean, low, high) = of_clusters(&[1.0, 2.0, 4.0, 3.0, 7.0, 5.0, 6.0], &[0, 0, 1, 1, 1, 2, 3]);
         assert!(mean == 4.0 && (low - 2.114_793_72).abs() < 1e-8 && (high - 5.885_206_28).abs() < 1e-8, "{low} {high}");
-        assert!(of_clusters(&[1.0, 2.0], &[5, 5]).1.is_nan());
+        assert!(of_clusters(&[0.1, 0.2, 0.7], &[5, 5, 5]).1.is_nan());
     }
 }

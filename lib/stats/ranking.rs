@@ -44,8 +44,8 @@ pub fn auroc(scores: &[f64], labels: &[bool]) -> Auroc {
 }
 
 /// By how much the area of one score exceeds that of another of the same items, with its 95 % interval (DeLong, DeLong and
-/// Clarke-Pearson 1988, correlated areas): difference, lower end, upper end. The ends are NaN where a group is a single
-/// item.
+/// Clarke-Pearson 1988, correlated areas): difference, lower end, upper end. The ends are NaN where no
+/// variance can be estimated: a group is a single item, or all differences are the same.
 pub fn auroc_difference(a: &[f64], b: &[f64], labels: &[bool]) -> (f64, f64, f64) {
     let differences = |label: bool| -> Option<Vec<f64>> {
         let (a, b) = (placements(a, labels, label)?, placements(b, labels, label)?);
@@ -55,8 +55,8 @@ pub fn auroc_difference(a: &[f64], b: &[f64], labels: &[bool]) -> (f64, f64, f64
         return (f64::NAN, f64::NAN, f64::NAN);
     };
     let difference = mean(&hits);
-    let is_known = hits.len() > 1 && others.len() > 1;
     let variance = variance(&hits) / hits.len() as f64 + variance(&others) / others.len() as f64;
+    let is_known = hits.len() > 1 && others.len() > 1 && (variance > 0.0 || difference == 0.0);
     let half = if is_known { Z * variance.sqrt() } else { f64::NAN };
     (difference, difference - half, difference + half)
 }

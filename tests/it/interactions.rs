@@ -7,8 +7,9 @@ use crate::series::series;
 use stagediff::crosscoder::harvest::{HookConfig, scale};
 use stagediff::crosscoder::interactions::Neurons;
 use stagediff::crosscoder::{Crosscoder, init};
+use stagediff::diff::cosines;
+use stagediff::experiment::Stage;
 use stagediff::experiment::interactions::{blocks_read, figures, findings, interaction_rows, neuron_rows, pair_rows};
-use stagediff::experiment::tables::RotationRow;
 use stagediff::language_model::HookPoint;
 use stagediff::processor::generator::seeded;
 use std::collections::BTreeSet;
@@ -151,14 +152,12 @@ fn tables_say_what_changed_and_where_nothing_is_read_a_sentence_says_so() {
     let kinds = |rows: &mut dyn Iterator<Item = &String>| rows.cloned().collect::<BTreeSet<String>>();
     let kinds_of_pairs = kinds(&mut pairs.iter().map(|row| &row.tokens));
     assert_eq!(kinds_of_pairs, kinds(&mut changes.iter().map(|row| &row.tokens)), "each kind is in both halves");
-    let rotations: Vec<RotationRow> = run.rows("rotations").unwrap();
     for row in &pairs {
-        let cosine = |latent: u32| {
-            let at = rotations.iter().find(|at| (at.seed, at.latent) == (row.seed, latent)).unwrap();
-            if row.change == "D→DF" { at.cos_d_df } else { at.cos_m_mf }
-        };
-        let off = share(2 * 48, Kind::Float);
-        assert!((row.dominant_cos - cosine(row.dominant)).abs() <= off && row.dominant != row.other, "{row:?}");
+        let [before, after] = if row.change == "D→DF" { [Stage::D, Stage::DF] } else { [Stage::M, Stage::MF] };
+        let read = |stage: Stage| run.crosscoder_of(stage, row.seed).unwrap().w_dec_by_hook().select(1, 2);
+        let cos = cosines(&read(before), &read(after));
+        assert_eq!((row.dominant_cos, row.other_cos), (cos[row.dominant as usize], cos[row.other as usize]));
+        assert!(row.dominant != row.other, "{row:?}");
     }
     assert!(findings::neurons(&neurons).contains("In DF") && findings::changes(&changes).contains("D→D0: "));
     for figure in [figures::neurons(&neurons), figures::changes(&changes)] {
@@ -169,6 +168,9 @@ fn tables_say_what_changed_and_where_nothing_is_read_a_sentence_says_so() {
     assert!(neuron_rows(&run, &mut |_| ()).unwrap().is_empty() && pair_rows(&run, &mut |_| ()).unwrap().is_empty());
     let nothing = interaction_rows(&run, &mut |_| ()).unwrap();
     assert!(nothing.is_empty() && findings::changes(&nothing).contains("do not read what an MLP reads"));
-    assert!(findings::neurons(&[]).contains("ln2.hook_normalized") && findings::pairs(&[]).contains("No pair"));
+    assert!(
+        findings::neurons(&[]).contains("ln2.hook_normalized")
+            && findings::pairs(&[]).contains("do not read what an MLP reads")
+    );
     assert!(!figures::changes(&nothing).to_svg().contains("NaN"));
 }

@@ -63,6 +63,21 @@ fn cells_are_short_and_imports_are_named() {
     }
 }
 
+/// What a cell leaves to the next ones must be named with an owned type: the kernel keeps no closures and no references.
+#[test]
+fn variables_that_cells_share_have_types() {
+    for (name, notebook) in notebooks() {
+        for cell in code_cells(&notebook) {
+            let code = text(&cell["source"]);
+            for line in code.lines().filter(|line| line.starts_with("let ")) {
+                let declared = line.split(" = ").next().unwrap();
+                let is_owned = !declared.replace("&str", "").contains('&');
+                assert!(declared.contains(": ") && is_owned, "{name}: {line}");
+            }
+        }
+    }
+}
+
 #[test]
 fn outputs_are_one_clean_run_or_none() {
     for (name, notebook) in notebooks() {

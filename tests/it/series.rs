@@ -204,10 +204,11 @@ fn a_latents_story_agrees_with_the_tables_beside_it() {
     assert!(rotations.iter().zip(&matches).all(|(rotation, row)| fired(rotation) || row.correlation.is_nan()));
     let top = rows::<TopTokenRow>(&run, "top_tokens");
     let examples = latents::examples(&matches, &rotations, &top, 1);
-    let of = |kind: &str| examples.iter().find(|example| example.kind == kind).unwrap();
-    assert!(of("same tokens").correlation >= of("other tokens").correlation);
-    let lowest = matches.iter().filter(|row| row.seed == 1 && !row.correlation.is_nan()).map(|row| row.correlation);
-    assert_eq!(of("other tokens").correlation, lowest.fold(f64::INFINITY, f64::min));
+    let of = |kind: &str| examples.iter().find(|example| example.kind == kind).map(|example| example.correlation);
+    let correlations =
+        || matches.iter().filter(|row| row.seed == 1 && !row.correlation.is_nan()).map(|row| row.correlation);
+    assert_eq!(of("same tokens").is_some(), correlations().any(|correlation| correlation >= 0.5));
+    assert_eq!(of("other tokens"), correlations().filter(|correlation| *correlation < 0.5).min_by(f64::total_cmp));
     for example in examples.iter().filter(|example| example.kind.ends_with("alone")) {
         assert!(example.correlation.is_nan() && example.tokens_df.is_empty() != example.tokens_mf.is_empty());
     }

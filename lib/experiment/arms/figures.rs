@@ -58,7 +58,7 @@ pub fn turned(arms: &[ArmRow], rotations: &[RotationRow]) -> Figure {
             let median = |name: &&str| {
                 let is_meant = |row: &&ArmRow| row.arm == *name && latents.contains(&(row.seed, row.latent));
                 let turned: Vec<f64> = arms.iter().filter(is_meant).map(|row| 1.0 - row.cos).collect();
-                percentile(&turned, 50.0).max(0.0)
+                percentile(&turned, 50.0).clamp(0.0, 2.0)
             };
             panel = panel.bars(Bars::new(*group, names.iter().map(median)));
         }

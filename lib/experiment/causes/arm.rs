@@ -20,7 +20,7 @@ pub(super) enum Arm {
 }
 
 impl Arm {
-    /// What is added to the residual stream at each hook point.
+    /// What is added at each hook point.
     ///
     /// # Shapes
     /// `acts` [token, hook, d_model] → the same

@@ -14,6 +14,7 @@ use super::prompts::{Prompt, Training, groups};
 use super::subject::Subject;
 use crate::Result;
 use crate::crosscoder::intervene::{Action, Intervention};
+use crate::experiment::diff::rotations_of;
 use crate::experiment::run::Run;
 use crate::experiment::stage::{Model, Stage};
 use crate::experiment::tables::{EffectRow, RotationRow};
@@ -41,8 +42,8 @@ pub fn effect_rows(run: &Run, rotations: &[RotationRow], n_prompts: usize) -> Re
     let (hooks, training) = (run.hook_config(&model)?, Training::of(run, &model.config, n_prompts, N_STORIES)?);
     let mut rows = Vec::new();
     for seed in run.seeds() {
-        let active = rotations.iter().filter(|row| row.seed == seed && row.active);
-        let latents: Vec<i64> = active.map(|row| i64::from(row.latent)).collect();
+        let of_seed = rotations_of(run, rotations, seed, run.preset.n_latents)?;
+        let latents: Vec<i64> = of_seed.iter().filter(|row| row.active).map(|row| i64::from(row.latent)).collect();
         for stage in [Stage::DF, Stage::MF] {
             let crosscoder = run.crosscoder_of(stage, seed)?;
             let subject = Subject { model: &model, crosscoder: &crosscoder, hooks: &hooks, tokenizer: &tokenizer };

@@ -60,7 +60,7 @@ impl Moments {
 
 /// The leading singular vectors of each weight's change that lie in the residual stream, each at the hook point that the
 /// layer reads or writes: right ones, through the layer norm's scale, of query, key and value; left ones of both output
-/// layers. (The MLP's first layer reads between hook points.)
+/// layers. (What the MLP's first layer reads is none of the residual stream that these hook points are.)
 ///
 /// # Shapes
 /// → each [hook · d_model]

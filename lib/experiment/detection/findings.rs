@@ -10,6 +10,7 @@ use super::latents::is_of_another_dictionary;
 use super::pooled::{Pooled, ranked};
 use crate::experiment::findings::distinct;
 use crate::experiment::tables::{RankerRow, RivalRow};
+use crate::stats::mean;
 
 const BOTH: &str = "rotation, both axes";
 
@@ -126,14 +127,9 @@ pub fn axes(rows: &[RankerRow], label: &str) -> String {
 fn of_axis(rows: &[RankerRow], label: &str, axis: &str, real: &str, null: &str) -> Option<String> {
     let (turned, arm) = (format!("rotation {real}"), format!("null arm {null}"));
     let (at, at_null) = (Ranker::of(rows, label, &turned)?.area, Ranker::of(rows, label, &arm)?.area);
-    let of_seed = |seed: u64, name: &str| {
-        let is_meant = |row: &&RankerRow| (row.seed, row.label.as_str(), row.ranker.as_str()) == (seed, label, name);
-        rows.iter().find(is_meant).map_or(f64::NAN, |row| row.auroc)
-    };
-    let seeds = distinct(rows.iter().map(|row| row.seed));
-    let differences: Vec<f64> = seeds.iter().map(|&seed| of_seed(seed, &turned) - of_seed(seed, &arm)).collect();
+    let differences = by_seed(rows, label, &turned, &arm);
     let n_above = differences.iter().filter(|difference| **difference > 0.0).count();
-    let n_known = differences.iter().filter(|difference| !difference.is_nan()).count();
+    let (mean, low, high) = mean::with_interval(&differences);
     let over = |name: String| Ranker::of(rows, label, &name).map(|ranker| format!("{:.3}", ranker.area.value));
     let over: Vec<String> = [
         ("its own null", over(format!("{real} over its null"))),
@@ -142,17 +138,30 @@ fn of_axis(rows: &[RankerRow], label: &str, axis: &str, real: &str, null: &str) 
     .into_iter()
     .filter_map(|(what, area)| Some(format!("over {what} {}", area?)))
     .collect();
-    let apart = match () {
-        _ if at.ci_low > at_null.ci_high => "the intervals lie apart",
-        _ if at.ci_high < at_null.ci_low => "the null arm is the better one, and the intervals lie apart",
-        _ => "the intervals overlap",
+    let apart = match differences.len() {
+        ..2 if at.ci_low > at_null.ci_high => "the intervals lie apart".into(),
+        ..2 if at.ci_high < at_null.ci_low => "the null arm is the better one, and the intervals lie apart".into(),
+        ..2 => "the intervals overlap".into(),
+        n => format!("by {mean:+.3} ({low:+.3} to {high:+.3} over {n} seeds)"),
     };
     let over = if over.is_empty() { String::new() } else { format!(" Rotation {}.", over.join(", ")) };
     Some(format!(
-        "On the {axis} axis rotation has AUROC {}, its null arm {}: higher at {n_above} of {n_known} seeds, {apart}.{over}",
+        "On the {axis} axis rotation has AUROC {}, its null arm {}: higher at {n_above} of {} seeds, {apart}.{over}",
         area(&at),
-        area(&at_null)
+        area(&at_null),
+        differences.len()
     ))
+}
+
+/// By how much one ranker's area is larger than another's at each seed that has both: the same latents, so that what they
+/// share drops out.
+pub(in crate::experiment) fn by_seed(rows: &[RankerRow], label: &str, ranker: &str, than: &str) -> Vec<f64> {
+    let at = |seed: u64, name: &str| {
+        let is_meant = |row: &&RankerRow| (row.seed, row.label.as_str(), row.ranker.as_str()) == (seed, label, name);
+        rows.iter().find(is_meant).map_or(f64::NAN, |row| row.auroc)
+    };
+    let seeds = distinct(rows.iter().map(|row| row.seed));
+    seeds.into_iter().map(|seed| at(seed, ranker) - at(seed, than)).filter(|difference| !difference.is_nan()).collect()
 }
 
 /// What rotation costs, and what finds as much for less: by the share of labelled latents among the first 30, which also

@@ -3,7 +3,7 @@
 use crate::experiment::findings::distinct;
 use crate::experiment::tables::{DetectorRow, RankerRow};
 use crate::figure::Bars;
-use crate::stats::percentile;
+use crate::stats::{mean, percentile};
 
 /// Mean over seeds with a 95 % interval, and the range over seeds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,7 +23,7 @@ pub(in crate::experiment) fn pooled(areas: impl Iterator<Item = (f64, f64, f64)>
 }
 
 /// Of numbers that may be below 0 as well. The interval is the wider of the one that the items give, as if seeds were
-/// independent samples, and the one that the spread over seeds gives.
+/// independent samples, and the one that the spread over seeds gives (Student's).
 pub(in crate::experiment) fn pooled_differences(numbers: impl Iterator<Item = (f64, f64, f64)>) -> Option<Pooled> {
     let numbers: Vec<(f64, f64, f64)> = numbers.filter(|(value, ..)| !value.is_nan()).collect();
     let n = numbers.len() as f64;
@@ -34,7 +34,10 @@ pub(in crate::experiment) fn pooled_differences(numbers: impl Iterator<Item = (f
     let above = half_of(numbers.iter().map(|(value, _, high)| (high - value).powi(2)).sum());
     let spread = match numbers.len() {
         0 | 1 => 0.0,
-        _ => 1.96 * half_of(n * values.iter().map(|one| (one - value).powi(2)).sum::<f64>() / (n - 1.0)),
+        _ => {
+            mean::quantile(n - 1.0)
+                * half_of(n * values.iter().map(|one| (one - value).powi(2)).sum::<f64>() / (n - 1.0))
+        }
     };
     (!numbers.is_empty()).then(|| Pooled {
         value,
@@ -89,7 +92,10 @@ mod tests {
         let alike = pooled([(0.8, 0.7, 0.9), (0.8, 0.7, 0.9)].into_iter()).unwrap();
         assert!((alike.ci_low - (0.8 - 0.1 / 2f64.sqrt())).abs() < 1e-12 && alike.n_seeds == 2);
         let apart = pooled([(0.6, 0.59, 0.61), (0.8, 0.79, 0.81)].into_iter()).unwrap();
-        assert!((apart.ci_low - (0.7 - 1.96 * 0.1)).abs() < 1e-12, "{apart:?}"); // sd/√2 = 0.1
+        // sd/√2 = 0.1, scipy.stats.t.ppf(0.975, 1) = 12.706204736
+        assert!(apart.ci_low == 0.0 && apart.ci_high == 1.0, "{apart:?}");
+        let differences = pooled_differences([(0.6, 0.59, 0.61), (0.8, 0.79, 0.81)].into_iter()).unwrap();
+        assert!((differences.ci_low - (0.7 - 12.706_204_736 * 0.1)).abs() < 1e-9, "{differences:?}");
         assert_eq!((apart.lowest, apart.highest), (0.6, 0.8));
     }
 

@@ -5,7 +5,7 @@ use crate::experiment::stage::Stage;
 use crate::experiment::tables::{InteractionRow, NeuronRow};
 use crate::figure::{Bars, Figure, Panel};
 
-/// A change in units of what was there before, with a 95 % interval.
+/// A change among some latents in units of what all latents did before, with a 95 % interval.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Relative {
     pub value: f64,
@@ -13,17 +13,18 @@ pub(super) struct Relative {
     pub high: f64,
 }
 
-/// One change on one kind of tokens, blocks summed and seeds averaged. They share their tokens, so their intervals are
-/// added as they are.
-pub(super) fn relative(rows: &[InteractionRow], change: &str, tokens: &str, latents: &str) -> Option<Relative> {
-    let is_meant = |row: &&InteractionRow| (&*row.change, &*row.tokens, &*row.latents) == (change, tokens, latents);
-    let rows: Vec<&InteractionRow> = rows.iter().filter(is_meant).collect();
-    let sum = |value: fn(&InteractionRow) -> f64| rows.iter().map(|row| value(row)).sum::<f64>();
-    let before = sum(|row| row.before);
+/// One change on one kind of tokens among the latents that it left still, blocks summed and seeds averaged. They share
+/// their tokens, so their intervals are added as they are.
+pub(super) fn relative(rows: &[InteractionRow], change: &str, tokens: &str) -> Option<Relative> {
+    let sum = |latents: &str, value: fn(&InteractionRow) -> f64| {
+        let is_meant = |row: &&InteractionRow| (&*row.change, &*row.tokens, &*row.latents) == (change, tokens, latents);
+        rows.iter().filter(is_meant).map(value).sum::<f64>()
+    };
+    let before = sum("all", |row| row.before);
     (before > 0.0).then(|| Relative {
-        value: sum(|row| row.difference) / before,
-        low: sum(|row| row.ci_low) / before,
-        high: sum(|row| row.ci_high) / before,
+        value: sum("still", |row| row.difference) / before,
+        low: sum("still", |row| row.ci_low) / before,
+        high: sum("still", |row| row.ci_high) / before,
     })
 }
 
@@ -32,9 +33,9 @@ pub fn changes(rows: &[InteractionRow]) -> Figure {
     let mut figure = Figure::new("Interactions of latents that did not turn").columns(2);
     let kinds = distinct(rows.iter().map(|row| row.tokens.as_str()));
     for (title, changes) in [("the model changes", ["D→DF", "D→D0"]), ("the data change", ["M→MF", "M→M0"])] {
-        let mut panel = Panel::new().title(title).x("tokens").y("change [fraction]").categories(kinds.clone());
+        let mut panel = Panel::new().title(title).x("tokens").y("change [of all before]").categories(kinds.clone());
         for change in changes.into_iter().filter(|change| rows.iter().any(|row| row.change == **change)) {
-            let found: Vec<Option<Relative>> = kinds.iter().map(|kind| relative(rows, change, kind, "still")).collect();
+            let found: Vec<Option<Relative>> = kinds.iter().map(|kind| relative(rows, change, kind)).collect();
             let each = |part: fn(&Relative) -> f64| {
                 found.iter().map(|found| found.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>()
             };

@@ -1,7 +1,7 @@
 //! What the tables of interactions say, in sentences.
 
 use super::figures::{Relative, relative};
-use crate::experiment::findings::distinct;
+use crate::experiment::findings::{distinct, percent};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{InteractionPairRow, InteractionRow, NeuronRow};
 
@@ -14,12 +14,12 @@ pub fn neurons(rows: &[NeuronRow]) -> String {
     let said = [Stage::S, Stage::DF].into_iter().filter_map(|stage| {
         let of_stage: Vec<&NeuronRow> = rows.iter().filter(|row| row.stage == stage).collect();
         let mean = |value: fn(&NeuronRow) -> f64| {
-            100.0 * of_stage.iter().map(|row| value(row)).sum::<f64>() / of_stage.len() as f64
+            percent(of_stage.iter().map(|row| value(row)).sum::<f64>() / of_stage.len() as f64)
         };
         (!of_stage.is_empty()).then(|| {
             format!(
-                "In {stage} a neuron's dominant latent gives {:.0} % of all that latents give it. MLPs driven by dominant \
-                 latents alone keep {:.0} % of what they are worth to the predictions, by all latents {:.0} %.",
+                "In {stage} a neuron's dominant latent gives {} of all that latents give it. MLPs driven by dominant \
+                 latents alone keep {} of what they are worth to the predictions, by all latents {}.",
                 mean(|row| row.dominant_share),
                 mean(|row| row.dominant_fidelity),
                 mean(|row| row.all_latents_fidelity)
@@ -42,15 +42,22 @@ pub fn changes(rows: &[InteractionRow]) -> String {
     let said = names.into_iter().map(|name| {
         let kinds = distinct(rows.iter().map(|row| row.tokens.as_str()));
         let of_kinds = kinds.into_iter().filter_map(|kind| {
-            let Relative { value, low, high } = relative(rows, name, kind, "still")?;
-            Some(format!("on {kind} tokens {:+.0} % ({:+.0} to {:+.0})", 100.0 * value, 100.0 * low, 100.0 * high))
+            let Relative { value, low, high } = relative(rows, name, kind)?;
+            let interval = match low.is_nan() || high.is_nan() {
+                true => String::new(),
+                false => format!(" ({:+.1} to {:+.1})", 100.0 * low, 100.0 * high),
+            };
+            Some(format!("on {kind} tokens {:+.1} %{interval}", 100.0 * value))
         });
         format!("{name}: {}", of_kinds.collect::<Vec<String>>().join(", "))
     });
     let said: Vec<String> = said.collect();
     match said.is_empty() {
         true => NOT_READ.into(),
-        false => format!("Interactions among latents that did not turn change by: {}.", said.join("; ")),
+        false => format!(
+            "Interactions among latents that did not turn there change by, in units of all interactions before: {}.",
+            said.join("; ")
+        ),
     }
 }
 
@@ -64,7 +71,7 @@ pub fn pairs(rows: &[InteractionPairRow]) -> String {
     });
     let counts: Vec<String> = counts.collect();
     if counts.is_empty() {
-        return "No pair of latents that did not turn was found to interact.".into();
+        return NOT_READ.into();
     }
     let largest = rows.iter().filter(is_sure).max_by(|a, b| a.difference.abs().total_cmp(&b.difference.abs()));
     let token = |token: &Option<String>| token.as_ref().map_or("silent".into(), |token| format!("{token:?}"));

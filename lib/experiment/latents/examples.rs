@@ -5,10 +5,13 @@ use crate::experiment::stage::Stage;
 use crate::experiment::tables::{MatchRow, RotationRow, TopTokenRow};
 use crate::table::rows;
 
+/// Values of one latent that correlate less in both dictionaries are of other tokens.
+const SAME: f64 = 0.5;
+
 rows! {
     /// A latent that shows what may become of one number on two paths.
     pub struct Example {
-        /// `same tokens`, of the corner if one is there; `other tokens`; `DF alone` or `MF alone`.
+        /// `same tokens` (correlation at least .5), of the corner if one is there; `other tokens`; `DF alone` or `MF alone`.
         kind: String,
         /// The latent.
         latent: u32,
@@ -27,12 +30,13 @@ rows! {
 pub fn examples(matches: &[MatchRow], rotations: &[RotationRow], tokens: &[TopTokenRow], seed: u64) -> Vec<Example> {
     let of_seed: Vec<(&MatchRow, &RotationRow)> =
         matches.iter().zip(rotations).filter(|(row, _)| row.seed == seed).collect();
-    let in_both = || of_seed.iter().filter(|(row, _)| !row.correlation.is_nan());
+    let in_both = |is_meant: fn(f64) -> bool| of_seed.iter().filter(move |(row, _)| is_meant(row.correlation));
     let is_in_corner = |rotation: &RotationRow| rotation.quadrant == Quadrant::Both;
-    let same = in_both().max_by(|(a, of_a), (b, of_b)| {
+    let same = in_both(|correlation| correlation >= SAME).max_by(|(a, of_a), (b, of_b)| {
         is_in_corner(of_a).cmp(&is_in_corner(of_b)).then(a.correlation.total_cmp(&b.correlation))
     });
-    let other = in_both().min_by(|(a, _), (b, _)| a.correlation.total_cmp(&b.correlation));
+    let other =
+        in_both(|correlation| correlation < SAME).min_by(|(a, _), (b, _)| a.correlation.total_cmp(&b.correlation));
     let rate = |rotation: &RotationRow| rotation.density_df + rotation.density_mf;
     let in_one = of_seed.iter().filter(|(_, rotation)| (rotation.density_df > 0.0) != (rotation.density_mf > 0.0));
     let alone = in_one.max_by(|(_, a), (_, b)| rate(a).total_cmp(&rate(b)));

@@ -86,7 +86,7 @@ impl Block {
     pub(super) fn forward_at(&self, resid: &Tensor, positions: &Tensor, train: bool) -> Tensor {
         let mixture = self.attn.mixture(&self.ln_1.forward(resid), &mut None, train);
         let at = |all: &Tensor| all.flatten(0, 1).index_select(0, positions);
-        self.after_mixture(&at(resid), &at(&mixture), train, &mut Edit::at(&[], &mut |_, acts| acts))
+        self.after_mixture(&at(resid), &at(&mixture), train, &mut Edit::none())
     }
 
     /// # Shapes
@@ -104,7 +104,8 @@ impl Block {
         self.index
     }
 
-    /// The MLP's first layer as it reads what is normalised: the layer norm's weight and bias are in it.
+    /// The MLP's first layer as it reads what is normalised: the layer norm's weight and bias are in it. An adapter that is
+    /// not merged is not.
     ///
     /// # Shapes
     /// → weight [d_mlp, d_model], bias `[d_mlp]`

@@ -108,7 +108,7 @@ impl Prefill {
 
     /// Reads tokens that follow; their logits [batch, seq, vocab].
     fn read(&mut self, model: &GptNeo, tokens: &Tensor) -> Tensor {
-        let resid = model.resid_after(tokens, self.n_seen, &mut self.past, &mut Edit::at(&[], &mut |_, acts| acts));
+        let resid = model.resid_after(tokens, self.n_seen, &mut self.past, &mut Edit::none());
         self.n_seen += tokens.size()[1];
         model.unembed(&resid)
     }

@@ -62,7 +62,7 @@ impl GptNeo {
             HookPoint::ResidPre(_) | HookPoint::ResidPost(_) => {
                 let blocks = self.blocks.iter().skip(hook.n_blocks());
                 blocks.fold(acts.shallow_clone(), |resid, block| {
-                    block.forward(&resid, &mut None, false, &mut Edit::at(&[], &mut |_, acts| acts))
+                    block.forward(&resid, &mut None, false, &mut Edit::none())
                 })
             }
             _ => self.resid_hooked(tokens, &[hook], &mut |_, _| acts.shallow_clone()),
@@ -85,7 +85,7 @@ impl GptNeo {
         match self.blocks.split_last() {
             None => self.embed(tokens, 0).flatten(0, 1).index_select(0, positions),
             Some((last, before)) => {
-                let resid = self.resid_until(tokens, before.len(), train, &mut Edit::at(&[], &mut |_, acts| acts));
+                let resid = self.resid_until(tokens, before.len(), train, &mut Edit::none());
                 last.forward_at(&resid, positions, train)
             }
         }
