@@ -33,4 +33,5 @@ pub use latents::{LatentScore, Latents, ranker_rows};
 pub(in crate::experiment) use pooled::{Pooled, pooled, pooled_differences, ranked};
 pub use price::Price;
 pub use rivals::rival_latents;
+pub(in crate::experiment) use scores::rotation_latents;
 pub use scores::stage_latents;

@@ -27,7 +27,7 @@ pub use ablation::{ablation_rows, ablations};
 pub use corner::corner_rows;
 pub use criteria::strongest;
 pub use embedding::embedding_rows;
-pub use measured::{kurtosis_rows, outlier_rows};
+pub use measured::{kurtosis_rows, outlier_rows, rows_of};
 pub use spread::{Spread, excess_kurtosis, spreads};
 pub use values::value_rows;
 

@@ -8,7 +8,7 @@ use stagediff::diff::{Quadrant, cosine, cosines_without_each};
 use stagediff::experiment::Run;
 use stagediff::experiment::outlier::{
     Spread, ablation_rows, ablations, corner_rows, embedding_rows, excess_kurtosis, figures, findings, kurtosis_rows,
-    outlier_rows, spreads, strongest, value_rows,
+    outlier_rows, rows_of, spreads, strongest, value_rows,
 };
 use stagediff::experiment::tables::{CoordinateAblationRow, OutlierEmbeddingRow, OutlierRow, RotationRow};
 use stagediff::figure::Figure;
@@ -54,23 +54,7 @@ fn spreads_are_numpys() {
 fn planted(change: impl Fn(&Tensor)) -> Vec<OutlierRow> {
     let acts = fixture::normal(&[40, 8, 64], 5);
     change(&acts);
-    let row = |(coordinate, spread): (i64, Spread)| OutlierRow {
-        model: "base".into(),
-        hook_point: HookPoint::ResidPost(0),
-        coordinate,
-        mean: spread.mean,
-        std: spread.std,
-        gamma: spread.mean.abs() / spread.std,
-        max_abs: spread.max_abs,
-        deviation: spread.deviation,
-        far_frac: spread.far_frac,
-        extreme_frac: spread.extreme_frac,
-        max_over_median: spread.max_over_median,
-        massive_frac: spread.massive_frac,
-        position_frac: spread.position_frac,
-        n_tokens: 320,
-    };
-    (0..).zip(spreads(&acts)).map(row).collect()
+    rows_of("base", HookPoint::ResidPost(0), &acts)
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::ArmTables;
 use crate::Result;
-use crate::experiment::detection::{LatentScore, Latents, stage_latents};
+use crate::experiment::detection::{LatentScore, Latents, rotation_latents};
 use crate::experiment::findings::distinct;
 use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
@@ -20,7 +20,7 @@ pub(super) const AXES: [(Stage, &str, &str); 2] =
 /// Notebooks 06 and 08 have not been run.
 pub fn arm_latents(run: &Run, (rows, ends): &ArmTables) -> Result<Vec<Latents>> {
     let is_frozen = |arm: &str| ends.iter().any(|end| end.arm == arm && end.decoder == "frozen");
-    let mut all = stage_latents(run, &[])?;
+    let mut all = rotation_latents(run, &[])?;
     for latents in &mut all {
         latents.scores.retain(|score| AXES.iter().any(|(_, real, null)| [*real, *null].contains(&&*score.ranker)));
         let of_seed: Vec<&ArmRow> = rows.iter().filter(|row| row.seed == latents.seed).collect();

@@ -21,6 +21,13 @@ pub struct LatentScore {
     pub knows_trigger: bool,
 }
 
+impl LatentScore {
+    /// Whether it is known of any latent.
+    pub(super) fn says_something(&self) -> bool {
+        self.values.iter().any(|value| !value.is_nan())
+    }
+}
+
 /// The latents of one dictionary.
 #[derive(Debug)]
 pub struct Latents {

