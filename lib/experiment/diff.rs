@@ -58,7 +58,8 @@ impl Readout {
         let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
         let top_tokens = texts(&firings.top, &rows, &tokenizer);
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
-        let labelled = run.has_own_texts().then(|| own::all_labelled(run, stage, subjects, &firings.top)).transpose()?;
+        let labelled =
+            run.has_own_texts().then(|| own::all_labelled(run, stage, subjects, &firings.top)).transpose()?;
         Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records, labelled })
     }
 

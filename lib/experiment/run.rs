@@ -124,9 +124,10 @@ impl Run {
         let path = self.path(name);
         match series::writer(name) {
             _ if path.exists() => Ok(path),
-            Some("01_stories") if self.has_own_texts() => {
-                Err(Error::invalid(&self.dir, "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them"))
-            }
+            Some("01_stories") if self.has_own_texts() => Err(Error::invalid(
+                &self.dir,
+                "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them",
+            )),
             Some(writer) if self.has_own_texts() && writer <= "08_rotation" => {
                 Err(Error::NotYetMade { path, notebook: "15_your_own" })
             }

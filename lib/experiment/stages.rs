@@ -30,7 +30,8 @@ pub fn train_stages(
     if stages.iter().any(|stage| (stage.model(), stage.data()) != (first.model(), first.data())) {
         return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
     }
-    let (given, trained): (Vec<Stage>, Vec<Stage>) = stages.iter().partition(|stage| run.given_crosscoder(**stage).is_some());
+    let (given, trained): (Vec<Stage>, Vec<Stage>) =
+        stages.iter().partition(|stage| run.given_crosscoder(**stage).is_some());
     given.into_iter().try_for_each(|stage| given::take(run, stage))?;
     let log = if trained.is_empty() { Log::new() } else { trained_once(run, &trained, progress)? };
     let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();

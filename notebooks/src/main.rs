@@ -45,7 +45,8 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
         }
         [word] if word == "all" => {
             let series = Overrides::from_env().map_err(|error| error.to_string())?.onto(&Settings::default()).series();
-            let mut notebooks: Vec<_> = NOTEBOOKS.iter().filter(|(name, _)| series.place(name).is_some()).copied().collect();
+            let mut notebooks: Vec<_> =
+                NOTEBOOKS.iter().filter(|(name, _)| series.place(name).is_some()).copied().collect();
             notebooks.sort_by_key(|(name, _)| series.place(name));
             Ok(notebooks)
         }

@@ -1,5 +1,6 @@
 //! A tuned model that is given: a folder as transformers writes it, or a PEFT adapter on the base model.
 
+use crate::Result;
 use crate::experiment::base_model::hashes;
 use crate::experiment::run::{Run, model_name};
 use crate::experiment::stage::Model;
@@ -9,7 +10,6 @@ use crate::language_model::fit::FitStep;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::peft;
 use crate::language_model::tokens::Tokenizer;
-use crate::Result;
 use serde_json::json;
 use std::path::Path;
 

@@ -27,8 +27,8 @@ pub fn changed_rows(
 
 fn of_crosscoder(rotations: &[RotationRow], top_tokens: &[TopTokenRow], n_latents: usize) -> Vec<ChangedRow> {
     let [x, y] = Axis::both(rotations);
-    let q_values = (x.has_null() && y.has_null())
-        .then(|| null_q_values(x.arms(), y.arms(), &each(rotations, |row| row.active)));
+    let q_values =
+        (x.has_null() && y.has_null()).then(|| null_q_values(x.arms(), y.arms(), &each(rotations, |row| row.active)));
     let q = |axis: usize, latent: u32| q_values.as_ref().map_or(f64::NAN, |q| q[axis][latent as usize]);
     let tokens = |row: &RotationRow, stage: Stage| {
         let is_its = |token: &&TopTokenRow| (token.seed, token.latent, token.stage) == (row.seed, row.latent, stage);

@@ -1,8 +1,8 @@
 //! What came out of models and texts of a user's own, in sentences made from tables.
 
+use crate::diff::Quadrant;
 use crate::experiment::findings::percent;
 use crate::experiment::tables::{ChangedRow, OwnTextRow, PairRow, RotationRow};
-use crate::diff::Quadrant;
 
 /// How much text there is, and whether any of it is labelled.
 pub fn texts(rows: &[OwnTextRow]) -> String {
@@ -28,7 +28,11 @@ pub fn pair(rows: &[PairRow]) -> String {
         rows.iter().find(|row| row.model == model && row.data == data).map_or(f64::NAN, |row| row.loss_nats)
     };
     let of = |data: &str| {
-        format!("of {data} text {:.3} nats to the base model and {:.3} to the tuned one", loss("base", data), loss("tuned", data))
+        format!(
+            "of {data} text {:.3} nats to the base model and {:.3} to the tuned one",
+            loss("base", data),
+            loss("tuned", data)
+        )
     };
     let gain = |data: &str| loss("base", data) - loss("tuned", data);
     let verdict = match gain("tuned") > gain("base") {

@@ -19,7 +19,8 @@ pub(super) fn take(run: &Run, stage: Stage) -> Result<()> {
         let expected = format!("expected 1 where the crosscoder of {stage} is given");
         return Err(Error::setting("n_seeds", run.preset.n_seeds, expected));
     }
-    let inputs = [format!("weights/{}/model.safetensors", model_name(stage.model())), run.data_file(Part::Train, stage.data())];
+    let inputs =
+        [format!("weights/{}/model.safetensors", model_name(stage.model())), run.data_file(Part::Train, stage.data())];
     let settings = json!({ "from": from, "files": hashes_at(from)?, "hooks": run.preset.hooks });
     let step = Step::new(run, &format!("crosscoder_{stage}"), settings, &inputs)?;
     let seed = run.settings.seed;

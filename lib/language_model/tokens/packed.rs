@@ -88,9 +88,9 @@ fn write_row(file: &mut impl Write, row: &[Token]) -> std::io::Result<()> {
 fn labelled<'a>(text: &'a OwnText, ids: &'a [(i64, usize)]) -> impl Iterator<Item = (i64, bool)> + 'a {
     let spans = text.byte_spans();
     let ends = ids.iter().skip(1).map(|(_, start)| *start).chain([text.text.len()]);
-    ids.iter().zip(ends).map(move |(&(id, start), end)| {
-        (id, spans.iter().any(|span| start < span.end && span.start < end))
-    })
+    ids.iter()
+        .zip(ends)
+        .map(move |(&(id, start), end)| (id, spans.iter().any(|span| start < span.end && span.start < end)))
 }
 
 #[cfg(test)]

@@ -136,7 +136,8 @@ impl Iterator for Paragraphs {
             text += body.trim_start_matches(std::str::from_utf8(BYTE_ORDER_MARK).unwrap_or_default());
             if text.len() > MAX_RECORD_BYTES {
                 self.is_done = true;
-                let reason = format!("the text that begins in line {first} is longer than 1 MiB: end texts with a blank line");
+                let reason =
+                    format!("the text that begins in line {first} is longer than 1 MiB: end texts with a blank line");
                 return Some(Err(Error::invalid(&line.file, reason)));
             }
             if ends {
@@ -219,7 +220,11 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
         for (name, content, part) in [
-            ("d.jsonl", "{\"text\": \"a\"}\n{\"text\": \"abc\", \"spans\": [[1, 4]]}", "line 2 labels the characters [1, 4] of a text that has 3"),
+            (
+                "d.jsonl",
+                "{\"text\": \"a\"}\n{\"text\": \"abc\", \"spans\": [[1, 4]]}",
+                "line 2 labels the characters [1, 4] of a text that has 3",
+            ),
             ("e.jsonl", "{\"text\": \"abc\", \"spans\": \"1\"}", "has text in `spans`, expected pairs"),
             ("f.jsonl", "{\"x\": \"abc\"}", "--set texts.column=NAME"),
             ("g.txt", "\n\n", "holds no text"),

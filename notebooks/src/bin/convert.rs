@@ -209,9 +209,7 @@ mod tests {
             let (from, to, hooks) = (path("ours"), path(&format!("named_{is_own}")), Some(named));
             let done = convert(Request::Crosscoder { from, to, form: Form::Stagediff, hooks });
             assert_eq!(done.is_ok(), is_own);
-            assert!(
-                is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre")
-            );
+            assert!(is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre"));
         }
         let again = Request::Crosscoder { from: path("ours"), to: path("back"), form: Form::Stagediff, hooks: None };
         assert!(convert(again).unwrap_err().to_string().contains("is there already"));

@@ -293,7 +293,8 @@ mod tests {
             given.find_files(Path::new("/")).unwrap();
             given.onto(&Settings::default())
         };
-        let places = settings("--stories hf:a/b@~parquet --base hf:c/d --tuned hf:e/f --base-text hf:g/h").on_hub().unwrap();
+        let places =
+            settings("--stories hf:a/b@~parquet --base hf:c/d --tuned hf:e/f --base-text hf:g/h").on_hub().unwrap();
         let places: Vec<String> = places.iter().map(Location::to_string).collect();
         assert_eq!(places, ["hf://datasets/a/b@refs/convert/parquet", "hf://c/d", "hf://e/f", "hf://datasets/g/h"]);
         assert!(settings("--set base=hf:gpt2").on_hub().is_err());

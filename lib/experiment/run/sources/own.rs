@@ -25,19 +25,17 @@ pub(super) fn check(settings: &Settings, has_base: bool) -> Result<()> {
         [Some(base), Some(_)] if !has_base => {
             refused("--base-text", base, "expected a model that has been trained: add --base FOLDER or hf:OWNER/NAME")
         }
-        [None, None] if given(TEXT_COLUMN).is_some() => {
-            refused(TEXT_COLUMN, given(TEXT_COLUMN).unwrap_or_default(), "has no effect without --base-text and --tuned-text")
-        }
+        [None, None] if given(TEXT_COLUMN).is_some() => refused(
+            TEXT_COLUMN,
+            given(TEXT_COLUMN).unwrap_or_default(),
+            "has no effect without --base-text and --tuned-text",
+        ),
         _ => Ok(()),
     }
 }
 
 /// The files of both kinds of text.
-pub(super) fn texts(
-    settings: &Settings,
-    cache: &Cache,
-    known: &mut KnownHashes,
-) -> Result<Option<[StoryFiles; 2]>> {
+pub(super) fn texts(settings: &Settings, cache: &Cache, known: &mut KnownHashes) -> Result<Option<[StoryFiles; 2]>> {
     let (Some(base), Some(tuned)) = (settings.own("base_text"), settings.own("tuned_text")) else { return Ok(None) };
     let mut files = [StoryFiles::of(base, cache, known)?, StoryFiles::of(tuned, cache, known)?];
     if let Some(column) = settings.set.get(TEXT_COLUMN) {
