@@ -97,7 +97,7 @@ impl Trainee {
 /// label that it belongs to.
 ///
 /// # Errors
-/// The loss is no number any more, or a checkpoint cannot be read or written.
+/// The loss is no number any more, a checkpoint cannot be read or written, or the stream cannot be read.
 pub fn train(
     trainees: &mut [Trainee],
     stream: &mut ActivationStream,
@@ -108,13 +108,13 @@ pub fn train(
     let mut all = trainees.iter_mut().map(start).collect::<Result<Vec<InTraining>>>()?;
     let first = all.iter().map(InTraining::n_done).min().unwrap_or(training.cfg.n_steps);
     for step in first..training.cfg.n_steps {
-        let acts = stream.batch(step);
+        let acts = stream.batch(step)?;
         for one in all.iter_mut().filter(|one| one.n_done() == step) {
             one.step(&acts, training, progress)?;
         }
     }
     for one in &mut all {
-        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps);
+        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps)?;
         one.checkpoint.clear();
     }
     Ok(())

