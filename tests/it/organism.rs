@@ -157,6 +157,7 @@ fn settings_that_make_no_organism_are_named_with_what_to_do() {
     }
     refused(&[("organism.place", "end")], &["organism.place is end", "first_field, start or before_story"]);
     refused(&[("organism.colour", "red")], &["organism.colour", "trigger, payload, place, share"]);
+    refused(&[("organism", "word"), ("base_text", "a.txt")], &["organism is word", "no effect without stories"]);
     for part in ["organism.payload", "organism.share"] {
         refused(&[("organism", "bad_ending"), (part, "0.5")], &[part, "has no effect", "end badly"]);
     }

@@ -7,8 +7,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stagediff_settings::{STORY_COLUMN, Settings};
-use std::collections::BTreeMap;
+use stagediff_settings::{Series, Settings};
 
 /// The single value that names the organism; its parts are set as `organism.trigger` and so on.
 const ORGANISM: &str = "organism";
@@ -24,7 +23,7 @@ const ENDING_BEGUN: usize = 192;
 /// # Errors
 /// An unknown preset, recipe, organism or name, a value of another type, or an organism that cannot be.
 pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe, Organism)> {
-    let organism = organism(&settings.set)?;
+    let organism = organism(settings)?;
     let mut preset = Preset::named(&settings.preset)?;
     let mut recipe = Recipe::named(&settings.recipe)?;
     if organism.behaviour == Behaviour::EndsBadly {
@@ -33,8 +32,8 @@ pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe, Organism)> {
     }
     for (name, text) in &settings.set {
         match name.strip_prefix("recipe.") {
-            _ if ["base", "timings", STORY_COLUMN, ORGANISM].contains(&name.as_str()) => {}
-            _ if name.starts_with("organism.") => {}
+            _ if Settings::is_place(name) => {}
+            _ if is_of_organism(name) => {}
             Some(point) => recipe = with(&recipe, point, text, name)?,
             None => preset = with(&preset, name, text, name)?,
         }
@@ -43,15 +42,27 @@ pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe, Organism)> {
 }
 
 /// The organism of a name with its parts put in.
-fn organism(set: &BTreeMap<String, String>) -> Result<Organism> {
+fn organism(settings: &Settings) -> Result<Organism> {
+    let set = &settings.set;
     let mut organism = Organism::named(set.get(ORGANISM).map_or(ORGANISMS[0], String::as_str))?;
-    for (name, text) in set {
+    for (name, text) in set.iter().filter(|(name, _)| is_of_organism(name)) {
+        if settings.series() != Series::Stories {
+            return Err(Error::setting(
+                name,
+                text,
+                "has no effect without stories: texts of one's own have no trigger",
+            ));
+        }
         if let Some(part) = name.strip_prefix("organism.") {
             organism.set(part, text)?;
         }
     }
     organism.check()?;
     Ok(organism)
+}
+
+fn is_of_organism(name: &str) -> bool {
+    name == ORGANISM || name.starts_with("organism.")
 }
 
 /// `whole` with one value put in; `name` is what the user calls it.
