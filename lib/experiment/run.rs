@@ -4,6 +4,7 @@
 //! data/runs/NAME/
 //!   run.json        what the run is, and the hash of every file
 //!   stories/        the records, train and held-out: JSON lines
+//!   texts/          instead of them, texts of a user's own
 //!   weights/        language models and crosscoders
 //!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
@@ -18,6 +19,7 @@ pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
 mod stories;
+mod texts;
 
 pub use measured::Subjects;
 pub use models::model_name;
@@ -122,6 +124,13 @@ impl Run {
         let path = self.path(name);
         match series::writer(name) {
             _ if path.exists() => Ok(path),
+            Some("01_stories") if self.has_own_texts() => Err(Error::invalid(
+                &self.dir,
+                "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them",
+            )),
+            Some(writer) if self.has_own_texts() && writer <= "08_rotation" => {
+                Err(Error::NotYetMade { path, notebook: "15_your_own" })
+            }
             Some(writer) => {
                 let notebook = series::first_to_run(writer, |name| self.path(name).exists());
                 Err(Error::NotYetMade { path, notebook })
@@ -251,6 +260,9 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         let taken = dir.join("weights/base/config.json");
         let config = base.join("config.json");
         preset.model = GptNeoConfig::read(if config.exists() || !taken.exists() { &config } else { &taken })?;
+    }
+    if let Some(tuned) = &sources.tuned {
+        sources::check_pair(&preset.model, &tuned.dir)?;
     }
     check(&preset, &recipe, sources.base.is_none())?;
     Ok((preset, recipe))

@@ -25,6 +25,12 @@ use serde::Serialize;
 pub struct Short(Option<f64>);
 
 impl Short {
+    /// So many decimals.
+    fn with(value: f64, n_decimals: i32) -> Short {
+        let unit = 10f64.powi(n_decimals);
+        Short(value.is_finite().then(|| (value * unit).round() / unit))
+    }
+
     /// Four decimals, and four significant digits of what is smaller.
     fn of(value: f64) -> Short {
         if !value.is_finite() {
@@ -35,8 +41,7 @@ impl Short {
             small if small < 0.1 => (3 - small.log10().floor() as i32).min(12),
             large => (4 - large.log10().floor() as i32).clamp(0, 4),
         };
-        let unit = 10f64.powi(n_decimals);
-        Short(Some((value * unit).round() / unit))
+        Short::with(value, n_decimals)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
+mod given;
 mod source;
 
 use crate::crosscoder::Crosscoder;
@@ -16,10 +17,10 @@ pub(super) use source::{Source, if_timed, speed, training};
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
 /// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an
-/// interrupted training goes on. Returns the lines.
+/// interrupted training goes on. Returns the lines. A stage whose crosscoder is given is taken and has none.
 ///
 /// # Errors
-/// A parent is missing, the loss diverges, or a file cannot be written.
+/// A parent is missing, the loss diverges, a crosscoder that is given does not fit, or a file cannot be written.
 pub fn train_stages(
     run: &Run,
     stages: &[Stage],
@@ -29,9 +30,10 @@ pub fn train_stages(
     if stages.iter().any(|stage| (stage.model(), stage.data()) != (first.model(), first.data())) {
         return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
     }
-    let step = step(run, stages)?;
-    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
-    let log = step.once(files, || train_together(run, stages, &step, progress))?;
+    let (given, trained): (Vec<Stage>, Vec<Stage>) =
+        stages.iter().partition(|stage| run.given_crosscoder(**stage).is_some());
+    given.into_iter().try_for_each(|stage| given::take(run, stage))?;
+    let log = if trained.is_empty() { Log::new() } else { trained_once(run, &trained, progress)? };
     let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
     run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
     Ok(rows)
@@ -39,6 +41,12 @@ pub fn train_stages(
 
 /// Lines of the log with the stage and seed that each belongs to, one crosscoder after the other.
 type Log = Vec<(Stage, u64, TrainStep)>;
+
+fn trained_once(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
+    let step = step(run, stages)?;
+    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
+    step.once(files, || train_together(run, stages, &step, progress))
+}
 
 /// Each of `stages` with each of the run's seeds.
 fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64)> {
@@ -79,7 +87,7 @@ fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Cr
 
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
     let model = model_name(stages[0].model());
-    let mut inputs = vec![format!("weights/{model}/model.safetensors"), Part::Train.file().into()];
+    let mut inputs = vec![format!("weights/{model}/model.safetensors"), run.data_file(Part::Train, stages[0].data())];
     let parents = of_all_seeds(run, stages).filter_map(|(stage, seed)| Some((stage.parent()?, seed)));
     inputs.extend(parents.map(|(parent, seed)| run.crosscoder_file(parent, seed)));
     let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =

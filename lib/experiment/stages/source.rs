@@ -42,13 +42,21 @@ impl Source<'_> {
         train(trainees, &mut ActivationStream::new(self.models, self.reading, self.tokens, cfg), training, progress)
     }
 
-    /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
-    pub fn fresh(&self, run: &Run, seed: u64) -> Crosscoder {
+    /// Activations of sequences drawn at random, the same for all seeds.
+    ///
+    /// # Shapes
+    /// → [token, hook, d_model], not scaled
+    pub fn sample(&self, run: &Run) -> Tensor {
         let (n_sequences, seq) = self.tokens.size2().expect("tokens [sequence, seq]");
         let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
         let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
         let sample = self.tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled]));
-        let acts = self.reading.harvest(self.models, &sample);
+        self.reading.harvest(self.models, &sample)
+    }
+
+    /// A fresh crosscoder, its scale and biases from a sample.
+    pub fn fresh(&self, run: &Run, seed: u64) -> Crosscoder {
+        let acts = self.sample(run);
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();

@@ -24,8 +24,8 @@
       const [before, strongest, after] = one;
       return make("li", {}, make("bdi", {}, shown(before), coloured(strongest, 100, true, read.max), shown(after)));
     }
-    const [sequence, position, , around] = one;
-    const strengths = new Map();
+    const [sequence, position, percentage, ...around] = one;
+    const strengths = new Map([[position, percentage]]);
     for (let place = 0; place < around.length; place += 2) strengths.set(position + around[place], around[place + 1]);
     const reach = isWide ? FAR : AROUND;
     const tokens = set.tokens(read.data, sequence, position - reach, position + reach + 1);
@@ -68,14 +68,11 @@
 
   function nearest(set, detail, link) {
     if (detail.near.length === 0 && !detail.pair) return null;
-    const groups = new Map();
-    for (const [from, to, latent, cosine] of detail.near) {
-      const key = `${from} in ${to}`;
-      groups.set(key, [...(groups.get(key) ?? []), make("li", {}, link(latent), ` ${fixed(cosine)}`)]);
-    }
-    const lists = [...groups].map(([key, items]) => make("div", {}, make("h4", {}, `${key.split(" ")[0]}'s nearest in ${key.split(" ")[2]}`), make("ol", {}, ...items)));
-    const { pair } = detail;
-    const both = pair && make("p", {}, `DF beside MF: cosine ${fixed(pair.cos)}`, known(pair.correlation) ? `, values correlate ${fixed(pair.correlation)}` : "", "; nearest in MF is ", link(pair.nearest), ` (${fixed(pair.nearest_cos)}), assigned one to one `, link(pair.assigned), ` (${fixed(pair.assigned_cos)}).`);
+    const titles = ["DF's nearest in DF", "DF's nearest in MF", "MF's nearest in DF", "MF's nearest in MF"];
+    const item = ([latent, cosine]) => make("li", {}, link(latent), ` ${fixed(cosine)}`);
+    const lists = detail.near.map((near, place) => make("div", {}, make("h4", {}, titles[place]), make("ol", {}, ...near.map(item))));
+    const [cosine, correlation, near, nearCosine, assigned, assignedCosine] = detail.pair ?? [];
+    const both = detail.pair && make("p", {}, `DF beside MF: cosine ${fixed(cosine)}`, known(correlation) ? `, values correlate ${fixed(correlation)}` : "", "; nearest in MF is ", link(near), ` (${fixed(nearCosine)}), assigned one to one `, link(assigned), ` (${fixed(assignedCosine)}).`);
     return make("section", { class: "near" }, make("h3", {}, "Nearest latents"), both, make("div", { class: "columns" }, ...lists));
   }
 

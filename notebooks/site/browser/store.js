@@ -40,10 +40,12 @@
     async detail(latent, inPart) {
       const place = Math.floor(latent / inPart);
       const part = await load(`part/${this.key}/${place}`, `${this.key}/${place}`);
-      const detail = part.latents[latent - part.first];
-      const datas = new Set(detail.stages.map((stage) => stage.data).filter(Boolean));
-      await Promise.all([...datas].map((data) => this.sequences(data)));
-      return detail;
+      const { norms, cos, stages, near, pair, effects = [], causes = [] } = part.latents[latent - part.first];
+      const named = (pairs) => pairs.map(([at, logit]) => [part.tokens[at], logit]);
+      const reads = stages.map(([rate, max, contexts, promoted, suppressed], stage) => (
+        { rate, max, contexts, promoted: named(promoted), suppressed: named(suppressed), data: this.index.data[stage] }));
+      await Promise.all([...new Set(this.index.data.filter(Boolean))].map((data) => this.sequences(data)));
+      return { norms, cos, stages: reads, near, pair, effects, causes };
     }
 
     file(data) {
