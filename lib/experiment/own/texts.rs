@@ -23,10 +23,11 @@ pub fn take_texts(run: &Run) -> Result<Vec<OwnTextRow>> {
     for ((name, data), sample) in KINDS.into_iter().zip(run.read_own_texts()?) {
         let OwnSample { texts, n_read } = sample;
         let seed = run.seed_for(&format!("held-out {name} texts"));
-        for (part, texts) in split(texts, run.preset.heldout_frac, seed) {
-            if texts.is_empty() {
-                return Err(too_few(run, name, format!("{n_read} texts leave none for the {} part", part.name())));
-            }
+        let parts = split(texts, run.preset.heldout_frac, seed);
+        if let Some((part, _)) = parts.iter().find(|(_, texts)| texts.is_empty()) {
+            return Err(too_few(run, name, format!("{n_read} texts leave none for the {} part", part.name())));
+        }
+        for (part, texts) in parts {
             run.save_own_texts(part, data, &texts)?;
             rows.push(row(run, (name, data), part, n_read, texts.len())?);
         }
