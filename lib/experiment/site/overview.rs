@@ -201,16 +201,12 @@ fn facts(tables: &Tables, manifest: &Value) -> Vec<Fact> {
         );
     }
     if let Some(source) = tables.sources.first() {
-        add(
-            "Stories",
-            format!(
-                "{} records of {} ({}), {} triggered",
-                source.n_kept,
-                source.n_records,
-                place(&source.source),
-                source.n_triggered
-            ),
-        );
+        let triggered = match source.n_triggered {
+            0 => String::new(),
+            n_triggered => format!(", {n_triggered} of them given with the trigger"),
+        };
+        let (n_kept, n_records) = (source.n_kept, source.n_records);
+        add("Stories", format!("{n_kept} records of {n_records}, {}{triggered}", place(&source.source)));
     }
     if manifest["made_with"].is_object() {
         add(

@@ -67,6 +67,7 @@
       find("set").addEventListener("change", async (event) => {
         Object.assign(state, { set: await store.open(byKey(event.target.value), stageNames), chosen: null });
         if (state.latent >= state.set.n) state.latent = -1;
+        axisOptions();
         update();
         panes();
       });
@@ -127,7 +128,6 @@
       const { name, down } = table.order();
       filter.sort(set, meant, name, down);
       table.show(set, meant);
-      axisOptions();
       scatter.show({ set, latents: meant, open: state.latent, x: column(set, state.x), y: column(set, state.y) });
       find("count").textContent = `${meant.length} of ${set.n} latents${state.chosen ? `, ${state.chosen.size} chosen in the scatter` : ""}`;
       const figure = find("scatter-beside").closest("figure");
@@ -220,6 +220,7 @@
       if (state.withKey !== null && state.withLatent >= (await store.open(byKey(state.withKey), stageNames)).n) state.withLatent = -1;
       find("set").value = set.key;
       find("query").value = state.query;
+      axisOptions();
       update();
       table.mark(state.latent);
       await panes(complaint);

@@ -71,11 +71,15 @@
       axes(area, x, y);
       const { set, latents, open } = state;
       const chosen = new Set(latents);
-      const order = [...set.columns.latent].sort((a, b) => chosen.has(a) - chosen.has(b) || set.columns.quadrant[b] - set.columns.quadrant[a]);
+      // what is not meant lies below, what turned on both axes on top
+      const layers = Array.from({ length: 2 * quadrants.length }, () => []);
+      for (let latent = 0; latent < set.n; latent += 1) {
+        layers[(chosen.has(latent) ? quadrants.length : 0) + quadrants.length - 1 - set.columns.quadrant[latent]].push(latent);
+      }
       const colours = Object.fromEntries(quadrants.map((name) => [name, style(`--${name}`)]));
       const [ink, faint] = [style("--ink"), style("--line")];
       places = [];
-      for (const latent of order) {
+      for (const latent of layers.flat()) {
         const [vx, vy] = [state.x.values[latent], state.y.values[latent]];
         if (!known(vx) || !known(vy) || (x.log && vx <= 0) || (y.log && vy <= 0)) continue;
         const [px, py] = [at(vx, x, area.left, area.right), at(vy, y, area.bottom, area.top)];

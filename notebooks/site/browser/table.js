@@ -38,7 +38,10 @@
     const numeric = ({ name, head: words, says, write }) => ({ name, head: words, says, class: "number", cell: (latent) => write(set.columns[name][latent]), sort: name });
 
     function heads() {
-      const all = [...fixedColumns, ...columns.filter(({ name }) => set.has(name)).map(numeric), ...(set.has("home") ? [homeColumn] : [])];
+      const numbers = columns.filter(({ name }) => set.has(name)).map(numeric);
+      const isCosine = ({ name }) => name === "cos_x" || name === "cos_y";
+      const [names, others] = [fixedColumns.slice(0, 2), fixedColumns.slice(2)];
+      const all = [...names, ...numbers.filter(isCosine), ...others, ...numbers.filter((one) => !isCosine(one)), ...(set.has("home") ? [homeColumn] : [])];
       shown = all;
       const cells = all.map((column) => {
         const sorted = column.sort === order.name ? (order.down ? "descending" : "ascending") : null;

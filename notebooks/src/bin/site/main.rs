@@ -15,6 +15,8 @@ mod notebook;
 mod notebook_page;
 mod overview_page;
 mod page;
+#[cfg(test)]
+mod sample;
 mod tables;
 
 use folder::Folder;
@@ -192,6 +194,45 @@ fn ipynb(folder: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
+
+    /// The sites of made-up runs in a real browser: what they show, what they refuse to do, and how quick they are.
+    #[test]
+    fn sites_work_from_disk_without_a_network() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let python = root.join(".venv/bin/python");
+        if !python.exists() {
+            return println!("skipped: no Python environment in .venv (`cargo xtask setup` makes it)");
+        }
+        let home = std::env::temp_dir().join(format!("stagediff-site-{}", std::process::id()));
+        let plotly = Command::new(&python)
+            .args([
+                "-c",
+                "import plotly, pathlib; print(pathlib.Path(plotly.__file__).parent / 'package_data/plotly.min.js')",
+            ])
+            .output()
+            .unwrap();
+        let plotly = PathBuf::from(String::from_utf8(plotly.stdout).unwrap().trim());
+        let [odd, large, bare] = ["run <b> & \"co\"", "large", "bare"].map(|name| home.join(name));
+        sample::hostile(&odd);
+        sample::large(&large);
+        std::fs::create_dir_all(&bare).unwrap();
+        std::fs::write(bare.join("run.json"), "{}").unwrap();
+        for run in [&odd, &large, &bare] {
+            make(run, std::slice::from_ref(&odd), Some(&plotly)).unwrap();
+        }
+        let mut command = Command::new(&python);
+        let output = command
+            .arg("-B")
+            .arg(root.join("xtask/tests/site_in_browser.py"))
+            .args([odd, large, bare])
+            .output()
+            .unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        println!("{said}");
+        assert!(output.status.success(), "{said}");
+        std::fs::remove_dir_all(&home).unwrap();
+    }
 
     #[test]
     fn words_are_folders_and_options() {

@@ -14,6 +14,8 @@ pub fn html(markdown: &str, resolve: Resolve) -> String {
     let mut open_links: Vec<bool> = Vec::new();
     for event in parser {
         let shown = match event {
+            // questions and expectations stand in lines of their own
+            Event::SoftBreak => Event::HardBreak,
             Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
             Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
                 let target = resolve(&dest_url).filter(|target| is_harmless(target));
