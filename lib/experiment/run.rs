@@ -19,7 +19,7 @@ mod lock;
 mod manifest;
 mod measured;
 mod models;
-mod series;
+pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
 mod stories;

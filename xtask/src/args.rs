@@ -15,6 +15,9 @@ cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask sweep [options] -- SEEDS [VARIANT...]
                                 set up, then run the series for each variant of recipe and crosscoder at so many seeds
+cargo xtask site [RUN...] [--beside RUN]
+                                the pages of runs (tiny) as a folder data/runs/NAME/site that opens from disk without a
+                                network: the finding, every notebook, every latent, beside those of another run
 cargo xtask fetch hf:OWNER/NAME ...
                                 download models or (hf://datasets/OWNER/NAME) stories into the hub's cache; needs Python
                                 alone
@@ -59,6 +62,7 @@ pub enum Command {
     Fetch(Vec<Location>),
     Convert(Vec<String>),
     Sweep(Overrides, Vec<String>),
+    Site(Vec<String>),
     Bench(Vec<String>),
 }
 
@@ -92,6 +96,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
             "test" => handed_on(&mut parser, Command::Test),
             "convert" => handed_on(&mut parser, Command::Convert),
             "bench" => handed_on(&mut parser, Command::Bench),
+            "site" => handed_on(&mut parser, Command::Site),
             "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" => with_options(&word, &mut parser),
             other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
         },
@@ -188,7 +193,9 @@ mod tests {
 
     #[test]
     fn every_command_says_how_it_is_used() {
-        for command in ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench"] {
+        for command in
+            ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench", "site"]
+        {
             for help in ["--help", "-h"] {
                 assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
             }

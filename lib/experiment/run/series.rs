@@ -15,7 +15,17 @@ const WRITERS: [(&str, &[&str]); 15] = [
     ("06_stages", &["weights/crosscoder_"]),
     ("07_evaluation", &["tables/evaluation"]),
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
-    ("10_latents", &["tables/latents", "tables/matches"]),
+    (
+        "10_latents",
+        &[
+            "tables/latents",
+            "tables/matches",
+            "tables/neighbours",
+            "tables/readings",
+            "tables/profiles",
+            "tables/contexts",
+        ],
+    ),
     ("11_causes", &["tables/interventions", "tables/pass_lines"]),
     ("12_detection", &["tables/effects", "tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
     ("13_outlier", &["tables/outlier", "tables/kurtosis", "tables/coordinate_ablations", "tables/corner_without"]),
