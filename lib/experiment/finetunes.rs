@@ -7,7 +7,7 @@ use crate::experiment::base_model::fitting_rows;
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::FittingRow;
 use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
 use crate::language_model::fit::FitStep;
@@ -60,6 +60,7 @@ fn step<'a>(run: &'a Run, name: &str, start: &str, data: Data) -> Result<Step<'a
         recipe.example_epochs,
         run.settings.seed
     ]);
+    let settings = of_organism(&run.organism, settings);
     Step::new(run, name, settings, &[format!("weights/{start}/model.safetensors"), run.data_file(Part::Train, data)])
 }
 

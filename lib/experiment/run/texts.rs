@@ -82,7 +82,7 @@ impl Run {
         let inputs = [self.data_file(part, data), format!("weights/base/{TOKENIZER_FILE}")];
         let step = Step::new(self, "tokens", json!(["packed with labels", self.preset.seq]), &inputs)?;
         let texts = || self.own_texts(part, data);
-        packed(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, self.preset.seq, texts)
+        self.tokens_of(&step, |dir, made_of| packed(dir, made_of, &self.tokenizer()?, self.preset.seq, texts))
     }
 
     /// Which tokens of [`Run::sequences`] the user has labelled.

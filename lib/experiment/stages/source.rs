@@ -70,7 +70,7 @@ pub(in crate::experiment) fn training(run: &Run, cfg: &TrainConfig, step: &Step)
     Training {
         loss: run.recipe.loss_config(),
         lr_before_step: run.recipe.lr_before_step,
-        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+        ..Training::new(cfg.clone(), step.checkpoints(), step.made_of.text())
     }
 }
 

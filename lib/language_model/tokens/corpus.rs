@@ -8,7 +8,7 @@ use crate::files::hash;
 use crate::files::write_whole_with;
 use crate::{Error, Result};
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// Texts that are tokenised at once.
@@ -35,7 +35,7 @@ pub fn corpus(
     seq: usize,
     texts: impl FnOnce() -> Result<Vec<(usize, String)>>,
 ) -> Result<Corpus> {
-    let path = file_of(dir, made_of);
+    let path = dir.join(corpus_file(made_of));
     if !path.exists() {
         write(&path, tokenizer, seq, &texts()?)?;
     }
@@ -58,9 +58,9 @@ pub(super) fn mapped(path: &Path, width: usize) -> Result<Option<Tensor>> {
     Ok((n_numbers > 0).then(rows))
 }
 
-/// The file of what `made_of` names.
-pub(super) fn file_of(dir: &Path, made_of: &str) -> PathBuf {
-    dir.join(format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16]))
+/// The name of the file of what `made_of` names.
+pub fn corpus_file(made_of: &str) -> String {
+    format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16])
 }
 
 fn write(path: &Path, tokenizer: &Tokenizer, seq: usize, texts: &[(usize, String)]) -> Result<()> {

@@ -4,7 +4,7 @@
 //! A row of the file is the number of the text in which the sequence begins, its tokens, and for each token whether it is
 //! labelled.
 
-use super::corpus::{file_of, mapped};
+use super::corpus::{corpus_file, mapped};
 use super::tokenizer::Tokenizer;
 use crate::files::write_whole_with;
 use crate::stories::OwnText;
@@ -39,7 +39,7 @@ pub fn packed(
     seq: usize,
     texts: impl FnOnce() -> Result<Vec<OwnText>>,
 ) -> Result<Packed> {
-    let path = file_of(dir, made_of);
+    let path = dir.join(corpus_file(made_of));
     if !path.exists() {
         write(&path, tokenizer, seq, &texts()?)?;
     }

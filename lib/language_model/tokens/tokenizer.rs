@@ -115,6 +115,22 @@ impl Tokenizer {
         }
     }
 
+    /// Checks that it gives texts back as they were: an organism's trigger and payload.
+    ///
+    /// # Errors
+    /// It changes one of them.
+    pub(crate) fn check_gives_back(&self, texts: &[&str]) -> Result<()> {
+        let changed =
+            texts.iter().map(|text| (text, self.decode(&self.encode(text)))).find(|(text, back)| back != *text);
+        match changed {
+            None => Ok(()),
+            Some((text, back)) => {
+                let reason = format!("makes {back:?} of {text:?}: expected another trigger or payload, or tokenizer");
+                Err(Error::invalid(&self.path, reason))
+            }
+        }
+    }
+
     /// Checks that the tokens and their ids are those of another.
     ///
     /// # Errors

@@ -1,12 +1,13 @@
 //! Models, adapters and crosscoders in and out of other people's forms: `cargo xtask convert`.
 
 use stagediff::crosscoder::formats::{self, model_diffing, sae_lens};
+use stagediff::files::write_folder_whole;
 use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};
 use stagediff_settings::options::{Parser, Word, is_help, next, value};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -121,36 +122,27 @@ fn convert(request: Request) -> Result<String> {
     match request {
         Request::Help => Ok(USAGE.into()),
         Request::Model { from, to, adapter, kind } => {
-            refuse_existing(&to)?;
             let (mut model, tokenizer) = pretrained::load(&from, Device::Cpu)?;
             if let Some(adapter) = adapter {
                 peft::load(model.linears_mut(), &adapter)?;
                 model.merge();
             }
-            pretrained::save(&to, &model, &tokenizer, kind, &[])?;
+            write_folder_whole(&to, |to| pretrained::save(to, &model, &tokenizer, kind, &[]))?;
             Ok(format!("{model:?} → {}", to.display()))
         }
         Request::Crosscoder { from, to, form, hooks } => {
-            refuse_existing(&to)?;
             let (crosscoder, mut about) = formats::load(&from, hooks.as_deref(), Device::Cpu)?;
             about.retain(|key, _| PROVENANCE.contains(&key.as_str()));
-            match form {
+            write_folder_whole(&to, |to| match form {
                 Form::Stagediff => {
-                    crosscoder.save(&to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
+                    crosscoder.save(to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
                 }
-                Form::SaeLens => sae_lens::save(&crosscoder, &to, &about),
-                Form::ModelDiffing => model_diffing::save(&crosscoder, &to, &about),
-            }?;
+                Form::SaeLens => sae_lens::save(&crosscoder, to, &about),
+                Form::ModelDiffing => model_diffing::save(&crosscoder, to, &about),
+            })?;
             Ok(format!("{crosscoder:?} → {}", to.display()))
         }
     }
-}
-
-fn refuse_existing(to: &Path) -> Result<()> {
-    if to.exists() {
-        return Err(format!("{} is there already: remove it or name another", to.display()).into());
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -159,6 +151,7 @@ mod tests {
     use stagediff::crosscoder::Crosscoder;
     use stagediff::files::Weights;
     use stagediff::tch::Tensor;
+    use std::path::Path;
 
     fn parsed(line: &str) -> Result<Request> {
         parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())

@@ -41,8 +41,8 @@ pub struct Settings {
     pub seed: u64,
     /// A file of stories, a folder of such files or a place on the hub (`hf:OWNER/NAME`) instead of the built-in ones.
     pub stories: Option<PathBuf>,
-    /// Single values by dotted name: `base`, `tuned`, `timings`, `stories.column`, `recipe.same_spacing`, `n_latents`,
-    /// `stage_s.lambda_s`, ….
+    /// Single values by dotted name: `base`, `tuned`, `timings`, `stories.column`, `organism`, `recipe.same_spacing`,
+    /// `n_latents`, `stage_s.lambda_s`, ….
     pub set: BTreeMap<String, String>,
 }
 
