@@ -1,7 +1,8 @@
 //! When latents fire, on held-out sequences: how often, how many at once, and on which tokens most strongly.
 
+use crate::Result;
 use crate::crosscoder::Crosscoder;
-use crate::crosscoder::harvest::{HookConfig, Models};
+use crate::crosscoder::harvest::{HookConfig, Models, StoredPart};
 use crate::stats::percentile;
 use tch::{Device, Kind, Tensor};
 
@@ -48,7 +49,7 @@ impl Firings {
 pub struct Firing {
     /// The latent's value, in scaled units.
     pub activation: f64,
-    /// Row of the token matrix.
+    /// Row of the token matrix, or place in the part of a folder.
     pub sequence: i64,
     /// Position in it.
     pub position: i64,
@@ -69,15 +70,34 @@ pub fn firings<'a>(
     let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
     let mut sums = FiringSums::new(seq, crosscoder.n_latents());
     for part in tokens.split(BATCH, 0) {
-        let acts = cfg.harvest(models, &part) * crosscoder.scale.view([1, -1, 1]); // [token, hook, d_model]
-        sums.add(&crosscoder.encode(&acts).latents);
+        sums.add(&latents(crosscoder, cfg.harvest(models, &part)));
     }
     sums.firings()
 }
 
+/// Counts on stored activations.
+///
+/// # Errors
+/// The crosscoder is of other activations, a file cannot be read, or a number is not finite.
+pub fn firings_stored(crosscoder: &Crosscoder, part: &StoredPart) -> Result<Firings> {
+    part.check_fits(crosscoder)?;
+    let _no_grad = tch::no_grad_guard();
+    let mut sums = FiringSums::of_lengths(part.lengths(), crosscoder.n_latents());
+    for acts in part.batches() {
+        sums.add(&latents(crosscoder, acts?));
+    }
+    Ok(sums.firings())
+}
+
+/// # Shapes
+/// `acts` [token, hook, d_model], not scaled → [token, latent]
+fn latents(crosscoder: &Crosscoder, acts: Tensor) -> Tensor {
+    crosscoder.encode(&(acts.to_device(crosscoder.scale.device()) * crosscoder.scale.view([1, -1, 1]))).latents
+}
+
 /// Counts from which [`Firings`] is made, taken up batch by batch.
 pub struct FiringSums {
-    seq: i64,
+    sequences: Sequences,
     l0: Vec<f64>,
     n_fired: Tensor,
     strongest: Strongest,
@@ -86,8 +106,21 @@ pub struct FiringSums {
 impl FiringSums {
     /// Nothing counted yet, of sequences of `seq` tokens.
     pub fn new(seq: i64, n_latents: i64) -> FiringSums {
+        FiringSums::of(Sequences::Equal(seq), n_latents)
+    }
+
+    /// Nothing counted yet, of sequences of as many tokens each.
+    pub fn of_lengths(lengths: impl Iterator<Item = i64>, n_latents: i64) -> FiringSums {
+        let ends = lengths.scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        });
+        FiringSums::of(Sequences::Ending(ends.collect()), n_latents)
+    }
+
+    fn of(sequences: Sequences, n_latents: i64) -> FiringSums {
         let n_fired = Tensor::zeros([n_latents], (Kind::Int64, Device::Cpu));
-        FiringSums { seq, l0: Vec::new(), n_fired, strongest: Strongest::default() }
+        FiringSums { sequences, l0: Vec::new(), n_fired, strongest: Strongest::default() }
     }
 
     /// Takes up the latents of some whole sequences.
@@ -106,7 +139,26 @@ impl FiringSums {
     pub fn firings(self) -> Firings {
         let density = self.n_fired.to_kind(Kind::Double) / self.l0.len() as f64;
         let density = Vec::try_from(&density).expect("one share a latent");
-        Firings { l0: self.l0, density, top: self.strongest.firings(self.seq) }
+        Firings { l0: self.l0, density, top: self.strongest.firings(&self.sequences) }
+    }
+}
+
+/// Where sequences end, counted in tokens of all.
+enum Sequences {
+    Equal(i64),
+    Ending(Vec<i64>),
+}
+
+impl Sequences {
+    /// The sequence of a token, and its position in it.
+    fn of(&self, token: i64) -> (i64, i64) {
+        match self {
+            Sequences::Equal(seq) => (token / seq, token % seq),
+            Sequences::Ending(ends) => {
+                let sequence = ends.partition_point(|end| *end <= token);
+                (sequence as i64, token - sequence.checked_sub(1).map_or(0, |before| ends[before]))
+            }
+        }
     }
 }
 
@@ -132,12 +184,14 @@ impl Strongest {
         });
     }
 
-    fn firings(self, seq: i64) -> Vec<Vec<Firing>> {
+    fn firings(self, sequences: &Sequences) -> Vec<Vec<Firing>> {
         let Some((values, places)) = self.held else { return Vec::new() };
         let values = Vec::<Vec<f64>>::try_from(&values.tr().to_kind(Kind::Double)).expect("[latent, top]");
         let places = Vec::<Vec<i64>>::try_from(&places.tr()).expect("[latent, top]");
-        let firing =
-            |(activation, place): (f64, i64)| Firing { activation, sequence: place / seq, position: place % seq };
+        let firing = |(activation, token): (f64, i64)| {
+            let (sequence, position) = sequences.of(token);
+            Firing { activation, sequence, position }
+        };
         let of_latent = |(values, places): (Vec<f64>, Vec<i64>)| {
             values.into_iter().zip(places).filter(|(value, _)| *value > 0.0).map(firing).collect()
         };

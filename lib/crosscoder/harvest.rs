@@ -1,9 +1,14 @@
-//! Activations of a language model, as a crosscoder is trained and measured on them.
+//! Activations of a language model, as a crosscoder is trained and measured on them: as it gives them, or as they lie in a
+//! folder.
 
+mod ahead;
+mod blocks;
 mod models;
+mod stored;
 mod stream;
 
 pub use models::Models;
+pub use stored::{StoredAbout, StoredActs, StoredPart, TokenTexts};
 pub use stream::{ActivationStream, StreamConfig};
 
 use crate::language_model::HookPoint;

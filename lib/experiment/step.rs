@@ -10,11 +10,12 @@ mod held;
 use crate::experiment::run::Run;
 use crate::experiment::show;
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use held::{Held, Record};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -32,6 +33,12 @@ impl MadeOf {
     pub fn text(&self) -> String {
         serde_json::to_string(self).expect("plain data")
     }
+}
+
+/// The settings of a step that reads an organism's data. Those of the published one stand alone, as they did before there
+/// was another.
+pub(super) fn of_organism(organism: &Organism, settings: Value) -> Value {
+    if *organism == Organism::deployment() { settings } else { json!({ "organism": organism, "of": settings }) }
 }
 
 /// A training of a run, whose record `steps/NAME.json` is written when all its files are.

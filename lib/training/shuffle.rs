@@ -35,7 +35,8 @@ impl Batches {
         (index * self.batch..(index + 1) * self.batch).map(|place| self.row_at(place)).collect()
     }
 
-    fn row_at(&mut self, place: i64) -> i64 {
+    /// The row at a place of the endless order.
+    pub(crate) fn row_at(&mut self, place: i64) -> i64 {
         let epoch = (place / self.n_rows) as u64;
         if self.epoch.as_ref().is_none_or(|(known, _)| *known != epoch) {
             self.epoch = Some((epoch, permutation(self.n_rows, self.seed, epoch)));

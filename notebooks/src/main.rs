@@ -3,7 +3,7 @@
 //! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
 //! beyond the series compare several runs or take long.
 
-use stagediff_settings::{is_beyond, openmp};
+use stagediff_settings::{Overrides, Settings, openmp};
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -34,7 +34,7 @@ fn begin_anew() {
     }
 }
 
-/// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
+/// The notebooks that the arguments name, in the arguments' order; `all` are the series of what `STAGEDIFF_SETTINGS` says.
 fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     let known = || NOTEBOOKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     match names {
@@ -44,9 +44,11 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
             Ok(Vec::new())
         }
         [word] if word == "all" => {
-            let series = NOTEBOOKS.iter().filter(|(name, _)| !is_beyond(name));
-            let (overview, stages): (Vec<_>, Vec<_>) = series.partition(|(name, _)| name.starts_with("00_"));
-            Ok([stages, overview].concat())
+            let series = Overrides::from_env().map_err(|error| error.to_string())?.onto(&Settings::default()).series();
+            let mut notebooks: Vec<_> =
+                NOTEBOOKS.iter().filter(|(name, _)| series.place(name).is_some()).copied().collect();
+            notebooks.sort_by_key(|(name, _)| series.place(name));
+            Ok(notebooks)
         }
         names => names
             .iter()

@@ -39,7 +39,7 @@ fn each_activation_of_a_block_is_handed_out_exactly_once() {
     let (model, cfg, tokens) = (reference_model(), embedding(), sequences());
     let mut stream = stream(&model, &cfg, &tokens, 3);
     // A block is three sequences, six batches; three blocks are an epoch.
-    let handed_out: Vec<Tensor> = (0..18).map(|step| stream.batch(step)).collect();
+    let handed_out: Vec<Tensor> = (0..18).map(|step| stream.batch(step).unwrap()).collect();
     let all = cfg.harvest(&model, &tokens);
     assert_eq!(sorted_rows(&handed_out), sorted_rows(&[all.shallow_clone()]));
     assert_ne!(Tensor::cat(&handed_out, 0), all);
@@ -55,10 +55,10 @@ fn a_batch_is_a_function_of_seed_and_step() {
     let (model, tokens) = (reference_model(), sequences());
     let cfg = HookConfig::all_layers(4);
     let mut from_start = stream(&model, &cfg, &tokens, 3);
-    let batches: Vec<Tensor> = (0..30).map(|step| from_start.batch(step)).collect();
+    let batches: Vec<Tensor> = (0..30).map(|step| from_start.batch(step).unwrap()).collect();
     for step in [29, 0, 7, 8] {
-        assert_same(&stream(&model, &cfg, &tokens, 3).batch(step), &batches[step as usize]);
-        assert!(!stream(&model, &cfg, &tokens, 4).batch(step).equal(&batches[step as usize]));
+        assert_same(&stream(&model, &cfg, &tokens, 3).batch(step).unwrap(), &batches[step as usize]);
+        assert!(!stream(&model, &cfg, &tokens, 4).batch(step).unwrap().equal(&batches[step as usize]));
     }
 }
 
@@ -66,7 +66,7 @@ fn a_batch_is_a_function_of_seed_and_step() {
 fn every_epoch_has_an_order_of_its_own() {
     let (model, cfg, tokens) = (reference_model(), embedding(), sequences());
     let mut stream = stream(&model, &cfg, &tokens, 3);
-    let mut epoch = |from: i64| (from..from + 18).map(|step| stream.batch(step)).collect::<Vec<Tensor>>();
+    let mut epoch = |from: i64| (from..from + 18).map(|step| stream.batch(step).unwrap()).collect::<Vec<Tensor>>();
     let (first, second) = (epoch(0), epoch(18));
     assert_eq!(sorted_rows(&first), sorted_rows(&second));
     assert!(!Tensor::cat(&first, 0).equal(&Tensor::cat(&second, 0)));
@@ -77,9 +77,9 @@ fn activations_are_scaled_hook_by_hook() {
     let (model, tokens) = (reference_model(), sequences());
     let cfg = HookConfig::all_layers(4);
     let scale = Tensor::from_slice(&[0.5f32, 1.0, 2.0, 3.0, 4.0]);
-    let plain = stream(&model, &cfg, &tokens, 0).batch(0);
+    let plain = stream(&model, &cfg, &tokens, 0).batch(0).unwrap();
     let stream_cfg = StreamConfig { scale: scale.copy(), batch: 4, buffer_acts: 24, seed: 0 };
-    let scaled = ActivationStream::new(&model, &cfg, &tokens, stream_cfg).batch(0);
+    let scaled = ActivationStream::new(&model, &cfg, &tokens, stream_cfg).batch(0).unwrap();
     assert_eq!(scaled.size(), [4, 5, 32]);
     assert_same(&scaled, &(plain * scale.view([1, -1, 1])));
 }
@@ -89,7 +89,7 @@ fn a_buffer_larger_than_all_sequences_goes_on_into_the_next_epoch() {
     let (model, cfg, tokens) = (reference_model(), embedding(), sequences());
     let stream_cfg = StreamConfig { scale: unscaled(&cfg), batch: 8, buffer_acts: 144, seed: 0 };
     let mut stream = ActivationStream::new(&model, &cfg, &tokens, stream_cfg);
-    let handed_out: Vec<Tensor> = (0..18).map(|step| stream.batch(step)).collect();
+    let handed_out: Vec<Tensor> = (0..18).map(|step| stream.batch(step).unwrap()).collect();
     let all = cfg.harvest(&model, &tokens);
     assert_eq!(sorted_rows(&handed_out), sorted_rows(&[all.shallow_clone(), all]));
 }
@@ -129,7 +129,7 @@ fn a_stream_of_two_models_is_shuffled_as_one_of_each() {
     let scales = Tensor::arange_start(1, 11, (Kind::Float, Device::Cpu));
     let batch = |models: Models, scale: Tensor| {
         let stream_cfg = StreamConfig { scale, batch: 4, buffer_acts: 24, seed: 3 };
-        ActivationStream::new(models, &cfg, &tokens, stream_cfg).batch(7)
+        ActivationStream::new(models, &cfg, &tokens, stream_cfg).batch(7).unwrap()
     };
     let beside = batch(Models::SideBySide(&before, &after), scales.shallow_clone());
     let each = [(&before, 0), (&after, 5)].map(|(model, first)| batch(model.into(), scales.narrow(0, first, 5)));

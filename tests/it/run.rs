@@ -67,7 +67,7 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
+    let (preset, recipe, _) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }

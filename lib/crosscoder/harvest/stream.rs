@@ -1,12 +1,14 @@
 //! A language model's activations as a stream of shuffled batches for training crosscoders.
 //!
-//! Sequences come in an order drawn from the seed; a block of them is run through the model, and the activations of all
-//! their positions are handed out in random order. Block and order are pure functions of seed and step, so a training
-//! that goes on from a checkpoint sees what it would have seen.
+//! Sequences come in an order drawn from the seed; a block of them is run through the model, or read from a folder, and the
+//! activations of all their positions are handed out in random order. Block and order are pure functions of seed and step,
+//! so a training that goes on from a checkpoint sees what it would have seen.
 
-use super::{HookConfig, Models};
-use crate::training::shuffle::{Batches, permutation};
-use tch::Tensor;
+use super::ahead::Ahead;
+use super::blocks::Blocks;
+use super::{HookConfig, Models, StoredPart};
+use crate::Result;
+use tch::{Device, Kind, Tensor};
 
 /// How a stream is scaled, cut and shuffled.
 #[derive(Debug)]
@@ -21,10 +23,16 @@ pub struct StreamConfig {
     pub seed: u64,
 }
 
+/// Where activations come from.
+enum Source<'a> {
+    Models { models: Models<'a>, hooks: &'a HookConfig, tokens: &'a Tensor },
+    Stored(Ahead),
+}
+
 /// The activations that batches are drawn from.
 struct Block {
     index: i64,
-    /// [token, hook, d_model], scaled
+    /// [token, hook, d_model], scaled; what is beyond the order's tokens is not the block's.
     acts: Tensor,
     /// The order in which they are handed out, beside them on the device.
     order: Tensor,
@@ -32,12 +40,9 @@ struct Block {
 
 /// Shuffled batches of scaled activations on one set of sequences.
 pub struct ActivationStream<'a> {
-    models: Models<'a>,
-    hooks: &'a HookConfig,
-    tokens: &'a Tensor,
+    source: Source<'a>,
     cfg: StreamConfig,
-    batches_per_block: i64,
-    sequences: Batches,
+    blocks: Blocks,
     block: Option<Block>,
 }
 
@@ -55,41 +60,67 @@ impl<'a> ActivationStream<'a> {
         let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
         let models = models.into();
         assert_eq!(cfg.scale.size(), [models.n_hooks(hooks)], "a scale for each hook point");
-        let per_block = (cfg.buffer_acts.max(cfg.batch) as u64).div_ceil(seq as u64) as i64;
-        let sequences = Batches::new(n_sequences, per_block, cfg.seed);
-        let batches_per_block = per_block * seq / cfg.batch;
-        ActivationStream { models, hooks, tokens, cfg, batches_per_block, sequences, block: None }
+        let blocks = Blocks::new(vec![seq; n_sequences as usize], cfg.batch, cfg.buffer_acts, cfg.seed);
+        ActivationStream { source: Source::Models { models, hooks, tokens }, cfg, blocks, block: None }
+    }
+
+    /// The activations of a folder. Two buffers are in memory: the block that is handed out, and the next one, which is
+    /// read meanwhile.
+    pub fn stored(part: &StoredPart, cfg: StreamConfig) -> ActivationStream<'a> {
+        assert_eq!(cfg.scale.size(), [part.hooks().len() as i64], "a scale for each hook point");
+        let scale = Vec::<f32>::try_from(&cfg.scale.to_device(Device::Cpu).to_kind(Kind::Float)).expect("`[hook]`");
+        let blocks = Blocks::new(part.lengths().collect(), cfg.batch, cfg.buffer_acts, cfg.seed);
+        let source = Source::Stored(Ahead::new(part.clone(), scale, blocks.capacity()));
+        ActivationStream { source, cfg, blocks, block: None }
     }
 
     /// The batch of step `step`, counted from 0.
     ///
     /// # Shapes
     /// → [batch, hook, d_model]
-    pub fn batch(&mut self, step: i64) -> Tensor {
-        let (index, place) = (step / self.batches_per_block, step % self.batches_per_block);
+    ///
+    /// # Errors
+    /// Stored activations cannot be read, or one is not finite. A model's never fail.
+    pub fn batch(&mut self, step: i64) -> Result<Tensor> {
+        let (index, place) = self.blocks.of_step(step);
         let block = match self.block.take() {
             Some(held) if held.index == index => held,
-            held => self.next_block(index, held),
+            held => self.next_block(index, held)?,
         };
-        let batch = block.acts.index_select(0, &block.order.narrow(0, place * self.cfg.batch, self.cfg.batch));
+        let rows = block.order.narrow(0, place * self.cfg.batch, self.cfg.batch);
+        let batch = block.acts.index_select(0, &rows).to_device(self.cfg.scale.device());
         self.block = Some(block);
-        batch
+        Ok(batch)
     }
 
     /// Block `index`, in the memory of the one before.
-    fn next_block(&mut self, index: i64, before: Option<Block>) -> Block {
-        let rows = Tensor::from_slice(&self.sequences.rows(index));
-        let tokens = self.tokens.index_select(0, &rows);
-        let n_tokens = tokens.numel() as i64;
-        let acts = before.map_or_else(|| self.hooks.memory(self.models, n_tokens), |block| block.acts);
-        self.hooks.harvest_into(&acts, self.models, &tokens, Some(&self.cfg.scale));
-        let order = Tensor::from_slice(&permutation(n_tokens, self.cfg.seed, index as u64)).to_device(acts.device());
-        Block { index, acts, order }
+    fn next_block(&mut self, index: i64, before: Option<Block>) -> Result<Block> {
+        let memory = before.map(|block| block.acts);
+        let sequences = self.blocks.sequences(index);
+        let (acts, n_tokens) = match &mut self.source {
+            Source::Models { models, hooks, tokens } => {
+                let tokens = tokens.index_select(0, &Tensor::from_slice(&sequences));
+                let n_tokens = tokens.numel() as i64;
+                let acts = memory.unwrap_or_else(|| hooks.memory(*models, n_tokens));
+                hooks.harvest_into(&acts, *models, &tokens, Some(&self.cfg.scale));
+                (acts, n_tokens)
+            }
+            Source::Stored(ahead) => {
+                let n_tokens = ahead.part().n_tokens_of(&sequences);
+                (ahead.block(index, sequences, self.blocks.sequences(index + 1), memory)?, n_tokens)
+            }
+        };
+        let order = Tensor::from_slice(&self.blocks.order(index, n_tokens)).to_device(acts.device());
+        Ok(Block { index, acts, order })
     }
 }
 
 impl std::fmt::Debug for ActivationStream<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "ActivationStream({:?} sequences, batches of {})", self.tokens.size(), self.cfg.batch)
+        let source = match &self.source {
+            Source::Models { tokens, .. } => format!("{:?} sequences", tokens.size()),
+            Source::Stored(ahead) => format!("{:?}", ahead.part()),
+        };
+        write!(f, "ActivationStream({source}, batches of {})", self.cfg.batch)
     }
 }

@@ -8,6 +8,7 @@
 //! With the final k from the first step on, the few latents that happen to be strong learn everything and nine in ten never
 //! fire. So k falls from half of the latents, by a constant factor a step, over the first part of the training.
 
+use crate::Result;
 use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::jumprelu::Backward;
 use crate::crosscoder::{Crosscoder, LossConfig};
@@ -57,15 +58,17 @@ impl Activation {
     }
 
     /// After the last step: the thresholds that stay.
-    pub(super) fn settle(self, crosscoder: &mut Crosscoder, stream: &mut ActivationStream, n_steps: i64) {
+    pub(super) fn settle(self, crosscoder: &mut Crosscoder, stream: &mut ActivationStream, n_steps: i64) -> Result<()> {
         if let Activation::BatchTopK { k, .. } = self {
             let _no_grad = tch::no_grad_guard();
             let last = (n_steps - N_LAST).max(0)..n_steps;
-            let taus: Vec<Tensor> = last.map(|step| batch_threshold(crosscoder, &stream.batch(step), k)).collect();
+            let tau = |step: i64| Ok(batch_threshold(crosscoder, &stream.batch(step)?, k));
+            let taus: Vec<Tensor> = last.map(tau).collect::<Result<_>>()?;
             if !taus.is_empty() {
                 set(crosscoder, &Tensor::stack(&taus, 0).mean(Kind::Float));
             }
         }
+        Ok(())
     }
 }
 

@@ -199,12 +199,7 @@ fn check_places(preset: &Preset) -> Result<()> {
     if let Some(twice) = hooks.iter().enumerate().find(is_twice) {
         return Err(Error::setting("hooks", twice.1, "expected each place once"));
     }
-    match hooks.iter().find(|hook| hook.n_blocks() > n_layers) {
-        Some(beyond) => {
-            Err(Error::setting("hooks", beyond, format!("expected places in a model of {n_layers} blocks")))
-        }
-        None => Ok(()),
-    }
+    HookPoint::check_within(hooks, n_layers)
 }
 
 #[cfg(test)]
@@ -286,6 +281,7 @@ mod tests {
             &["blocks.2.hook_resid_pre", "once"],
         );
         refused(|p| p.hooks = vec![HookPoint::ResidPost(4)], &["blocks.4.hook_resid_post", "4 blocks"]);
+        refused(|p| p.hooks = vec![HookPoint::Named("transformer.h.0")], &["transformer.h.0", "hook_resid_post"]);
         let long = Preset { pretrain: FitConfig { seq: 300, n_steps: 0, ..Preset::tiny().pretrain }, ..Preset::tiny() };
         check(&long, &Recipe::corrected(), false).expect("nothing is pretrained");
     }

