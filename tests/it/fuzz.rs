@@ -66,10 +66,16 @@ fn feed(reader: &Reader, random: &mut Random, tally: &mut Tally) {
 fn child() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
 
+    std::panic::set_hook(Box::new(|_| {})); // what the library catches is not said
     let readers = readers::all(Path::new(&folder));
-    for reader in &readers {
+    let reads_its_own = |reader: &&Reader| {
         std::fs::write(&reader.path, &reader.corpus[0]).unwrap();
-        assert!((reader.read)(&reader.path), "{} does not read a sound file", reader.name);
+        (reader.read)(&reader.path)
+    };
+    let refused: Vec<&str> = readers.iter().filter(|one| !reads_its_own(one)).map(|one| one.name).collect();
+    if !refused.is_empty() {
+        println!("sound files are refused: {refused:?}");
+        std::process::exit(4);
     }
     let (before, started, mut random) =
         (peak_mib(), Instant::now(), Random(number("STAGEDIFF_FUZZ_SEED").unwrap_or(0)));

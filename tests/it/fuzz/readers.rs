@@ -14,6 +14,7 @@ use stagediff::language_model::{GptNeo, GptNeoConfig, HookPoint, Tokenizer};
 use stagediff::training::adam::Adam;
 use stagediff::training::checkpoint::{Checkpoint, State};
 use stagediff::{Error, stories, table};
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -51,13 +52,15 @@ fn interop(name: &str) -> PathBuf {
 
 fn weights(dir: &Path) -> Vec<Reader> {
     let safetensors = [interop("kinds.safetensors"), case("crosscoders/cc_zero.safetensors")];
-    let zips = ["state_dict.pt", "mixed.pt", "module.pt", "protocol_4.pt", "compressed.pt", "kinds.pt"].map(interop);
-    let index = json!({ "metadata": {}, "weight_map": { "a": "shard.safetensors", "b": "shard.safetensors" } });
+    let zips = ["state_dict.pt", "mixed.pt", "protocol_4.pt", "kinds.pt", "module.pt", "sparse.pt", "os_system.pt"]
+        .map(interop);
+    let shard = Weights::read(&safetensors[0], Device::Cpu).unwrap();
+    let places: BTreeMap<&str, &str> = shard.tensors.keys().map(|name| (name.as_str(), "shard.safetensors")).collect();
+    let index = json!({ "metadata": {}, "weight_map": places });
     std::fs::copy(&safetensors[0], dir.join("shard.safetensors")).unwrap();
     write_whole(&dir.join("sound_index"), index.to_string().as_bytes()).unwrap();
     vec![
         reader("safetensors", dir.join("a.safetensors"), &safetensors, is_weights),
-        reader("PyTorch before 1.6", dir.join("b.pt"), &[interop("before_1_6.pt")], is_weights),
         reader("PyTorch", dir.join("c.pt"), &zips, is_weights),
         Reader { alter: repacked, ..reader("PyTorch, within the zip", dir.join("d.pt"), &zips, is_weights) },
         reader("index of shards", dir.join("e.json"), &[dir.join("sound_index")], is_weights),
@@ -179,8 +182,7 @@ fn of_a_run(dir: &Path) -> Vec<Reader> {
     made.once::<f64>(vec!["out".into()], || Ok(vec![0.5, f64::MAX])).unwrap();
     let [manifest, record, stored, sources] =
         ["run.json", "steps/fuzz.json", "stories/train.jsonl", "tables/sources.parquet"].map(|name| run.path(name));
-    let settings =
-        json!({ "preset": "smoke", "seed": 3, "set": { "n_latents": "64", "stage_s.lr": "1e-3", "base": "train" } });
+    let settings = json!({ "preset": "smoke", "run": "other", "seed": 3, "set": { "n_latents": "64", "stage_s.lr": "1e-3", "base": "train" } });
     write_whole(&dir.join("sound_settings"), settings.to_string().as_bytes()).unwrap();
     let checkpoint = checkpoint(&dir.join("sound_checkpoint"));
     vec![
