@@ -156,7 +156,8 @@ fn tables(run: &Path, size: &Size, tokens: &[String]) {
 }
 
 fn rotation(seed: u64, latent: u32, tokens: &[String], random: &mut Random) -> RotationRow {
-    let (x, y) = (1.0 - 0.5 * random.share().powi(4), 1.0 - 0.5 * random.share().powi(4));
+    let mut cosine = || 1.0 - 0.5 * random.share().powi(4);
+    let (x, y) = if latent % 33 == 0 { (0.4, 0.5) } else { (cosine(), cosine()) };
     let mut token = || Some(tokens[random.below(tokens.len())].clone());
     let (top_token_df, top_token_mf) = (token(), token());
     let quadrant = match (x < 0.95, y < 0.95) {
