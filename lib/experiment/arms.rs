@@ -19,7 +19,7 @@ use crate::crosscoder::train::{DecoderFreedom, TrainStep, Trainee};
 use crate::diff::cosines;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Stage};
-use crate::experiment::stages::{Source, if_timed, training};
+use crate::experiment::stages::{Acts, Source, if_timed, training};
 use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::{ArmRow, ArmTrainingRow};
 use crate::language_model::fit::FitStep;
@@ -113,7 +113,7 @@ fn train(
     let model = run.load_model(arm.model.name())?;
     let (tokens, reading) = (run.sequences(Part::Train, arm.data)?, run.hook_config(&model)?);
     let seed = run.seed_for(&format!("stream of arm {}", arm.name));
-    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed };
+    let source = Source { acts: Acts::Read { models: (&model).into(), tokens: &tokens, reading: &reading }, seed };
     let trainee =
         |seed: u64| Ok(Trainee::new(run.label(&arm.name, seed), &run.crosscoder_of(arm.from, seed)?).with(arm.decoder));
     let mut trainees = run.seeds().into_iter().map(trainee).collect::<Result<Vec<Trainee>>>()?;

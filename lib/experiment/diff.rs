@@ -1,5 +1,7 @@
 //! What changed between the stages of a run: the rotation of every latent, and what it fires on.
 
+mod stored;
+
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::Quadrant;
 use crate::diff::{DecoderSpace, cosines};
@@ -51,6 +53,9 @@ impl Readout {
 
     /// What a stage's latents fire on, on what the recipe says that it is measured on.
     pub(super) fn of(run: &Run, stage: Stage, seed: u64, subjects: &mut Subjects) -> Result<Readout> {
+        if let Some(acts) = run.stored_acts(stage)? {
+            return stored::readout(run, stage, seed, &acts);
+        }
         let (part, records) = subjects.records(stage)?;
         let (model, tokens) = subjects.stage(stage)?;
         let firings = firings(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);

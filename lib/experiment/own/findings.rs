@@ -24,6 +24,10 @@ pub fn texts(rows: &[OwnTextRow]) -> String {
 
 /// What tuning changed in how well each kind of text is predicted.
 pub fn pair(rows: &[PairRow]) -> String {
+    if rows.is_empty() {
+        return "There are activations and no models: what they lose by a dictionary, and what latents cause, is not measured."
+            .into();
+    }
     let loss = |model: &str, data: &str| {
         rows.iter().find(|row| row.model == model && row.data == data).map_or(f64::NAN, |row| row.loss_nats)
     };

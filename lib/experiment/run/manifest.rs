@@ -52,9 +52,10 @@ impl Identity {
         let names = ["base_text", "tuned_text"];
         let texts = sources.texts.iter().flat_map(|texts| names.into_iter().zip(texts));
         let texts = texts.map(|(name, files)| (name.to_string(), files.identity.clone()));
+        let activations = sources.activations.iter().map(|dir| ("activations".to_string(), dir.display().to_string()));
         let crosscoders = sources.crosscoders.iter().map(|(stage, path)| (format!("{CROSSCODER}{stage}"), path));
         let crosscoders = crosscoders.map(|(name, path)| (name, path.display().to_string()));
-        let own = tuned.chain(texts).chain(crosscoders).collect();
+        let own = tuned.chain(texts).chain(activations).chain(crosscoders).collect();
         let organism = organism.clone();
         Identity { preset, recipe, organism, seed, stories, base: sources.base_identity.clone(), own }
     }

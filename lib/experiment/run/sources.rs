@@ -26,6 +26,8 @@ pub struct Sources {
     pub tuned: Option<Place>,
     /// Texts of the user's own: the base model's kind and the tuned one's.
     pub texts: Option<[StoryFiles; 2]>,
+    /// The folder of activations that are given instead of models.
+    pub activations: Option<PathBuf>,
     /// The crosscoders that are given, by their stages.
     pub crosscoders: BTreeMap<Stage, PathBuf>,
 }
@@ -93,7 +95,8 @@ impl Sources {
         own::check(settings, base.is_some())?;
         let tuned = settings.own("tuned").map(|path| Place::of(path, cache)).transpose()?;
         let (texts, crosscoders) = (own::texts(settings, cache, known)?, own::crosscoders(settings)?);
-        Ok(Sources { stories, base, base_identity, tuned, texts, crosscoders })
+        let activations = settings.own("activations").map(PathBuf::from);
+        Ok(Sources { stories, base, base_identity, tuned, texts, activations, crosscoders })
     }
 }
 

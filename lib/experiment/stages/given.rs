@@ -1,6 +1,6 @@
 //! A stage's crosscoder that is given: the published one, or one of a user's own.
 
-use super::{Source, save};
+use super::{Acts, Source, save};
 use crate::crosscoder::harvest::scale;
 use crate::crosscoder::{Crosscoder, formats};
 use crate::experiment::base_model::hashes_at;
@@ -47,8 +47,8 @@ fn read(run: &Run, stage: Stage, from: &Path) -> Result<Crosscoder> {
         return Ok(crosscoder);
     }
     let tokens = run.sequences(Part::Train, stage.data())?;
-    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed: 0 };
-    Ok(crosscoder.unfold(&scale(&source.sample(run))))
+    let source = Source { acts: Acts::Read { models: (&model).into(), tokens: &tokens, reading: &reading }, seed: 0 };
+    Ok(crosscoder.unfold(&scale(&source.sample(run)?)))
 }
 
 /// Rotations compare latents of one number, in a space of one scale.

@@ -16,6 +16,16 @@ pub(super) fn check(settings: &Settings, has_base: bool) -> Result<()> {
     let given = |name: &str| settings.set.get(name).cloned();
     let pair = [given("base_text"), given("tuned_text")];
     let refused = |name: &str, value: String, expected: &str| Err(Error::setting(name, value, expected));
+    if let Some(folder) = given("activations") {
+        let others =
+            ["base", "tuned", "base_text", "tuned_text"].into_iter().find(|name| settings.set.contains_key(*name));
+        return match others.or(settings.stories.is_some().then_some("stories")) {
+            Some(other) => {
+                refused("--activations", folder, &format!("has no place beside {other}: leave one of them out"))
+            }
+            None => Ok(()),
+        };
+    }
     match pair {
         [Some(base), None] => refused("--base-text", base, "expected --tuned-text beside it"),
         [None, Some(tuned)] => refused("--tuned-text", tuned, "expected --base-text beside it"),
