@@ -12,7 +12,7 @@ use stagediff::language_model::peft::{self, AdapterConfig};
 use stagediff::language_model::{GptNeo, Sampling, generate, pretrained};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 use tch::{Device, Kind, Tensor};
 
 /// What check.py ends with where a package is missing.
@@ -26,14 +26,19 @@ fn others_read_what_we_write_and_give_our_numbers() {
     write_crosscoder(&folder, &mut numbers);
     write_text(&folder);
     numbers.write(folder.join("numbers.safetensors")).unwrap();
-    let python = std::env::var("STAGEDIFF_PYTHON").unwrap_or("python3".into());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/interop/check.py");
-    // The Python package of PyTorch brings its own libtorch.
-    let run = Command::new(&python).arg(script).arg(folder.path()).env_remove("LD_LIBRARY_PATH").output();
-    let Ok(output) = run else { return println!("skipped: no {python}") };
+    let Some(output) = python(&script, &[&folder.path().display().to_string()]) else { return };
     print!("{}", String::from_utf8_lossy(&output.stdout));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() || output.status.code() == Some(SKIPPED), "{said}");
+}
+
+/// Runs a script by the Python that is asked; nothing where there is none.
+pub fn python(script: &Path, arguments: &[&str]) -> Option<Output> {
+    let python = std::env::var("STAGEDIFF_PYTHON").unwrap_or("python3".into());
+    // The Python package of PyTorch brings its own libtorch.
+    let run = Command::new(&python).arg(script).args(arguments).env_remove("LD_LIBRARY_PATH").output();
+    run.map_err(|_| println!("skipped: no {python}")).ok()
 }
 
 /// The fixture's model in three types, with our logits of what the file holds.

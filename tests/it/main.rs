@@ -19,6 +19,7 @@ mod hub;
 mod hub_server;
 mod interactions;
 mod interop;
+mod interop_acts;
 mod intervene;
 mod lora;
 mod metrics;
