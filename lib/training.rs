@@ -1,6 +1,8 @@
-//! What every training needs: Adam, schedules, seeded orders of batches, checkpoints.
+//! What every training needs: Adam, schedules, seeded orders of batches, checkpoints, an ear for who wants it to stop.
 
 pub mod adam;
 pub mod checkpoint;
+pub(crate) mod notice;
 pub mod schedule;
 pub mod shuffle;
+pub(crate) mod stop;

@@ -38,6 +38,15 @@ HARMLESS = re.compile(r"^(\[W.*|.*was redefined, so was lost\.|\s*)$")
 BACKTRACE = re.compile(r"^(\s*\d+: |\s+at |stack backtrace:|note: )")
 
 
+# A page of one notebook is one file: what nbconvert would take from a network is left away. Figures are pictures there.
+ALONE = """{% extends 'lab/index.html.j2' %}
+{% block html_head_js_requirejs %}{% endblock %}
+{% block html_head_js_mathjax %}{% endblock %}
+{% block html_head_js_mermaidjs %}{% endblock %}
+{% block jupyter_widgets %}{% endblock %}
+"""
+
+
 class CellFailed(Exception):
     """A cell that failed, in words for a person."""
 
@@ -180,7 +189,7 @@ def write_whole(path, text):
 
 def keep(notebook, out, stem):
     """Writes a notebook and an HTML page of it, with links to the other pages; returns the page's path."""
-    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": stem}})
+    html, _ = HTMLExporter(raw_template=ALONE).from_notebook_node(notebook, {"metadata": {"name": stem}})
     write_whole(out / f"{stem}.ipynb", nbformat.writes(notebook) + "\n")
     page = out / f"{stem}.html"
     write_whole(page, re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))

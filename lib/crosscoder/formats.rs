@@ -2,8 +2,11 @@
 //!
 //! Every tensor of a file is used, or the file is refused and the tensor named.
 
+mod any;
 mod hooks;
 pub mod model_diffing;
 mod native;
 pub mod sae_lens;
 mod tensors;
+
+pub use any::load;

@@ -3,17 +3,21 @@
 mod activation;
 mod config;
 mod decoder;
+mod health;
 mod log;
 
 pub use activation::Activation;
 pub use config::TrainConfig;
 pub use decoder::DecoderFreedom;
+pub use health::warnings;
 pub use log::TrainStep;
 
 use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::{Crosscoder, LossConfig, Optimiser};
 use crate::training::adam::AdamConfig;
-use crate::training::checkpoint::{self, Checkpoint};
+use crate::training::checkpoint::{self, Checkpoint, State};
+use crate::training::notice::notice;
+use crate::training::stop::Stop;
 use crate::{Error, Result};
 use log::Sums;
 use std::path::PathBuf;
@@ -51,7 +55,7 @@ impl Training {
             activation: Activation::JumpRelu,
             lr_before_step: true,
             checkpoints: checkpoints.into(),
-            checkpoint_every: checkpoint::INTERVAL,
+            checkpoint_every: checkpoint::interval(),
             fingerprint: fingerprint.into(),
         }
     }
@@ -94,10 +98,11 @@ impl Trainee {
 }
 
 /// Trains one or several crosscoders on the same stream, each for itself. `progress` gets each line of the log with the
-/// label that it belongs to.
+/// label that it belongs to. Checkpoints stay, for who writes the result to remove. Ctrl-C and SIGTERM leave checkpoints
+/// and end the training.
 ///
 /// # Errors
-/// The loss is no number any more, a checkpoint cannot be read or written, or the stream cannot be read.
+/// The loss is no number any more, the stream cannot be read, or somebody wants the training to stop.
 pub fn train(
     trainees: &mut [Trainee],
     stream: &mut ActivationStream,
@@ -105,9 +110,14 @@ pub fn train(
     progress: &mut dyn FnMut(&str, &TrainStep),
 ) -> Result<()> {
     let start = |trainee| InTraining::start(trainee, training);
-    let mut all = trainees.iter_mut().map(start).collect::<Result<Vec<InTraining>>>()?;
+    let mut all = trainees.iter_mut().map(start).collect::<Vec<InTraining>>();
     let first = all.iter().map(InTraining::n_done).min().unwrap_or(training.cfg.n_steps);
+    let stop = Stop::listen();
     for step in first..training.cfg.n_steps {
+        if let Some(signal) = stop.asked() {
+            all.iter_mut().try_for_each(InTraining::save)?;
+            return Err(all[0].stopped(signal, step, training.cfg.n_steps));
+        }
         let acts = stream.batch(step)?;
         for one in all.iter_mut().filter(|one| one.n_done() == step) {
             one.step(&acts, training, progress)?;
@@ -115,7 +125,9 @@ pub fn train(
     }
     for one in &mut all {
         training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps)?;
-        one.checkpoint.clear();
+        warnings(&one.trainee.log, one.trainee.crosscoder.n_latents())
+            .iter()
+            .for_each(|warning| notice(format!("{}: {warning}", one.trainee.label)));
     }
     Ok(())
 }
@@ -129,15 +141,16 @@ struct InTraining<'a> {
 }
 
 impl<'a> InTraining<'a> {
-    fn start(trainee: &'a mut Trainee, training: &Training) -> Result<InTraining<'a>> {
+    fn start(trainee: &'a mut Trainee, training: &Training) -> InTraining<'a> {
         let Training { cfg, checkpoints, checkpoint_every, fingerprint, .. } = training;
         let mut optimiser = Optimiser::new(&trainee.crosscoder, AdamConfig::default());
         let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.label));
         let checkpoint =
             Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.label)).every(*checkpoint_every);
-        trainee.log = checkpoint.resume(&mut trainee.crosscoder.params(), &mut optimiser.adam)?.unwrap_or_default();
-        let sums = Sums::new(&trainee.crosscoder);
-        Ok(InTraining { trainee, optimiser, checkpoint, sums })
+        let (mut params, mut sums) = (trainee.crosscoder.params(), Sums::new(&trainee.crosscoder));
+        let state = State { params: &mut params, since_line: &mut sums.tensors, log: &mut trainee.log };
+        checkpoint.resume(state, &mut optimiser.adam, cfg.n_steps);
+        InTraining { trainee, optimiser, checkpoint, sums }
     }
 
     fn n_done(&self) -> i64 {
@@ -154,18 +167,35 @@ impl<'a> InTraining<'a> {
         }
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
-        if n_done % (n_steps / N_LINES).max(1) != 0 && n_done != n_steps {
-            return Ok(());
+        if n_done % (n_steps / N_LINES).max(1) == 0 || n_done == n_steps {
+            self.line(self.sums.line(n_done, loss.lambda_s, lr), progress)?;
         }
-        let line = self.sums.line(n_done, loss.lambda_s, lr);
+        let (mut params, sums) = (self.trainee.crosscoder.params(), &mut self.sums.tensors);
+        let state = State { params: &mut params, since_line: sums, log: &mut self.trainee.log };
+        self.checkpoint.save_if_due(&state, &self.optimiser.adam);
+        Ok(())
+    }
+
+    fn line(&mut self, line: TrainStep, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         if !line.loss.is_finite() {
-            let expected = format!("at step {n_done} of stage {}: lower the learning rate", self.trainee.label);
+            let expected =
+                format!("at step {} of stage {}: lower its lr, or its lambda_s", line.step, self.trainee.label);
             return Err(Error::setting("loss", line.loss, expected));
         }
         progress(&self.trainee.label, &line);
         self.trainee.log.push(line);
         self.sums = Sums::new(&self.trainee.crosscoder);
-        self.checkpoint.save_if_due(&self.trainee.crosscoder.params(), &self.optimiser.adam, &self.trainee.log)
+        Ok(())
+    }
+
+    fn save(&mut self) -> Result<()> {
+        let (mut params, sums) = (self.trainee.crosscoder.params(), &mut self.sums.tensors);
+        let state = State { params: &mut params, since_line: sums, log: &mut self.trainee.log };
+        self.checkpoint.save(&state, &self.optimiser.adam)
+    }
+
+    fn stopped(&self, signal: i32, step: i64, n_steps: i64) -> Error {
+        Error::Stopped { label: self.trainee.label.clone(), step, n_steps, signal }
     }
 }
 

@@ -19,8 +19,8 @@ use crate::crosscoder::train::{DecoderFreedom, TrainStep, Trainee};
 use crate::diff::cosines;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Stage};
-use crate::experiment::stages::{Source, if_timed, training};
-use crate::experiment::step::Step;
+use crate::experiment::stages::{Acts, Source, if_timed, training};
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::{ArmRow, ArmTrainingRow};
 use crate::language_model::fit::FitStep;
 use serde_json::json;
@@ -113,7 +113,7 @@ fn train(
     let model = run.load_model(arm.model.name())?;
     let (tokens, reading) = (run.sequences(Part::Train, arm.data)?, run.hook_config(&model)?);
     let seed = run.seed_for(&format!("stream of arm {}", arm.name));
-    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed };
+    let source = Source { acts: Acts::Read { models: (&model).into(), tokens: &tokens, reading: &reading }, seed };
     let trainee =
         |seed: u64| Ok(Trainee::new(run.label(&arm.name, seed), &run.crosscoder_of(arm.from, seed)?).with(arm.decoder));
     let mut trainees = run.seeds().into_iter().map(trainee).collect::<Result<Vec<Trainee>>>()?;
@@ -141,7 +141,7 @@ fn step<'a>(run: &'a Run, arm: &Arm) -> Result<Step<'a>> {
         run.preset.hooks,
         run.preset.seq
     ]);
-    Step::new(run, &format!("arm_{}", arm.name), settings, &inputs)
+    Step::new(run, &format!("arm_{}", arm.name), of_organism(&run.organism, settings), &inputs)
 }
 
 fn rotations(run: &Run, arm: &Arm, seed: u64) -> Result<Vec<ArmRow>> {

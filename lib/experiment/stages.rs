@@ -1,25 +1,28 @@
 //! Training the stages of a run: each from its parent, on the activations of its own model and data.
 
+mod given;
 mod source;
+mod subject;
 
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee};
 use crate::experiment::recipe::Recipe;
-use crate::experiment::run::{Part, Run, model_name};
+use crate::experiment::run::{Run, model_name};
 use crate::experiment::stage::Stage;
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::TrainingRow;
 use crate::{Error, Result};
 use serde_json::json;
+use subject::Subject;
 
-pub(super) use source::{Source, if_timed, speed, training};
+pub(super) use source::{Acts, Source, if_timed, speed, training};
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
 /// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an
-/// interrupted training goes on. Returns the lines.
+/// interrupted training goes on. Returns the lines. A stage whose crosscoder is given is taken and has none.
 ///
 /// # Errors
-/// A parent is missing, the loss diverges, or a file cannot be written.
+/// A parent is missing, the loss diverges, a crosscoder that is given does not fit, or a file cannot be written.
 pub fn train_stages(
     run: &Run,
     stages: &[Stage],
@@ -29,9 +32,10 @@ pub fn train_stages(
     if stages.iter().any(|stage| (stage.model(), stage.data()) != (first.model(), first.data())) {
         return Err(Error::setting("stages", format!("{stages:?}"), "expected stages of one model and one data set"));
     }
-    let step = step(run, stages)?;
-    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
-    let log = step.once(files, || train_together(run, stages, &step, progress))?;
+    let (given, trained): (Vec<Stage>, Vec<Stage>) =
+        stages.iter().partition(|stage| run.given_crosscoder(**stage).is_some());
+    given.into_iter().try_for_each(|stage| given::take(run, stage))?;
+    let log = if trained.is_empty() { Log::new() } else { trained_once(run, &trained, progress)? };
     let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
     run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
     Ok(rows)
@@ -39,6 +43,12 @@ pub fn train_stages(
 
 /// Lines of the log with the stage and seed that each belongs to, one crosscoder after the other.
 type Log = Vec<(Stage, u64, TrainStep)>;
+
+fn trained_once(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
+    let step = step(run, stages)?;
+    let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
+    step.once(files, || train_together(run, stages, &step, progress))
+}
 
 /// Each of `stages` with each of the run's seeds.
 fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64)> {
@@ -48,10 +58,8 @@ fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64
 
 fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
-    let model = run.model(first.model())?;
-    let (tokens, reading) = (run.sequences(Part::Train, first.data())?, run.hook_config(&model)?);
-    let seed = run.seed_for(&format!("stream of {stages:?}"));
-    let source = Source { models: (&model).into(), tokens: &tokens, reading: &reading, seed };
+    let subject = Subject::of(run, first)?;
+    let source = Source { acts: subject.acts(), seed: run.seed_for(&format!("stream of {stages:?}")) };
     let parents = parents(run, &all, &source)?;
     let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
     let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
@@ -72,19 +80,18 @@ fn config(run: &Run, stage: Stage) -> &TrainConfig {
 fn parents(run: &Run, stages: &[(Stage, u64)], source: &Source) -> Result<Vec<Crosscoder>> {
     let parent = |&(stage, seed): &(Stage, u64)| match stage.parent() {
         Some(parent) => run.crosscoder_of(parent, seed),
-        None => Ok(source.fresh(run, seed)),
+        None => source.fresh(run, seed),
     };
     stages.iter().map(parent).collect()
 }
 
 fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
-    let model = model_name(stages[0].model());
-    let mut inputs = vec![format!("weights/{model}/model.safetensors"), Part::Train.file().into()];
+    let (subject, mut inputs) = subject::made_of(run, stages[0])?;
     let parents = of_all_seeds(run, stages).filter_map(|(stage, seed)| Some((stage.parent()?, seed)));
     inputs.extend(parents.map(|(parent, seed)| run.crosscoder_file(parent, seed)));
     let Recipe { pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing, .. } =
         run.recipe;
-    let settings = json!([
+    let mut settings = json!([
         stages,
         config(run, stages[0]),
         [pre_act_target, threshold_chain_rule, buffer_acts, lr_before_step, centred, same_spacing],
@@ -94,8 +101,11 @@ fn step<'a>(run: &'a Run, stages: &[Stage]) -> Result<Step<'a>> {
         run.preset.initial_firing_frac,
         run.preset.seq
     ]);
+    if let (false, Some(settings)) = (subject.is_null(), settings.as_array_mut()) {
+        settings.push(subject);
+    }
     let names: Vec<String> = stages.iter().map(Stage::to_string).collect();
-    Step::new(run, &format!("crosscoder_{}", names.join("_")), settings, &inputs)
+    Step::new(run, &format!("crosscoder_{}", names.join("_")), of_organism(&run.organism, settings), &inputs)
 }
 
 fn save(run: &Run, stage: Stage, seed: u64, crosscoder: &Crosscoder) -> Result<()> {

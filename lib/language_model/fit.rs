@@ -5,9 +5,10 @@ use crate::language_model::next_token::{LossGradients, next_token_gradients};
 use crate::language_model::tokens::TokenRows;
 use crate::processor::generator::seeded;
 use crate::training::adam::{Adam, AdamConfig};
-use crate::training::checkpoint::Checkpoint;
+use crate::training::checkpoint::{Checkpoint, State};
 use crate::training::schedule::LearningRate;
 use crate::training::shuffle::{Batches, seed_for};
+use crate::training::stop::Stop;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -72,10 +73,11 @@ pub struct FitTask<'a> {
 }
 
 /// Minimises the loss over `params`, which are tensors of the task's model. `progress` gets the label and each line of
-/// the log; a `checkpoint` is taken up and kept.
+/// the log; a `checkpoint` is taken up and kept, and stays for who writes the result to remove. Ctrl-C and SIGTERM leave
+/// one and end the training.
 ///
 /// # Errors
-/// The loss is no number any more, or the checkpoint cannot be read or written.
+/// The loss is no number any more, or somebody wants the training to stop.
 pub fn fit(
     task: &FitTask,
     params: &mut [Tensor],
@@ -83,12 +85,16 @@ pub fn fit(
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FitStep>> {
     let FitTask { label, model, rows, cfg, seed } = *task;
-    let mut adam = Adam::new(params, AdamConfig::default());
-    let mut log: Vec<FitStep> = checkpoint.resume(params, &mut adam)?.unwrap_or_default();
-    let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
-    let (schedule, every) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1));
+    let (mut adam, mut log) = (Adam::new(params, AdamConfig::default()), Vec::<FitStep>::new());
     let mut since_line = Nats::none(model.wte.device());
+    checkpoint.resume(since_line.state(params, &mut log), &mut adam, cfg.n_steps);
+    let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
+    let (schedule, every, stop) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1), Stop::listen());
     for step in adam.n_steps..cfg.n_steps {
+        if let Some(signal) = stop.asked() {
+            checkpoint.save(&since_line.state(params, &mut log), &adam)?;
+            return Err(Error::Stopped { label: label.into(), step, n_steps: cfg.n_steps, signal });
+        }
         let taken = {
             let _generator = seeded(seed_for(seed, &format!("step {step}")));
             gradients(model, params, rows, &batches.rows(step))
@@ -100,8 +106,8 @@ pub fn fit(
             progress(label, &line);
             log.push(line);
             since_line = Nats::none(model.wte.device());
-            checkpoint.save_if_due(params, &adam, &log)?;
         }
+        checkpoint.save_if_due(&since_line.state(params, &mut log), &adam);
     }
     Ok(log)
 }
@@ -112,27 +118,32 @@ fn gradients(model: &GptNeo, params: &[Tensor], rows: &TokenRows, row_idxs: &[i6
     next_token_gradients(model, params, &tokens, &rows.with_loss.index_select(0, &row_idxs), true)
 }
 
-/// The loss of some steps, summed over tokens. It is read at lines of the log only: a GPU need not wait.
-struct Nats {
-    sum: Tensor,
-    n_tokens: i64,
-}
+/// The loss of some steps, summed over tokens, and the tokens. It is read at lines of the log only: a GPU need not wait.
+struct Nats([Tensor; 2]);
 
 impl Nats {
     fn none(device: Device) -> Nats {
-        Nats { sum: Tensor::zeros([], (Kind::Double, device)), n_tokens: 0 }
+        Nats([Tensor::zeros([], (Kind::Double, device)), Tensor::zeros([], (Kind::Int64, Device::Cpu))])
     }
 
     fn add(&mut self, step: &LossGradients) {
-        self.sum += &step.loss * step.n_tokens as f64;
-        self.n_tokens += step.n_tokens;
+        let Nats([sum, n_tokens]) = self;
+        *sum += &step.loss * step.n_tokens as f64;
+        *n_tokens += step.n_tokens;
     }
 
     fn line(&self, step: i64, lr: f64) -> Result<FitStep> {
-        let loss_nats = self.sum.double_value(&[]) / self.n_tokens as f64;
+        let Nats([sum, n_tokens]) = self;
+        let n_tokens = n_tokens.int64_value(&[]);
+        let loss_nats = sum.double_value(&[]) / n_tokens as f64;
         if !loss_nats.is_finite() {
             return Err(Error::setting("loss", loss_nats, format!("at step {step}: lower the learning rate")));
         }
-        Ok(FitStep { step, n_tokens: self.n_tokens, loss_nats, lr })
+        Ok(FitStep { step, n_tokens, loss_nats, lr })
+    }
+
+    /// What a checkpoint of the training holds.
+    fn state<'a>(&'a mut self, params: &'a mut [Tensor], log: &'a mut Vec<FitStep>) -> State<'a, FitStep> {
+        State { params, since_line: &mut self.0, log }
     }
 }

@@ -36,7 +36,7 @@ pub struct PretrainConfig {
     pub fit: FitConfig,
     /// Seed of the weights and of the order of the records.
     pub seed: u64,
-    /// Where an interrupted training is taken up from.
+    /// Where an interrupted training is taken up from. It stays until who writes the result removes it.
     pub checkpoint: PathBuf,
     /// Where it is trained.
     pub device: Device,
@@ -45,7 +45,7 @@ pub struct PretrainConfig {
 /// Trains a language model on `records` from fresh weights. `progress` gets the label `base` and each line of the log.
 ///
 /// # Errors
-/// Tokenizer and config do not fit, the training diverges, or the checkpoint cannot be written.
+/// Tokenizer and config do not fit, the training diverges, or somebody wants it to stop.
 pub fn language_model(
     records: &[Record],
     tokenizer: &Tokenizer,
@@ -70,6 +70,5 @@ pub fn language_model(
     let task = FitTask { label: "base", model: &model, rows: &rows, cfg: fit_cfg, seed };
     let log = fit(&task, &mut params, &mut checkpoint, progress)?;
     params.iter().for_each(|param| drop(param.set_requires_grad(false)));
-    checkpoint.clear();
     Ok((model, log))
 }

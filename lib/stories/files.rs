@@ -7,6 +7,7 @@ mod instruct;
 mod json;
 pub(crate) mod kind;
 mod lines;
+mod own;
 mod parquet;
 mod plain;
 mod published;
@@ -18,5 +19,6 @@ mod source;
 mod transformed;
 mod usable;
 
+pub use own::{OwnSample, OwnText, own_texts};
 pub use reader::{Form, Reader};
 pub use sample::{Sample, read, sample};

@@ -3,7 +3,7 @@
 //! `notebooks NAME...` runs notebooks by name or number, `notebooks all` the series, `notebooks list` names them. Those
 //! beyond the series compare several runs or take long.
 
-use stagediff_settings::{is_beyond, openmp};
+use stagediff_settings::{Overrides, Settings, openmp};
 use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
@@ -17,11 +17,11 @@ include!(concat!(env!("OUT_DIR"), "/notebooks.rs"));
 fn main() -> ExitCode {
     begin_anew();
     let names: Vec<String> = env::args().skip(1).collect();
-    match select(&names).and_then(|selected| selected.into_iter().try_for_each(run)) {
+    match select(&names).map_err(|error| (error, 1)).and_then(|selected| selected.into_iter().try_for_each(run)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
+        Err((error, code)) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(code)
         }
     }
 }
@@ -34,7 +34,7 @@ fn begin_anew() {
     }
 }
 
-/// The notebooks that the arguments name, in the arguments' order; `all` puts the overview last.
+/// The notebooks that the arguments name, in the arguments' order; `all` are the series of what `STAGEDIFF_SETTINGS` says.
 fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     let known = || NOTEBOOKS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     match names {
@@ -44,9 +44,11 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
             Ok(Vec::new())
         }
         [word] if word == "all" => {
-            let series = NOTEBOOKS.iter().filter(|(name, _)| !is_beyond(name));
-            let (overview, stages): (Vec<_>, Vec<_>) = series.partition(|(name, _)| name.starts_with("00_"));
-            Ok([stages, overview].concat())
+            let series = Overrides::from_env().map_err(|error| error.to_string())?.onto(&Settings::default()).series();
+            let mut notebooks: Vec<_> =
+                NOTEBOOKS.iter().filter(|(name, _)| series.place(name).is_some()).copied().collect();
+            notebooks.sort_by_key(|(name, _)| series.place(name));
+            Ok(notebooks)
         }
         names => names
             .iter()
@@ -59,10 +61,12 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
     }
 }
 
-fn run((name, notebook): (&'static str, Notebook)) -> Result<(), String> {
+/// Runs one; what ended it and the program's exit code for that.
+fn run((name, notebook): (&'static str, Notebook)) -> Result<(), (String, u8)> {
     println!("\n── {name}");
     let start = Instant::now();
-    notebook().map_err(|error| format!("{name}: {error}"))?;
+    let code = |error: &Box<dyn std::error::Error>| error.downcast_ref().map_or(1, stagediff::Error::exit_code);
+    notebook().map_err(|error| (format!("{name}: {error}"), code(&error)))?;
     println!("── {name}: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

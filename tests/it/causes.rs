@@ -5,7 +5,7 @@ use crate::rounding::share;
 use crate::series::{measure, series, with_dead_latents};
 use stagediff::experiment::Run;
 use stagediff::experiment::causes::{
-    CausesConfig, Organism, choose, controls, doses, figures, findings, pass_lines, report,
+    CausesConfig, Testbed, choose, controls, doses, figures, findings, pass_lines, report,
 };
 use stagediff::experiment::tables::{InterventionRow, RotationRow, TopTokenRow};
 use tch::Kind;
@@ -27,32 +27,32 @@ fn config() -> CausesConfig {
 
 struct Causes {
     run: Run,
-    organism: Organism,
+    testbed: Testbed,
     rotations: Vec<RotationRow>,
     top_tokens: Vec<TopTokenRow>,
 }
 
 impl Causes {
     fn of(run: Run, cfg: &CausesConfig) -> Causes {
-        let organism = Organism::of(&run, cfg).unwrap();
+        let testbed = Testbed::of(&run, cfg).unwrap();
         let (rotations, top_tokens) = (run.rows("rotations").unwrap(), run.rows("top_tokens").unwrap());
-        Causes { run, organism, rotations, top_tokens }
+        Causes { run, testbed, rotations, top_tokens }
     }
 
     fn choose(&self) -> Vec<InterventionRow> {
-        choose(&self.run, &self.organism, &self.rotations, &self.top_tokens, &mut |_| ()).unwrap()
+        choose(&self.run, &self.testbed, &self.rotations, &self.top_tokens, &mut |_| ()).unwrap()
     }
 
     fn report(&self, chosen: &[InterventionRow]) -> Vec<InterventionRow> {
-        report(&self.run, &self.organism, &self.rotations, &self.top_tokens, chosen).unwrap()
+        report(&self.run, &self.testbed, &self.rotations, &self.top_tokens, chosen).unwrap()
     }
 
     /// All rows of the table.
     fn rows(&self) -> Vec<InterventionRow> {
         let chosen = self.choose();
-        let Causes { run, organism, rotations, top_tokens } = self;
-        let controls = controls(run, organism, rotations, top_tokens, &chosen).unwrap();
-        let doses = doses(run, organism, rotations, top_tokens, &chosen).unwrap();
+        let Causes { run, testbed, rotations, top_tokens } = self;
+        let controls = controls(run, testbed, rotations, top_tokens, &chosen).unwrap();
+        let doses = doses(run, testbed, rotations, top_tokens, &chosen).unwrap();
         [self.report(&chosen), controls, doses, chosen].concat()
     }
 }
@@ -105,7 +105,7 @@ fn the_protocol_reports_what_it_chose_and_can_be_repeated() {
     );
     assert_eq!(format!("{rows:?}"), format!("{:?}", causes.rows()));
     shown(&rows);
-    assert!(findings::halves(&causes.organism).contains("fewer than the 100 asked for"));
+    assert!(findings::halves(&causes.testbed).contains("fewer than the 100 asked for"));
 }
 
 #[test]
@@ -152,6 +152,6 @@ fn what_a_run_lacks_is_said() {
     assert!(findings::chosen(&rows).contains("no latent is active"));
     shown(&rows);
 
-    let others = choose(&causes.run, &causes.organism, &causes.rotations[1..], &causes.top_tokens, &mut |_| ());
+    let others = choose(&causes.run, &causes.testbed, &causes.rotations[1..], &causes.top_tokens, &mut |_| ());
     assert_says(others, &["rotations", "47 latents of seed 0", "48", "08_rotation"]);
 }

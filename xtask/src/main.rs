@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lint`, `lab`, `fetch`, `convert`, `sweep`, `bench`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lint`, `lab`, `fetch`, `convert`, `sweep`, `site`, `bench`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
@@ -20,6 +20,7 @@ mod progress;
 mod python;
 mod run;
 mod setup;
+mod site;
 mod sweep;
 mod test;
 
@@ -53,6 +54,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
         Command::Sweep(given, rest) => sweep::sweep(&given, &rest),
         Command::Convert(rest) => convert::convert(&rest),
+        Command::Site(rest) => site::site(&rest),
         Command::Bench(rest) => bench::bench(&rest),
     }
 }

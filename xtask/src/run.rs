@@ -5,20 +5,21 @@ use crate::fetch::fetch;
 use crate::places::{Places, finish};
 use crate::progress::duration;
 use crate::setup::{Machine, setup};
-use crate::{Result, findings, kernel, notebooks};
+use crate::{Result, findings, kernel, notebooks, site};
 use stagediff_settings::{Overrides, Settings, VARIABLE};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-/// Sets up, checks the settings, executes the notebooks asked for, prints what they found.
+/// Sets up, checks the settings, executes the notebooks asked for, prints what they found, makes the run's site.
 ///
 /// # Errors
 /// What setup says, settings that do not fit, or the first cell that failed.
 pub fn run(request: &Request) -> Result<()> {
     let settings = &request.settings();
     let locations = settings.on_hub()?;
-    let selected = notebooks::select(notebooks::series(&Places::find()?.notebooks())?, &request.selection)?;
+    let selected =
+        notebooks::select(notebooks::all(&Places::find()?.notebooks())?, settings.series(), &request.selection)?;
     let machine = setup()?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
     fetch(&machine.places, &locations)?;
@@ -32,9 +33,14 @@ pub fn run(request: &Request) -> Result<()> {
         false => executed(&machine, request.in_place, settings, &selected),
     };
     command.env(VARIABLE, named.to_json()).current_dir(machine.places.notebooks());
-    finish(&mut command, "the series did not finish; results so far are kept")?;
+    let kept = format!(
+        "the series did not finish; results so far are kept, `cargo xtask site {}` shows them",
+        settings.name()
+    );
+    finish(&mut command, &kept)?;
     println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
-    findings::show(&machine.places, settings)
+    findings::show(&machine.places, settings)?;
+    site::of_run(&machine, machine.places.run(settings))
 }
 
 /// Opens the run as its notebooks will, before one begins.

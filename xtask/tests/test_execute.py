@@ -1,5 +1,6 @@
 """What becomes of pages when a notebook fails. No kernel runs: `execute.execute` is replaced."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -68,6 +69,13 @@ class Pages(unittest.TestCase):
         self.assertEqual(self.execute("succeeds")[0], 0)
         self.assertEqual(sorted(self.files()), sorted(good))
         self.assertIn(b"said succeeds", self.files()["01_a.ipynb"])
+
+    def test_a_page_takes_nothing_from_a_network(self):
+        self.assertEqual(self.execute("works")[0], 0)
+        page = self.files()["01_a.html"].decode()
+        self.assertIn("said works", page)
+        taken = re.findall(r'(?:src|href)="(https?:[^"]*)"|(?:from|import|url)[ (]*["\'](https?:[^"\']*)', page)
+        self.assertEqual(taken, [])
 
     def test_a_notebook_that_fails_is_not_written_back(self):
         durations = self.folder / "durations.json"

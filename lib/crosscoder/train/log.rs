@@ -3,7 +3,7 @@
 use crate::crosscoder::{Crosscoder, Losses, StepReport};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// One line of the training log: means since the line before.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -45,43 +45,42 @@ impl std::fmt::Display for TrainStep {
 
 /// Running sums between two lines of the log.
 pub(super) struct Sums {
-    n_steps: i64,
-    n_acts: i64,
-    /// As [`StepReport::losses`].
-    losses: Tensor,
-    n_fired: Tensor,
+    /// As [`StepReport::losses`]; how often each latent fired; steps and activations.
+    pub tensors: [Tensor; 3],
     started: Instant,
 }
 
 impl Sums {
     pub fn new(crosscoder: &Crosscoder) -> Sums {
         let zeros = |n: i64, kind: Kind| Tensor::zeros([n], (kind, crosscoder.b_enc.device()));
-        let (losses, n_fired) = (zeros(4, Kind::Double), zeros(crosscoder.n_latents(), Kind::Int64));
-        Sums { n_steps: 0, n_acts: 0, losses, n_fired, started: Instant::now() }
+        let counts = Tensor::zeros([2], (Kind::Int64, Device::Cpu));
+        let tensors = [zeros(4, Kind::Double), zeros(crosscoder.n_latents(), Kind::Int64), counts];
+        Sums { tensors, started: Instant::now() }
     }
 
     pub fn add(&mut self, report: &StepReport, n_acts: i64) {
-        self.n_steps += 1;
-        self.n_acts += n_acts;
-        self.losses += &report.losses;
-        self.n_fired += &report.n_fired;
+        let [losses, n_fired, counts] = &mut self.tensors;
+        *losses += &report.losses;
+        *n_fired += &report.n_fired;
+        *counts += Tensor::from_slice(&[1, n_acts]);
     }
 
     pub fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {
-        let n = self.n_steps as f64;
-        let sums = Losses::read(&self.losses);
+        let [losses, n_fired, counts] = &self.tensors;
+        let [n_steps, n_acts] = [0, 1].map(|i| counts.int64_value(&[i]));
+        let (n, sums) = (n_steps as f64, Losses::read(losses));
         TrainStep {
             step: n_done,
-            n_activations: n_done * self.n_acts / self.n_steps,
+            n_activations: n_done * n_acts / n_steps,
             loss: sums.total / n,
             loss_recon: sums.recon / n,
             loss_sparsity: sums.sparsity / n,
             loss_pre_act: sums.pre_act / n,
             lambda_s,
             lr,
-            l0_mean: self.n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / self.n_acts as f64,
-            dead_frac: self.n_fired.eq(0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
-            activations_per_s: self.n_acts as f64 / self.started.elapsed().as_secs_f64(),
+            l0_mean: n_fired.sum(Kind::Int64).int64_value(&[]) as f64 / n_acts as f64,
+            dead_frac: n_fired.eq(0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
+            activations_per_s: n_acts as f64 / self.started.elapsed().as_secs_f64(),
         }
     }
 }

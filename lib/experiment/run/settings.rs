@@ -1,29 +1,68 @@
-//! What settings mean: preset and recipe with the single values put in.
+//! What settings mean: preset, recipe and organism with the single values put in.
 
 use crate::experiment::preset::Preset;
 use crate::experiment::recipe::Recipe;
+use crate::stories::{Behaviour, ORGANISMS, Organism};
 use crate::{Error, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stagediff_settings::{STORY_COLUMN, Settings};
+use stagediff_settings::{Series, Settings};
 
-/// Preset and recipe that settings ask for, with the single values put in. Whether these make sense is seen when the run
-/// is opened.
+/// The single value that names the organism; its parts are set as `organism.trigger` and so on.
+const ORGANISM: &str = "organism";
+
+/// Tokens that hold the whole of most stories, for an organism whose behaviour comes last.
+const WHOLE_STORY: usize = 256;
+/// Tokens of a record by which most endings have begun.
+const ENDING_BEGUN: usize = 192;
+
+/// Preset, recipe and organism that settings ask for, with the single values put in. Whether sizes make sense is seen when the
+/// run is opened.
 ///
 /// # Errors
-/// An unknown preset, recipe or name, or a value of another type.
-pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe)> {
+/// An unknown preset, recipe, organism or name, a value of another type, or an organism that cannot be.
+pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe, Organism)> {
+    let organism = organism(settings)?;
     let mut preset = Preset::named(&settings.preset)?;
     let mut recipe = Recipe::named(&settings.recipe)?;
+    if organism.behaviour == Behaviour::EndsBadly {
+        preset.finetune.seq = preset.finetune.seq.max(WHOLE_STORY);
+        preset.seq = preset.seq.max(ENDING_BEGUN);
+    }
     for (name, text) in &settings.set {
         match name.strip_prefix("recipe.") {
-            _ if ["base", "timings", STORY_COLUMN].contains(&name.as_str()) => {}
+            _ if Settings::is_place(name) => {}
+            _ if is_of_organism(name) => {}
             Some(point) => recipe = with(&recipe, point, text, name)?,
             None => preset = with(&preset, name, text, name)?,
         }
     }
-    Ok((preset, recipe))
+    Ok((preset, recipe, organism))
+}
+
+/// The organism of a name with its parts put in.
+fn organism(settings: &Settings) -> Result<Organism> {
+    let set = &settings.set;
+    let mut organism = Organism::named(set.get(ORGANISM).map_or(ORGANISMS[0], String::as_str))?;
+    for (name, text) in set.iter().filter(|(name, _)| is_of_organism(name)) {
+        if settings.series() != Series::Stories {
+            return Err(Error::setting(
+                name,
+                text,
+                "has no effect without stories: texts of one's own have no trigger",
+            ));
+        }
+        if let Some(part) = name.strip_prefix("organism.") {
+            organism.set(part, text)?;
+        }
+    }
+    organism.check()?;
+    Ok(organism)
+}
+
+fn is_of_organism(name: &str) -> bool {
+    name == ORGANISM || name.starts_with("organism.")
 }
 
 /// `whole` with one value put in; `name` is what the user calls it.

@@ -1,13 +1,19 @@
-//! Where a run's stories and base model lie on this machine.
+//! Where a run's stories, texts and models lie on this machine.
 
+mod own;
+
+pub use own::check_pair;
+
+use crate::experiment::stage::Stage;
 use crate::files::hash::KnownHashes;
 use crate::files::hub::{Cache, Location};
 use crate::stories::kind::{Kind, extension};
 use crate::{Error, Result};
 use stagediff_settings::{BaseModel, STORY_COLUMN, Settings};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Stories and base model of a run.
+/// What a run is made from.
 #[derive(Debug, Clone)]
 pub struct Sources {
     /// `None`: the built-in ones.
@@ -16,6 +22,35 @@ pub struct Sources {
     pub base: Option<PathBuf>,
     /// `shipped`, `train`, the folder, or the place on the hub with its commit.
     pub base_identity: String,
+    /// The tuned model that is given: a model's folder or an adapter's.
+    pub tuned: Option<Place>,
+    /// Texts of the user's own: the base model's kind and the tuned one's.
+    pub texts: Option<[StoryFiles; 2]>,
+    /// The folder of activations that are given instead of models.
+    pub activations: Option<PathBuf>,
+    /// The crosscoders that are given, by their stages.
+    pub crosscoders: BTreeMap<Stage, PathBuf>,
+}
+
+/// A folder that was asked for.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where it lies on this machine.
+    pub dir: PathBuf,
+    /// The folder, or the place on the hub with its commit.
+    pub identity: String,
+}
+
+impl Place {
+    fn of(path: &Path, cache: &Cache) -> Result<Place> {
+        match on_hub(path) {
+            Some(text) => {
+                let files = cache.files(&text.parse()?)?;
+                Ok(Place { dir: files.dir, identity: files.location.to_string() })
+            }
+            None => Ok(Place { dir: path.into(), identity: path.display().to_string() }),
+        }
+    }
 }
 
 /// Files of stories that follow one another.
@@ -52,15 +87,16 @@ impl Sources {
                 (dir.join("model.safetensors").exists().then_some(dir), "shipped".into())
             }
             BaseModel::Train => (None, "train".into()),
-            BaseModel::Folder(dir) => match on_hub(&dir) {
-                Some(text) => {
-                    let files = cache.files(&text.parse()?)?;
-                    (Some(files.dir), files.location.to_string())
-                }
-                None => (Some(dir.clone()), dir.display().to_string()),
-            },
+            BaseModel::Folder(dir) => {
+                let place = Place::of(&dir, cache)?;
+                (Some(place.dir), place.identity)
+            }
         };
-        Ok(Sources { stories, base, base_identity })
+        own::check(settings, base.is_some())?;
+        let tuned = settings.own("tuned").map(|path| Place::of(path, cache)).transpose()?;
+        let (texts, crosscoders) = (own::texts(settings, cache, known)?, own::crosscoders(settings)?);
+        let activations = settings.own("activations").map(PathBuf::from);
+        Ok(Sources { stories, base, base_identity, tuned, texts, activations, crosscoders })
     }
 }
 

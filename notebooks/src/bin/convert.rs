@@ -1,14 +1,13 @@
 //! Models, adapters and crosscoders in and out of other people's forms: `cargo xtask convert`.
 
-use stagediff::crosscoder::Crosscoder;
-use stagediff::crosscoder::formats::{model_diffing, sae_lens};
-use stagediff::files::Weights;
+use stagediff::crosscoder::formats::{self, model_diffing, sae_lens};
+use stagediff::files::write_folder_whole;
 use stagediff::language_model::{HookPoint, peft, pretrained};
 use stagediff::tch::{Device, Kind};
 use stagediff_settings::options::{Parser, Word, is_help, next, value};
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
@@ -123,68 +122,36 @@ fn convert(request: Request) -> Result<String> {
     match request {
         Request::Help => Ok(USAGE.into()),
         Request::Model { from, to, adapter, kind } => {
-            refuse_existing(&to)?;
             let (mut model, tokenizer) = pretrained::load(&from, Device::Cpu)?;
             if let Some(adapter) = adapter {
                 peft::load(model.linears_mut(), &adapter)?;
                 model.merge();
             }
-            pretrained::save(&to, &model, &tokenizer, kind, &[])?;
+            write_folder_whole(&to, |to| pretrained::save(to, &model, &tokenizer, kind, &[]))?;
             Ok(format!("{model:?} → {}", to.display()))
         }
         Request::Crosscoder { from, to, form, hooks } => {
-            refuse_existing(&to)?;
-            let (crosscoder, about) = read(&from, hooks.as_deref())?;
-            match form {
+            let (crosscoder, mut about) = formats::load(&from, hooks.as_deref(), Device::Cpu)?;
+            about.retain(|key, _| PROVENANCE.contains(&key.as_str()));
+            write_folder_whole(&to, |to| match form {
                 Form::Stagediff => {
-                    crosscoder.save(&to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
+                    crosscoder.save(to, &about.iter().map(|(k, v)| (k.as_str(), v.clone())).collect::<Vec<_>>())
                 }
-                Form::SaeLens => sae_lens::save(&crosscoder, &to, &about),
-                Form::ModelDiffing => model_diffing::save(&crosscoder, &to, &about),
-            }?;
+                Form::SaeLens => sae_lens::save(&crosscoder, to, &about),
+                Form::ModelDiffing => model_diffing::save(&crosscoder, to, &about),
+            })?;
             Ok(format!("{crosscoder:?} → {}", to.display()))
         }
-    }
-}
-
-fn refuse_existing(to: &Path) -> Result<()> {
-    if to.exists() {
-        return Err(format!("{} is there already: remove it or name another", to.display()).into());
-    }
-    Ok(())
-}
-
-/// A crosscoder in whichever form, and its provenance.
-fn read(from: &Path, hooks: Option<&[HookPoint]>) -> Result<(Crosscoder, BTreeMap<String, String>)> {
-    let (crosscoder, mut about) = if from.is_dir() {
-        sae_lens::load(from, hooks, Device::Cpu)?
-    } else {
-        let header = Weights::read(from, Device::Cpu)?.metadata;
-        let is_ours = header.get("format").is_some_and(|format| format.starts_with("stagediff"));
-        let load = if is_ours { load_ours(from, hooks) } else { Ok(model_diffing::load(from, hooks, Device::Cpu)?) };
-        (load?, header)
-    };
-    about.retain(|key, _| PROVENANCE.contains(&key.as_str()));
-    Ok((crosscoder, about))
-}
-
-/// Our own file, which names its hook points: those of `--hooks` can only be the same.
-fn load_ours(from: &Path, hooks: Option<&[HookPoint]>) -> Result<Crosscoder> {
-    let crosscoder = Crosscoder::load(from, &[], Device::Cpu)?;
-    let line = |hooks: &[HookPoint]| hooks.iter().map(HookPoint::to_string).collect::<Vec<_>>().join(",");
-    match hooks {
-        Some(named) if named != crosscoder.hooks => {
-            let (own, named) = (line(&crosscoder.hooks), line(named));
-            Err(format!("the hook points of {} are {own}, not {named}: leave --hooks away", from.display()).into())
-        }
-        _ => Ok(crosscoder),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stagediff::crosscoder::Crosscoder;
+    use stagediff::files::Weights;
     use stagediff::tch::Tensor;
+    use std::path::Path;
 
     fn parsed(line: &str) -> Result<Request> {
         parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
@@ -235,9 +202,7 @@ mod tests {
             let (from, to, hooks) = (path("ours"), path(&format!("named_{is_own}")), Some(named));
             let done = convert(Request::Crosscoder { from, to, form: Form::Stagediff, hooks });
             assert_eq!(done.is_ok(), is_own);
-            assert!(
-                is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre: leave --hooks away")
-            );
+            assert!(is_own || done.unwrap_err().to_string().contains("not blocks.0.hook_resid_pre"));
         }
         let again = Request::Crosscoder { from: path("ours"), to: path("back"), form: Form::Stagediff, hooks: None };
         assert!(convert(again).unwrap_err().to_string().contains("is there already"));

@@ -9,6 +9,7 @@ use stagediff::processor::device;
 use stagediff::stories;
 use stagediff::tch::Kind;
 use stagediff::training::shuffle::seed_for;
+use std::io::ErrorKind::NotFound;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -42,5 +43,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let made_by = format!("cargo run -p notebooks --bin pretrain -- {name}");
     pretrained::save(&dir, &model, &tokenizer, Kind::Half, &[("made_by", &made_by)])?;
     write_whole(&dir.join("pretraining.json"), serde_json::to_string_pretty(&log)?.as_bytes())?;
+    std::fs::remove_file(&cfg.checkpoint).or_else(|e| if e.kind() == NotFound { Ok(()) } else { Err(e) })?;
     Ok(())
 }

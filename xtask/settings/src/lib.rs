@@ -18,5 +18,5 @@ pub use error::{Error, Result};
 pub use hub_cache::hub_cache;
 pub use location::{Kind, Location};
 pub use overrides::{Overrides, VARIABLE};
-pub use series::is_beyond;
-pub use settings::{BaseModel, PRESETS, RECIPES, STORY_COLUMN, Settings, unknown};
+pub use series::Series;
+pub use settings::{BaseModel, CROSSCODER, OWN, PRESETS, RECIPES, STORY_COLUMN, Settings, TEXT_COLUMN, unknown};

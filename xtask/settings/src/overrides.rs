@@ -1,8 +1,8 @@
 //! What was given on a command line. It wins over what a notebook's cell says, and what was not given does not.
 
 use crate::options::{Parser, value};
-use crate::settings::{PRESETS, RECIPES, unknown};
-use crate::{BaseModel, Error, Location, Result, Settings};
+use crate::settings::{CROSSCODER, OWN, PRESETS, RECIPES, unknown};
+use crate::{Error, Location, Result, Settings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::env::{self, VarError};
@@ -90,7 +90,7 @@ impl Overrides {
     }
 
     /// Takes an option's value from the command line, if the option is one of the settings': `--preset`, `--run`,
-    /// `--recipe`, `--seed`, `--seeds`, `--stories` or `--set`. Returns whether it is.
+    /// `--recipe`, `--seed`, `--seeds`, `--stories`, `--set`, or one of [`OWN`]. Returns whether it is.
     ///
     /// # Errors
     /// The value is missing or not allowed.
@@ -112,6 +112,10 @@ impl Overrides {
                 self.set.insert("n_seeds".into(), value(option, parser)?);
             }
             "--stories" => self.stories = Some(value(option, parser)?.into()),
+            own if OWN.iter().any(|(_, option)| *option == own) => {
+                let name = own.trim_start_matches('-').replace('-', "_");
+                self.set.insert(name, value(option, parser)?);
+            }
             "--set" => {
                 let pair = value(option, parser)?;
                 let (key, value) = pair
@@ -125,7 +129,8 @@ impl Overrides {
         Ok(true)
     }
 
-    /// Makes the paths of stories and base model absolute, seen from `folder`, unless they lie on the hub.
+    /// Makes the paths of stories, texts, models, activations and crosscoders absolute, seen from `folder`, unless they lie
+    /// on the hub.
     ///
     /// # Errors
     /// There is no such file or folder.
@@ -133,9 +138,11 @@ impl Overrides {
         if let Some(path) = &mut self.stories {
             *path = found("--stories ", path, folder)?;
         }
-        if let BaseModel::Folder(path) = self.onto(&Settings::default()).base() {
-            let path = found("--set base=", &path, folder)?;
-            self.set.insert("base".into(), path.to_string_lossy().into());
+        for (name, value) in &mut self.set {
+            let is_path = OWN.iter().any(|(own, _)| own == name) || name.starts_with(CROSSCODER);
+            if is_path && !(name == "base" && value == "train") {
+                *value = found(&format!("--set {name}="), Path::new(value.as_str()), folder)?.to_string_lossy().into();
+            }
         }
         Ok(())
     }
@@ -170,6 +177,7 @@ fn one_of(what: &str, name: String, known: &[&str]) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::BaseModel;
     use crate::options::{Word, next};
     use serde_json::{Value, json};
 
@@ -266,9 +274,15 @@ mod tests {
         assert_eq!(settings.stories, Some(here.join("Cargo.toml")));
         assert_eq!(settings.base(), BaseModel::Folder(here.join("src")));
         assert_eq!(settings.on_hub(), Ok(Vec::new()));
-        for line in ["--stories no/such", "--set base=no/such"] {
+        for (line, place) in [
+            ("--stories no/such", "--stories no/such"),
+            ("--set base=no/such", "--set base=no/such"),
+            ("--tuned no/such", "--set tuned=no/such"),
+            ("--base-text no/such", "--set base_text=no/such"),
+            ("--set crosscoder.S=no/such", "--set crosscoder.S=no/such"),
+        ] {
             let error = parsed(line).unwrap().find_files(here).unwrap_err().to_string();
-            assert_eq!(error, format!("{}: no such file or folder", line));
+            assert_eq!(error, format!("{place}: no such file or folder"));
         }
     }
 
@@ -279,9 +293,10 @@ mod tests {
             given.find_files(Path::new("/")).unwrap();
             given.onto(&Settings::default())
         };
-        let places = settings("--stories hf:a/b@~parquet --set base=hf:c/d").on_hub().unwrap();
+        let places =
+            settings("--stories hf:a/b@~parquet --base hf:c/d --tuned hf:e/f --base-text hf:g/h").on_hub().unwrap();
         let places: Vec<String> = places.iter().map(Location::to_string).collect();
-        assert_eq!(places, ["hf://datasets/a/b@refs/convert/parquet", "hf://c/d"]);
+        assert_eq!(places, ["hf://datasets/a/b@refs/convert/parquet", "hf://c/d", "hf://e/f", "hf://datasets/g/h"]);
         assert!(settings("--set base=hf:gpt2").on_hub().is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! The choices of a run.
 
-use crate::{Error, Location, Overrides, Result};
+use crate::{Error, Location, Overrides, Result, Series};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The presets, from small to large.
 pub const PRESETS: [&str; 4] = ["smoke", "tiny", "small", "paper"];
@@ -12,6 +12,21 @@ pub const RECIPES: [&str; 2] = ["corrected", "published"];
 
 /// The single value that names the column of the stories.
 pub const STORY_COLUMN: &str = "stories.column";
+
+/// The single value that names the column of texts of one's own.
+pub const TEXT_COLUMN: &str = "texts.column";
+
+/// The single values that name files and folders of a user's own, each with the option that stands for it.
+pub const OWN: [(&str, &str); 5] = [
+    ("base", "--base"),
+    ("tuned", "--tuned"),
+    ("base_text", "--base-text"),
+    ("tuned_text", "--tuned-text"),
+    ("activations", "--activations"),
+];
+
+/// What the single values that name crosscoders begin with: `crosscoder.S`, ….
+pub const CROSSCODER: &str = "crosscoder.";
 
 /// The choices of a run. Everything else follows from them.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,8 +41,8 @@ pub struct Settings {
     pub seed: u64,
     /// A file of stories, a folder of such files or a place on the hub (`hf:OWNER/NAME`) instead of the built-in ones.
     pub stories: Option<PathBuf>,
-    /// Single values by dotted name: `base`, `timings`, `stories.column`, `recipe.same_spacing`, `n_latents`,
-    /// `stage_s.lambda_s`, ….
+    /// Single values by dotted name: `base`, `tuned`, `timings`, `stories.column`, `organism`, `recipe.same_spacing`,
+    /// `n_latents`, `stage_s.lambda_s`, ….
     pub set: BTreeMap<String, String>,
 }
 
@@ -53,6 +68,37 @@ impl Settings {
     /// The settings of a preset, everything else by default.
     pub fn new(preset: &str) -> Settings {
         Settings { preset: preset.into(), ..Settings::default() }
+    }
+
+    /// The same with a single value set.
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Settings {
+        self.set.insert(name.into(), value.into());
+        self
+    }
+
+    /// The same under another name.
+    pub fn named(self, run: &str) -> Settings {
+        Settings { run: run.into(), ..self }
+    }
+
+    /// Whether a single value says what is not of a preset, a recipe or the like: where something lies, or how it is read.
+    pub fn is_place(name: &str) -> bool {
+        let known = ["timings", STORY_COLUMN, TEXT_COLUMN];
+        known.contains(&name) || OWN.iter().any(|(own, _)| *own == name) || name.starts_with(CROSSCODER)
+    }
+
+    /// A file or folder of the user's own, by one of the names of [`OWN`] or of [`CROSSCODER`].
+    pub fn own(&self, name: &str) -> Option<&Path> {
+        self.set.get(name).map(|path| Path::new(path.as_str()))
+    }
+
+    /// Which notebooks are the run's series.
+    pub fn series(&self) -> Series {
+        match self {
+            _ if self.set.contains_key("activations") => Series::Activations,
+            _ if self.set.contains_key("base_text") || self.set.contains_key("tuned_text") => Series::Texts,
+            _ => Series::Stories,
+        }
     }
 
     /// These settings with what was given on the command line of `cargo xtask` put in ([`Overrides`]); prints what that
@@ -92,7 +138,7 @@ impl Settings {
         match self.set.get("base").map(String::as_str) {
             Some("train") => BaseModel::Train,
             Some(folder) => BaseModel::Folder(folder.into()),
-            None if self.stories.is_some() => BaseModel::Train,
+            None if self.stories.is_some() || self.series() == Series::Texts => BaseModel::Train,
             None => BaseModel::Shipped,
         }
     }
@@ -107,15 +153,17 @@ impl Settings {
         self.set.get("timings").is_some_and(|value| value == "true")
     }
 
-    /// The places on the hub that stories and base model come from.
+    /// The places on the hub that stories, texts and models come from.
     ///
     /// # Errors
     /// One is not written as such.
     pub fn on_hub(&self) -> Result<Vec<Location>> {
         let stories = self.stories.as_ref().map(|path| path.to_string_lossy());
         let stories = stories.filter(|text| Location::is_meant(text)).map(|text| Location::of_dataset(&text));
-        let base = self.set.get("base").filter(|text| Location::is_meant(text)).map(|text| text.parse());
-        stories.into_iter().chain(base).collect()
+        let own = |name: &str| self.set.get(name).filter(|text| Location::is_meant(text));
+        let models = ["base", "tuned"].into_iter().filter_map(|name| own(name).map(|text| text.parse()));
+        let texts = ["base_text", "tuned_text"].into_iter().filter_map(|name| own(name));
+        stories.into_iter().chain(models).chain(texts.map(|text| Location::of_dataset(text))).collect()
     }
 }
 

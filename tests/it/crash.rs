@@ -1,0 +1,197 @@
+//! A series is killed at its file operations, or at random, and run again: in the end it is what it is uninterrupted, byte
+//! by byte.
+//!
+//! [crash/crash.c](crash/crash.c) is loaded into a process of its own, counts its renames, removals and openings for writing
+//! below a folder, and kills it before or after one of them (after SQLite's tests, sqlite.org/testing.html).
+//!
+//! By default some of the operations are tried. All of them, and random kills:
+//! ```sh
+//! STAGEDIFF_CRASH=all cargo test --test it crash -- --nocapture
+//! STAGEDIFF_KILLS=1000 cargo test --test it crash -- --nocapture
+//! ```
+
+use crate::fixture::Folder;
+use crate::series;
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// The data folder of the child process.
+const DATA: &str = "STAGEDIFF_CRASH_DATA";
+/// Steps of each of the child's trainings, where it is to take long.
+const LONG: &str = "STAGEDIFF_CRASH_STEPS";
+
+/// Runs in a process of its own, started by the tests below: the series as far as notebook 08.
+#[test]
+fn child() {
+    let Some(data) = std::env::var_os(DATA) else { return };
+    let n_steps = std::env::var(LONG).unwrap_or("2".into());
+    let sizes = [
+        ("n_records", "60"),
+        ("pretrain.n_steps", "2"),
+        ("finetune.n_steps", "2"),
+        ("stage_s.n_steps", &n_steps),
+        ("later_stages.n_steps", "2"),
+        ("n_eval_sequences", "4"),
+        ("n_prompts", "1"),
+    ];
+    let run = series::opened(Path::new(&data), &sizes).unwrap();
+    if let Err(error) = series::train(&run) {
+        eprintln!("{error}");
+        std::process::exit(error.exit_code().into());
+    }
+    series::measure(&run);
+}
+
+fn start(data: &Path) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", "crash::child", "--nocapture", "--test-threads=1"]);
+    command.env(DATA, data).env("OMP_NUM_THREADS", "1").env("STAGEDIFF_CHECKPOINT_S", "0");
+    command.stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs the child to its end.
+#[track_caller]
+fn complete(command: &mut Command, what: &str) {
+    let out = command.output().unwrap();
+    assert!(out.status.success(), "{what}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Every file of a run that it keeps, with its content.
+fn kept(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![dir.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_string();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if name == "lock" || name.ends_with(".part") => {}
+                false => drop(files.insert(path.strip_prefix(dir).unwrap().into(), std::fs::read(&path).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+#[track_caller]
+fn assert_equal(found: &Path, expected: &Path, what: &str) {
+    let (found, expected) = (kept(found), kept(expected));
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(&found), names(&expected), "{what}");
+    let differing: Vec<&PathBuf> = found.keys().filter(|name| found[*name] != expected[*name]).collect();
+    assert!(differing.is_empty(), "{what}: {differing:?}");
+    assert!(!found.keys().any(|name| name.starts_with("runs/smoke/checkpoints")), "{what}");
+}
+
+/// The library that counts and kills; none where there is no C compiler.
+fn killer(folder: &Folder) -> Option<PathBuf> {
+    let (source, library) =
+        (Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/crash/crash.c"), folder.join("crash.so"));
+    let compiler = std::env::var("CC").unwrap_or("cc".into());
+    let made = Command::new(compiler).args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+    made.is_ok_and(|status| status.success()).then_some(library)
+}
+
+/// The series in an empty folder of this name, killed at an operation if one is given.
+fn run_in(folder: &Folder, name: &str, killer: &Path, at: Option<(usize, &str)>) -> PathBuf {
+    let data = folder.join(name);
+    let _ = std::fs::remove_dir_all(&data);
+    std::fs::create_dir_all(&data).unwrap();
+    let mut command = start(&data);
+    command.env("LD_PRELOAD", killer).env("CRASH_UNDER", &data).env("CRASH_LOG", folder.join("operations"));
+    match at {
+        None => complete(&mut command, "uninterrupted"),
+        Some((number, when)) => {
+            let out = command.env("CRASH_AT", number.to_string()).env("CRASH_WHEN", when).output().unwrap();
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert_eq!(out.status.signal(), Some(libc::SIGKILL), "operation {number} was not reached: {said}");
+        }
+    }
+    data
+}
+
+#[test]
+fn killed_at_any_file_operation_a_series_ends_as_if_it_had_not_been() {
+    let folder = Folder::new("crash_operations");
+    let Some(killer) = killer(&folder) else { return println!("skipped: no C compiler (cc, or CC)") };
+    let whole = run_in(&folder, "whole", &killer, None);
+    let operations = std::fs::read_to_string(folder.join("operations")).unwrap();
+    let n_operations = operations.lines().count();
+    let n_tried = if std::env::var("STAGEDIFF_CRASH").is_ok() { n_operations } else { 6 };
+    for i in 0..n_tried {
+        let number = 1 + i * n_operations / n_tried + if n_tried < n_operations { i } else { 0 };
+        for when in ["before", "after"] {
+            let what = format!("{when} {}", operations.lines().nth(number - 1).unwrap());
+            let data = run_in(&folder, "killed", &killer, Some((number, when)));
+            complete(&mut start(&data), &what);
+            assert_equal(&data, &whole, &what);
+        }
+    }
+    println!("{n_tried} of {n_operations} file operations, killed before and after each: none left a difference");
+}
+
+#[test]
+fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
+    let folder = Folder::new("crash_random");
+    let n_kills: usize = std::env::var("STAGEDIFF_KILLS").map_or(4, |text| text.parse().unwrap());
+    let (whole, data) = (folder.join("whole"), folder.join("killed"));
+    std::fs::create_dir_all(&whole).unwrap();
+    let started = Instant::now();
+    complete(&mut start(&whole), "uninterrupted");
+    let (longest, mut random, mut killed, mut n_completed) = (started.elapsed(), 1u64, 0, 0);
+    while killed < n_kills {
+        std::fs::create_dir_all(&data).unwrap();
+        let mut child = start(&data).spawn().unwrap();
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        std::thread::sleep(longest.mul_f64((random >> 40) as f64 / (1u64 << 24) as f64));
+        let _ = child.kill();
+        let status = child.wait_with_output().unwrap().status;
+        killed += usize::from(status.signal() == Some(libc::SIGKILL));
+        assert!(status.success() || status.signal() == Some(libc::SIGKILL), "{status}");
+        if status.success() || killed == n_kills {
+            complete(&mut start(&data), "after the last kill");
+            assert_equal(&data, &whole, &format!("after {killed} kills"));
+            std::fs::remove_dir_all(&data).unwrap();
+            n_completed += 1;
+        }
+    }
+    println!("{killed} random kills in {n_completed} series: none left a difference");
+}
+
+/// Waits until a training of the child has begun to write checkpoints.
+fn wait_for_checkpoint(child: &mut Child, data: &Path, step: &str) {
+    let folder = data.join("runs/smoke/checkpoints").join(step);
+    let started = Instant::now();
+    while !std::fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
+        assert!(started.elapsed() < Duration::from_secs(100), "no checkpoint in {}", folder.display());
+        assert!(child.try_wait().unwrap().is_none(), "the child has ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn told_to_stop_a_training_leaves_a_checkpoint_and_says_so() {
+    let folder = Folder::new("crash_stop");
+    let (whole, data) = (folder.join("whole"), folder.join("stopped"));
+    std::fs::create_dir_all(&whole).unwrap();
+    complete(start(&whole).env(LONG, "400"), "uninterrupted");
+    for (signal, name, code) in [(libc::SIGTERM, "SIGTERM", 143), (libc::SIGINT, "Ctrl-C", 130)] {
+        std::fs::create_dir_all(&data).unwrap();
+        let mut child = start(&data).env(LONG, "400").spawn().unwrap();
+        wait_for_checkpoint(&mut child, &data, "crosscoder_S");
+        // SAFETY: sends a signal to a process that this test has started and not yet waited for.
+        unsafe { libc::kill(child.id() as i32, signal) };
+        let said: String = BufReader::new(child.stderr.take().unwrap()).lines().map_while(|line| line.ok()).collect();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
+        assert!(said.contains("S was stopped at step ") && said.contains(&format!("of 400 by {name}")), "{said}");
+        complete(start(&data).env(LONG, "400"), "run again");
+        assert_equal(&data, &whole, name);
+        std::fs::remove_dir_all(&data).unwrap();
+    }
+}
