@@ -42,6 +42,9 @@ pub(super) struct Subject<'a> {
     pub judge: &'a Judge,
 }
 
+/// What prompts are answered under several arms.
+type SaidByArms<'a> = dyn Fn(&[Arm]) -> Tensor + 'a;
+
 impl Subject<'_> {
     /// What each arm adds to the prompts of a batch, from one clean pass.
     ///
@@ -88,7 +91,7 @@ impl Subject<'_> {
     pub fn payload_log_probs(&self, group: &Group, arms: &[Arm]) -> Tensor {
         let device = self.model.wte.device();
         let n_prompts = group.members.len();
-        let said_by_arms: Box<dyn Fn(&[Arm]) -> Tensor> = match self.judge {
+        let said_by_arms: Box<SaidByArms> = match self.judge {
             Judge::Payload(payload) => {
                 let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {payload}"))).unsqueeze(0);
                 let payload = payload.to_device(device);
