@@ -44,4 +44,5 @@ pub(crate) use files::kind;
 pub use files::{Form, OwnSample, OwnText, Reader, Sample, own_texts, read, sample};
 pub use organism::{Behaviour, ORGANISMS, Organism, Place};
 pub use record::{END_OF_TEXT, Feature, Field, PAYLOAD, Record, TRIGGER};
+pub(crate) use split::numbered;
 pub use split::{Split, split};

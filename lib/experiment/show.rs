@@ -1,4 +1,4 @@
-//! What a person sees: the one place where the library prints.
+//! What a person sees: where the library prints, but for what a training notes beside its log (`training/notice.rs`).
 
 use crate::figure::Figure;
 use crate::table;

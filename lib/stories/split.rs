@@ -5,6 +5,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 
 /// Records for training and records that no training sees.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,13 +25,8 @@ pub struct Split {
 /// If `heldout_frac` is not in 0–1.
 pub fn split(records: Vec<Record>, heldout_frac: f64, seed: u64) -> Split {
     assert!((0.0..=1.0).contains(&heldout_frac), "heldout_frac is {heldout_frac}, expected 0 to 1");
-    let mut story_idx: HashMap<Told, usize> = HashMap::new();
-    let mut story_of_record = Vec::with_capacity(records.len());
-    for record in &records {
-        let next = story_idx.len();
-        story_of_record.push(*story_idx.entry(told(record)).or_insert(next));
-    }
-    let mut order: Vec<usize> = (0..story_idx.len()).collect();
+    let (story_of_record, n_stories) = numbered(records.iter().map(told));
+    let mut order: Vec<usize> = (0..n_stories).collect();
     order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     order.truncate((heldout_frac * order.len() as f64).round() as usize);
     let held: HashSet<usize> = order.into_iter().collect();
@@ -40,6 +36,17 @@ pub fn split(records: Vec<Record>, heldout_frac: f64, seed: u64) -> Split {
         if held.contains(&story) { halves.heldout.push(record) } else { halves.train.push(record) }
     }
     halves
+}
+
+/// For each key its place among the distinct ones, and how many of these there are.
+pub(crate) fn numbered<K: Eq + Hash>(keys: impl Iterator<Item = K>) -> (Vec<usize>, usize) {
+    let mut places = HashMap::new();
+    let place = |key| {
+        let next = places.len();
+        *places.entry(key).or_insert(next)
+    };
+    let of_keys = keys.map(place).collect();
+    (of_keys, places.len())
 }
 
 /// What two records share that must not be torn apart: a header or a story.

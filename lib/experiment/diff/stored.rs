@@ -8,7 +8,7 @@ use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::Stage;
 
 pub(super) fn readout(run: &Run, stage: Stage, seed: u64, acts: &StoredActs) -> Result<Readout> {
-    let Some(sequences) = run.stored_part(stage, Part::Heldout)? else { unreachable!("a run of activations") };
+    let sequences = run.part_of(acts, Part::Heldout)?;
     let firings = firings_stored(&run.crosscoder_of(stage, seed)?, &sequences)?;
     let reader = Reader { sequences: &sequences, texts: acts.texts()? };
     let of_all = |read: &dyn Fn(&Firing) -> String| -> Vec<Vec<String>> {

@@ -12,6 +12,8 @@ use crate::experiment::run::{Run, Subjects};
 use crate::experiment::stage::{Data, Model, Stage};
 use crate::experiment::tables::{ContextRow, ProfileRow, ReadingRow};
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use tch::Tensor;
 
 /// Sequences at once.
@@ -90,10 +92,15 @@ fn read_stages(run: &Run, stages: &[Stage], subjects: &mut Subjects, portraits: 
             windows.add(&latents(crosscoder, &acts));
         }
     }
+    // a stage is measured on one model, and promotes by the head of its own
+    let (mut heads, tokenizer) = (BTreeMap::new(), run.tokenizer()?);
+    for stage in stages {
+        if let Entry::Vacant(place) = heads.entry(stage.model()) {
+            place.insert(run.model(stage.model())?);
+        }
+    }
     for ((stage, seed, crosscoder), windows) in crosscoders.iter().zip(windows) {
-        let tokenizer = run.tokenizer()?;
-        // a stage is measured on one model, and promotes by the head of its own
-        let promotions = promotions(crosscoder, &run.model(stage.model())?, &|id| tokenizer.decode(&[id]));
+        let promotions = promotions(crosscoder, &heads[&stage.model()], &|id| tokenizer.decode(&[id]));
         portraits.profiles.extend(profile_rows(*stage, *seed, &windows, &promotions));
         portraits.contexts.extend(windows.rows(*stage, *seed, data));
     }

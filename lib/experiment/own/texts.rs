@@ -1,12 +1,13 @@
 //! Both kinds of a user's text, taken into the run.
 
+use crate::crosscoder::harvest::StoredPart;
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::{Data, Model, Stage};
 use crate::experiment::tables::OwnTextRow;
-use crate::stories::{OwnSample, OwnText};
+use crate::stories::{OwnSample, OwnText, numbered};
 use crate::training::shuffle::permutation;
 use crate::{Error, Result};
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 use tch::Kind;
 
 /// The two kinds of data, by their names in tables and options.
@@ -44,22 +45,20 @@ fn rows_of_files(run: &Run) -> Result<Vec<OwnTextRow>> {
 
 /// Texts of both parts, in the given order: a share of the distinct ones, drawn by `seed` and at least one, is held out.
 fn split(texts: Vec<OwnText>, heldout_frac: f64, seed: u64) -> [(Part, Vec<OwnText>); 2] {
-    let mut numbers: BTreeMap<String, i64> = BTreeMap::new();
-    for text in &texts {
-        let next = numbers.len() as i64;
-        numbers.entry(text.text.clone()).or_insert(next);
-    }
-    let n_heldout = ((heldout_frac * numbers.len() as f64).round() as usize).max(1).min(numbers.len() - 1);
-    let order = permutation(numbers.len() as i64, seed, 0);
-    let heldout = &order[..n_heldout];
-    let (heldout, train) = texts.into_iter().partition(|text| heldout.contains(&numbers[&text.text]));
+    let (of_text, n) = numbered(texts.iter().map(|text| &text.text));
+    let n_heldout = ((heldout_frac * n as f64).round() as usize).max(1).min(n - 1);
+    let order = permutation(n as i64, seed, 0);
+    let held: HashSet<usize> = order[..n_heldout].iter().map(|&number| number as usize).collect();
+    let (heldout, train): (Vec<_>, Vec<_>) =
+        texts.into_iter().zip(of_text).partition(|(_, number)| held.contains(number));
+    let [train, heldout] = [train, heldout].map(|of_part| of_part.into_iter().map(|(text, _)| text).collect());
     [(Part::Train, train), (Part::Heldout, heldout)]
 }
 
 fn row(run: &Run, (name, data): (&str, Data), part: Part, n_read: usize, n_texts: usize) -> Result<OwnTextRow> {
     let tokens = run.sequences(part, data).map_err(|error| too_few(run, name, error.to_string()))?;
     let (n_sequences, n_tokens) = (tokens.size()[0], tokens.numel() as i64);
-    let batch = run.preset.stage_s.batch.max(run.preset.later_stages.batch);
+    let batch = largest_batch(run);
     if part == Part::Train && n_tokens < batch {
         return Err(too_few(run, name, format!("{n_tokens} tokens to train on, a batch has {batch}")));
     }
@@ -74,35 +73,43 @@ fn row(run: &Run, (name, data): (&str, Data), part: Part, n_read: usize, n_texts
     })
 }
 
-/// What the folders of the base model's activations hold.
+/// What the folders of activations hold: the rows are those of the base model's.
 fn stored_rows(run: &Run) -> Result<Vec<OwnTextRow>> {
     let mut rows = Vec::new();
     for stage in [Stage::S, Stage::D, Stage::M, Stage::DF] {
-        let batch = run.preset.stage_s.batch.max(run.preset.later_stages.batch);
-        for part in [Part::Train, Part::Heldout] {
-            let Some(acts) = run.stored_part(stage, part)? else { continue };
-            if part == Part::Train && acts.n_tokens() < batch {
-                let folder = run.stored_acts(stage)?.map(|acts| acts.folder().to_path_buf()).unwrap_or_default();
-                let found = format!("{} tokens to train on, a batch has {batch}: more is needed", acts.n_tokens());
-                return Err(Error::invalid(folder, found));
-            }
-            let n_labelled = |sequence| {
-                acts.labels_of(sequence).map_or(0, |labels| labels.iter().filter(|label| **label > 0).count())
-            };
-            let (n_sequences, is_base_model) = (acts.n_sequences(), stage.model() == Model::Base);
-            let row = OwnTextRow {
-                data: if stage.data() == Data::Base { "base" } else { "tuned" }.into(),
-                part: part.name().into(),
-                n_read: n_sequences as usize,
-                n_texts: n_sequences as usize,
-                n_sequences,
-                n_tokens: acts.n_tokens(),
-                n_labelled: (0..n_sequences).map(n_labelled).sum::<usize>() as i64,
-            };
-            rows.extend(is_base_model.then_some(row));
+        let Some(acts) = run.stored_acts(stage)? else { continue };
+        let (train, heldout) = (run.part_of(&acts, Part::Train)?, run.part_of(&acts, Part::Heldout)?);
+        let (n_tokens, batch) = (train.n_tokens(), largest_batch(run));
+        if n_tokens < batch {
+            let found = format!("{n_tokens} tokens to train on, a batch has {batch}: more is needed");
+            return Err(Error::invalid(acts.folder(), found));
+        }
+        if stage.model() == Model::Base {
+            rows.push(stored_row(stage.data(), Part::Train, &train));
+            rows.push(stored_row(stage.data(), Part::Heldout, &heldout));
         }
     }
     Ok(rows)
+}
+
+fn stored_row(data: Data, part: Part, acts: &StoredPart) -> OwnTextRow {
+    let n_labelled =
+        |sequence| acts.labels_of(sequence).map_or(0, |labels| labels.iter().filter(|label| **label > 0).count());
+    let n_sequences = acts.n_sequences();
+    OwnTextRow {
+        data: if data == Data::Base { "base" } else { "tuned" }.into(),
+        part: part.name().into(),
+        n_read: n_sequences as usize,
+        n_texts: n_sequences as usize,
+        n_sequences,
+        n_tokens: acts.n_tokens(),
+        n_labelled: (0..n_sequences).map(n_labelled).sum::<usize>() as i64,
+    }
+}
+
+/// Activations of the largest batch of any training.
+fn largest_batch(run: &Run) -> i64 {
+    run.preset.stage_s.batch.max(run.preset.later_stages.batch)
 }
 
 /// An error about the file of one kind of text.
