@@ -68,16 +68,20 @@ struct Field {
 /// # Errors
 /// The first that is out of its range is named, with the range; so are two that contradict one another.
 pub fn check(preset: &Preset, recipe: &Recipe, trains_base: bool) -> Result<()> {
-    let mut all = fields(preset, recipe);
+    let mut all = Vec::new();
     if trains_base {
+        // first, since the ranges of others follow from it
         all.extend(model(preset));
         all.extend(fit("pretrain", &preset.pretrain));
-        check_length("pretrain.seq", preset.pretrain.seq, preset)?;
     }
+    all.extend(fields(preset, recipe));
     for Field { name, value, range, what } in all {
         if !range.holds(value) {
             return Err(Error::setting(&name, value, format!("expected {range} ({what})")));
         }
+    }
+    if trains_base {
+        check_length("pretrain.seq", preset.pretrain.seq, preset)?;
     }
     check_layers(preset)?;
     check_length("finetune.seq", preset.finetune.seq, preset)?;
