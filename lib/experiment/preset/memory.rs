@@ -39,19 +39,20 @@ fn parts(preset: &Preset, recipe: &Recipe, trains_base: bool, builds_stories: bo
     let n_inputs = n_hooks * d_model;
     let block = 4.0 * d_model * d_model + 2.0 * d_model * model.d_mlp as f64;
     let embedded = (model.n_vocab + model.n_positions) as f64 * d_model;
-    let mut parts = vec![
+    let mut parts = Vec::new();
+    if trains_base {
+        let taken = tokens(preset.pretrain.batch, preset.pretrain.seq) * d_model * BYTES;
+        parts.push(("model.d_model", model.d_model, n_layers * block * TRAINED));
+        parts.push(("model.n_vocab", model.n_vocab, embedded * TRAINED));
+        parts.push(("pretrain.batch", preset.pretrain.batch, taken));
+    }
+    parts.extend([
         ("n_latents", preset.n_latents, 2.0 * n_latents * n_inputs * TRAINED * preset.n_seeds as f64),
         ("recipe.buffer_acts", recipe.buffer_acts, recipe.buffer_acts as f64 * n_inputs * BYTES),
         ("stage_s.batch", preset.stage_s.batch, preset.stage_s.batch as f64 * n_latents * BYTES),
         ("later_stages.batch", preset.later_stages.batch, preset.later_stages.batch as f64 * n_latents * BYTES),
         ("finetune.batch", preset.finetune.batch, tokens(preset.finetune.batch, preset.finetune.seq) * d_model * BYTES),
-    ];
-    if trains_base {
-        parts.push(("model.n_vocab", model.n_vocab, embedded * TRAINED));
-        parts.push(("model.d_model", model.d_model, n_layers * block * TRAINED));
-        let taken = tokens(preset.pretrain.batch, preset.pretrain.seq) * d_model * BYTES;
-        parts.push(("pretrain.batch", preset.pretrain.batch, taken));
-    }
+    ]);
     if builds_stories {
         parts.push(("n_records", preset.n_records as i64, preset.n_records as f64 * RECORD));
     }
