@@ -1,8 +1,10 @@
 //! Sizes of a run: from seconds for tests to the published experiment. Every number is in one of the constructors here.
 
 mod check;
+mod memory;
 
 pub(crate) use check::check;
+pub(crate) use memory::check_memory;
 
 use crate::Result;
 use crate::crosscoder::train::TrainConfig;

@@ -32,7 +32,7 @@ pub use settings::resolve;
 pub use stagediff_settings::Settings;
 pub use stories::Part;
 
-use crate::experiment::preset::{Preset, check};
+use crate::experiment::preset::{Preset, check, check_memory};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::show;
 use crate::figure::Figure;
@@ -342,6 +342,7 @@ fn choices(settings: &Settings, sources: &Sources, dir: &Path) -> Result<(Preset
         sources::check_pair(&preset.model, &tuned.dir)?;
     }
     check(&preset, &recipe, sources.base.is_none())?;
+    check_memory(&preset, &recipe, sources.base.is_none(), sources.stories.is_none())?;
     Ok((preset, recipe, organism))
 }
 

@@ -123,7 +123,7 @@ fn killed_at_any_file_operation_a_series_ends_as_if_it_had_not_been() {
     let whole = run_in(&folder, "whole", &killer, None);
     let operations = std::fs::read_to_string(folder.join("operations")).unwrap();
     let n_operations = operations.lines().count();
-    let n_tried = if std::env::var("STAGEDIFF_CRASH").is_ok() { n_operations } else { 6 };
+    let n_tried = if std::env::var("STAGEDIFF_CRASH").is_ok() { n_operations } else { 4 };
     for i in 0..n_tried {
         let number = 1 + i * n_operations / n_tried + if n_tried < n_operations { i } else { 0 };
         for when in ["before", "after"] {
@@ -139,7 +139,7 @@ fn killed_at_any_file_operation_a_series_ends_as_if_it_had_not_been() {
 #[test]
 fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
     let folder = Folder::new("crash_random");
-    let n_kills: usize = std::env::var("STAGEDIFF_KILLS").map_or(4, |text| text.parse().unwrap());
+    let n_kills: usize = std::env::var("STAGEDIFF_KILLS").map_or(2, |text| text.parse().unwrap());
     let (whole, data) = (folder.join("whole"), folder.join("killed"));
     std::fs::create_dir_all(&whole).unwrap();
     let started = Instant::now();

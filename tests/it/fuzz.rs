@@ -19,7 +19,7 @@ const CHILD: &str = "STAGEDIFF_FUZZ_FOLDER";
 /// For each reader in turn.
 const SLICE: Duration = Duration::from_millis(250);
 /// Altogether, where no number of inputs is asked for.
-const TIME: Duration = Duration::from_secs(15);
+const TIME: Duration = Duration::from_secs(8);
 /// What a process that reads altered files may take beyond what it takes for sound ones.
 const MAX_GROWTH_MIB: f64 = 512.0;
 

@@ -88,13 +88,18 @@ pub fn with_dead_latents(folder: &Folder) -> Run {
 
 /// Notebooks 07 and 08.
 pub fn measure(run: &Run) {
-    run.save("evaluation", &evaluation_rows(run, &Stage::ALL, &mut |_| ()).unwrap()).unwrap();
-    let readouts = Readout::of_final(run).unwrap();
-    let rotations = rotation_rows(run, &readouts).unwrap();
+    try_measure(run).unwrap();
+}
+
+/// The same, or what it refuses.
+pub fn try_measure(run: &Run) -> Result<()> {
+    run.save("evaluation", &evaluation_rows(run, &Stage::ALL, &mut |_| ())?)?;
+    let readouts = Readout::of_final(run)?;
+    let rotations = rotation_rows(run, &readouts)?;
     let top_tokens: Vec<TopTokenRow> = readouts.iter().flatten().flat_map(Readout::rows).collect();
-    run.save("quadrants", &quadrant_rows(&rotations, &run.recipe)).unwrap();
-    run.save("rotations", &rotations).unwrap();
-    run.save("top_tokens", &top_tokens).unwrap();
+    run.save("quadrants", &quadrant_rows(&rotations, &run.recipe))?;
+    run.save("rotations", &rotations)?;
+    run.save("top_tokens", &top_tokens)
 }
 
 fn rows<R: Row>(run: &Run, name: &str) -> Vec<R> {

@@ -68,16 +68,20 @@ struct Field {
 /// # Errors
 /// The first that is out of its range is named, with the range; so are two that contradict one another.
 pub fn check(preset: &Preset, recipe: &Recipe, trains_base: bool) -> Result<()> {
-    let mut all = fields(preset, recipe);
+    let mut all = Vec::new();
     if trains_base {
+        // first, since the ranges of others follow from it
         all.extend(model(preset));
         all.extend(fit("pretrain", &preset.pretrain));
-        check_length("pretrain.seq", preset.pretrain.seq, preset)?;
     }
+    all.extend(fields(preset, recipe));
     for Field { name, value, range, what } in all {
         if !range.holds(value) {
             return Err(Error::setting(&name, value, format!("expected {range} ({what})")));
         }
+    }
+    if trains_base {
+        check_length("pretrain.seq", preset.pretrain.seq, preset)?;
     }
     check_layers(preset)?;
     check_length("finetune.seq", preset.finetune.seq, preset)?;
@@ -117,7 +121,13 @@ fn sizes(preset: &Preset) -> Vec<Field> {
         count("n_seeds", preset.n_seeds as i64, 1, 1024, "crosscoders of each stage"),
         count("n_prompts", preset.n_prompts as i64, 1, MANY, "prompts of each kind"),
         count("n_eval_sequences", preset.n_eval_sequences, 1, MANY, "sequences measured on"),
-        count("lora.rank", preset.lora.rank, 1, preset.model.d_model.max(1), "at most the model's width"),
+        count(
+            "lora.rank",
+            preset.lora.rank,
+            1,
+            preset.model.d_model.max(1),
+            "at most model.d_model, the model's width",
+        ),
         number("lora.alpha", preset.lora.alpha, Range::Above0(1e6), "strength of the adapters"),
         number("lora.dropout", preset.lora.dropout, Range::UpTo(0.99), "share of an adapter's inputs that is dropped"),
     ]
