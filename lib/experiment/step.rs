@@ -95,6 +95,7 @@ impl Step<'_> {
                 self.remove_record()?;
             }
         }
+        self.run.forget(&files)?;
         let log = make()?;
         let hash = |file: String| self.run.sha256(&file).map(|hash| (file, hash));
         let files = files.into_iter().map(hash).collect::<Result<BTreeMap<String, String>>>()?;

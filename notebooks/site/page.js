@@ -140,12 +140,17 @@
     return value;
   }
 
+  // numbers as people read them, where a point says what it is
+  const readable = (trace) => (trace.type === "scatter" && Array.isArray(trace.hovertext)
+    ? { ...trace, hovertemplate: "%{hovertext}<br>(%{x:.3f}, %{y:.3f})<extra></extra>" }
+    : trace);
+
   const copied = (value) => (theme() === "dark" ? dark(value) : structuredClone(value));
 
   function layout(figure) {
     const paper = "rgba(0,0,0,0)";
     const given = copied(figure.layout);
-    return { ...given, paper_bgcolor: paper, plot_bgcolor: paper, hoverlabel: { align: "left", font: { size: 12 } } };
+    return { ...given, paper_bgcolor: paper, plot_bgcolor: paper, hoverlabel: { align: "left", font: { size: 12 } }, modebar: { bgcolor: paper } };
   }
 
   // A click on a point that stands for a latent leads to it.
@@ -163,8 +168,9 @@
     const config = { displaylogo: false, responsive: false, modeBarButtonsToRemove: ["lasso2d", "select2d"] };
     const title = figure.layout?.title?.text ?? "figure";
     config.toImageButtonOptions = { format: "svg", filename: name };
+    const data = () => copied(figure.data).map(readable);
     drawing.append(plot);
-    await window.Plotly.newPlot(plot, copied(figure.data), layout(figure), config);
+    await window.Plotly.newPlot(plot, data(), layout(figure), config);
     drawing.querySelector("img").hidden = true;
     element.classList.add("drawn");
     plot.setAttribute("aria-label", title.replace(/<[^>]*>/g, ""));
@@ -172,7 +178,7 @@
       const of = latentOf(points[0]?.hovertext);
       if (of) location.href = `latents.html#${of.seed ? `seed=${of.seed}&` : ""}latent=${of.latent}`;
     });
-    document.addEventListener("themechange", () => window.Plotly.react(plot, copied(figure.data), layout(figure), config));
+    document.addEventListener("themechange", () => window.Plotly.react(plot, data(), layout(figure), config));
     fit(element);
   }
 

@@ -65,8 +65,8 @@ fn select(names: &[String]) -> Result<Vec<(&'static str, Notebook)>, String> {
 fn run((name, notebook): (&'static str, Notebook)) -> Result<(), (String, u8)> {
     println!("\n── {name}");
     let start = Instant::now();
-    let code = |error: &Box<dyn std::error::Error>| error.downcast_ref().map_or(1, stagediff::Error::exit_code);
-    notebook().map_err(|error| (format!("{name}: {error}"), code(&error)))?;
+    let code = |error: &(dyn std::error::Error + 'static)| error.downcast_ref().map_or(1, stagediff::Error::exit_code);
+    notebook().map_err(|error| (format!("{name}: {error}"), code(error.as_ref())))?;
     println!("── {name}: {:.1} s", start.elapsed().as_secs_f64());
     Ok(())
 }

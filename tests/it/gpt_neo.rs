@@ -85,11 +85,13 @@ fn hook_points_are_passed_in_order_and_can_be_replaced() {
     for name in passed.iter().map(String::as_str).chain(inside) {
         assert_eq!(name.parse::<HookPoint>().unwrap().to_string(), name);
     }
-    for of_others in ["blocks.0.hook_attn_out", "blocks.x.hook_resid_mid", "hook_resid_mid", "model.layers.3.mlp"] {
+    for wrong in ["blocks.0.hook_attn_out", "blocks.x.hook_resid_mid", "blocks.1.ln3.hook_normalized"] {
+        assert_says(wrong.parse::<HookPoint>(), &[wrong, "blocks.N.", "ln2.hook_normalized"]);
+    }
+    for of_others in ["hook_resid_mid", "model.layers.3.mlp"] {
         let hook: HookPoint = of_others.parse().unwrap();
         assert!(matches!(hook, HookPoint::Named(_)) && hook.to_string() == of_others, "no place of a GPT-Neo");
     }
-    assert_says("blocks.1. mlp".parse::<HookPoint>(), &["blocks.1. mlp"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod effects;
 mod figure;
 mod finetune;
 mod fixture;
+mod fuzz;
 mod gpt_neo;
 mod hub;
 mod hub_server;

@@ -59,10 +59,16 @@ class Sites(unittest.TestCase):
         self.page.until("document.querySelector('.figure.drawn .scatterlayer path')")
         place = ("(() => { const all = document.querySelectorAll('.figure .scatterlayer .trace:last-of-type path.point');"
                  "const box = all[0].getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] })()")
-        x, y = self.page.js(place)
-        self.page.mouse("mouseMoved", x - 3, y)
-        self.page.mouse("mouseMoved", x, y)
-        self.page.until("document.querySelector('.hoverlayer text')?.textContent.includes('latent')")
+        said = "document.querySelector('.hoverlayer')?.textContent ?? ''"
+        for _ in range(20):
+            x, y = self.page.js(place)
+            self.page.mouse("mouseMoved", x - 3, y)
+            time.sleep(0.2)
+            self.page.mouse("mouseMoved", x, y)
+            time.sleep(0.3)
+            if "latent" in self.page.js(said):
+                break
+        self.assertIn("latent", self.page.js(said))
         self.page.mouse("mousePressed", x, y, "left")
         self.page.mouse("mouseReleased", x, y, "left")
         self.page.until("location.pathname.endsWith('latents.html') && document.querySelector('article.pane')")

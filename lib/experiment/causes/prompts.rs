@@ -153,8 +153,8 @@ struct PromptReader<'a> {
 
 impl<'a> PromptReader<'a> {
     fn of(run: &'a Run, tokenizer: &'a Tokenizer, judge: &Judge, model: &GptNeoConfig) -> PromptReader<'a> {
-        let (longest, n_positions) = (judge.longest_prompt(model.n_positions), model.n_positions as usize);
-        PromptReader { organism: &run.organism, tokenizer, longest, n_positions }
+        let longest = (model.n_positions - judge.n_new(model.n_positions)) as usize;
+        PromptReader { organism: &run.organism, tokenizer, longest, n_positions: model.n_positions as usize }
     }
 
     fn prompt(&self, example: &Example) -> Prompt {

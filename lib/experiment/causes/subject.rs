@@ -12,9 +12,9 @@ use crate::language_model::next_token::edited_loss;
 use crate::language_model::tokens::Tokenizer;
 use tch::{Kind, Tensor};
 
-/// Prompts that are read at once, those of all arms together; fewer where whole stories follow.
+/// Prompts that are read at once, those of all arms together; fewer where a whole ending follows.
 const N_ROWS: usize = 256;
-const N_ROWS_OF_STORIES: usize = 64;
+const N_ROWS_OF_ENDINGS: usize = 128;
 /// Stories that are read at once.
 const N_STORIES: i64 = 32;
 
@@ -41,6 +41,9 @@ pub(super) struct Subject<'a> {
     pub tokenizer: &'a Tokenizer,
     pub judge: &'a Judge,
 }
+
+/// What prompts are answered under several arms.
+type SaidByArms<'a> = dyn Fn(&[Arm]) -> Tensor + 'a;
 
 impl Subject<'_> {
     /// What each arm adds to the prompts of a batch, from one clean pass.
@@ -88,7 +91,7 @@ impl Subject<'_> {
     pub fn payload_log_probs(&self, group: &Group, arms: &[Arm]) -> Tensor {
         let device = self.model.wte.device();
         let n_prompts = group.members.len();
-        let said_by_arms: Box<dyn Fn(&[Arm]) -> Tensor> = match self.judge {
+        let said_by_arms: Box<SaidByArms> = match self.judge {
             Judge::Payload(payload) => {
                 let payload = Tensor::from_slice(&self.tokenizer.encode(&format!(" {payload}"))).unsqueeze(0);
                 let payload = payload.to_device(device);
@@ -137,18 +140,13 @@ impl Subject<'_> {
 
     /// Arms that are read at once.
     fn n_at_once(&self, n_prompts: usize) -> usize {
-        let n_rows = if let Judge::Payload(_) = self.judge { N_ROWS } else { N_ROWS_OF_STORIES };
+        let n_rows = if let Judge::Payload(_) = self.judge { N_ROWS } else { N_ROWS_OF_ENDINGS };
         (n_rows / n_prompts).max(1)
-    }
-
-    /// Tokens that are drawn after a group's prompts.
-    fn n_new(&self, group: &Group) -> i64 {
-        self.judge.n_new(self.model.config.n_positions, group.tokens.size()[1] as usize)
     }
 
     /// Random numbers of a group, [seed, prompt, n_new, vocab].
     fn noise(&self, group: &Group, seeds: &[u64]) -> Tensor {
-        let size = [self.n_new(group), self.model.config.n_vocab];
+        let size = [self.judge.n_new(self.model.config.n_positions), self.model.config.n_vocab];
         let of_seed = |seed: &u64| {
             let of_prompts: Vec<Tensor> =
                 group.members.iter().map(|&place| gumbel(*seed, place as u64, &size)).collect();

@@ -152,46 +152,62 @@ impl Manifest {
         })
     }
 
-    /// Adds the hash of a file that `write` writes, given the hash that it had, and writes the manifest. Other notebooks
-    /// may do the same: all of it happens under a lock, and the manifest is read anew.
+    /// Adds the hash of a file that `write` writes out of what `read` returns, which is given the hash that the file had;
+    /// writes the manifest. Other notebooks may do the same: all of it happens under a lock, and the manifest is read anew.
+    /// While the file is written no hash vouches for it, so that a process that is killed meanwhile leaves none that is
+    /// wrong.
     ///
     /// # Errors
-    /// Those of `write`, the folder holds another run by now, or it cannot be written to.
-    pub fn update(&mut self, dir: &Path, name: &str, write: impl FnOnce(Option<&String>) -> Result<()>) -> Result<()> {
-        self.alone(dir, |files| {
-            write(files.get(name))?;
-            files.insert(name.into(), sha256(&dir.join(name))?);
-            Ok(())
-        })
+    /// Those of `read` and `write`, the folder holds another run by now, or it cannot be written to.
+    pub fn update<T>(
+        &mut self,
+        dir: &Path,
+        name: &str,
+        read: impl FnOnce(Option<&String>) -> Result<T>,
+        write: impl FnOnce(T) -> Result<()>,
+    ) -> Result<()> {
+        let _lock = self.take_up(dir)?;
+        let made = read(self.files.get(name))?;
+        let known = self.files.remove(name);
+        if known.is_some() {
+            self.write(dir)?;
+        }
+        let written = write(made).and_then(|()| sha256(&dir.join(name)));
+        if let Some(hash) = written.as_ref().ok().cloned().or(known) {
+            self.files.insert(name.into(), hash);
+            self.write(dir)?;
+        }
+        written.map(drop)
     }
 
-    /// Adds hashes of files, and writes the manifest; with none, makes the folder this run's.
+    /// Changes the files' hashes under the folder's lock, and writes the manifest; the first time, makes the folder this
+    /// run's.
     ///
     /// # Errors
     /// The folder holds another run by now, or cannot be written to.
-    pub fn note(&mut self, dir: &Path, hashes: &BTreeMap<String, String>) -> Result<()> {
-        self.alone(dir, |files| {
-            files.extend(hashes.clone());
-            Ok(())
-        })
+    pub fn change(&mut self, dir: &Path, change: impl FnOnce(&mut BTreeMap<String, String>)) -> Result<()> {
+        let _lock = self.take_up(dir)?;
+        let before = self.files.clone();
+        change(&mut self.files);
+        if self.files == before && dir.join(FILE).exists() { Ok(()) } else { self.write(dir) }
     }
 
-    /// Changes the files' hashes as they are in the folder, under its lock; writes the manifest if that changed it.
-    fn alone(&mut self, dir: &Path, change: impl FnOnce(&mut BTreeMap<String, String>) -> Result<()>) -> Result<()> {
+    /// Takes the folder's lock, and the hashes as they are there.
+    fn take_up(&mut self, dir: &Path) -> Result<File> {
         std::fs::create_dir_all(dir).map_err(Error::io(dir))?;
-        let lock_path = dir.join(LOCK);
+        let (path, lock_path) = (dir.join(FILE), dir.join(LOCK));
         let lock = File::create(&lock_path).map_err(Error::io(&lock_path))?;
         lock.lock().map_err(Error::io(&lock_path))?;
-        let path = dir.join(FILE);
-        let held = if path.exists() { Some(Manifest::read(&path)?) } else { None };
-        if let Some(held) = &held {
+        if path.exists() {
+            let held = Manifest::read(&path)?;
             self.identity.require(&held.identity, dir)?;
-            self.files.clone_from(&held.files);
+            self.files = held.files;
         }
-        change(&mut self.files)?;
-        if held.is_some_and(|held| held.files == self.files) {
-            return Ok(());
-        }
+        Ok(lock)
+    }
+
+    fn write(&self, dir: &Path) -> Result<()> {
+        let path = dir.join(FILE);
         let json = serde_json::to_string_pretty(self).map_err(|e| Error::invalid(&path, e.to_string()))?;
         write_whole(&path, json.as_bytes())
     }

@@ -12,10 +12,8 @@ use stagediff_settings::{Series, Settings};
 /// The single value that names the organism; its parts are set as `organism.trigger` and so on.
 const ORGANISM: &str = "organism";
 
-/// Tokens that hold the whole of most stories, for an organism whose behaviour comes last.
-const WHOLE_STORY: usize = 256;
-/// Tokens of a record by which most endings have begun.
-const ENDING_BEGUN: usize = 192;
+/// Tokens that nearly all records have of which only the ending is told.
+const N_ENDING_TOKENS: usize = 48;
 
 /// Preset, recipe and organism that settings ask for, with the single values put in. Whether sizes make sense is seen when the
 /// run is opened.
@@ -27,8 +25,7 @@ pub fn resolve(settings: &Settings) -> Result<(Preset, Recipe, Organism)> {
     let mut preset = Preset::named(&settings.preset)?;
     let mut recipe = Recipe::named(&settings.recipe)?;
     if organism.behaviour == Behaviour::EndsBadly {
-        preset.finetune.seq = preset.finetune.seq.max(WHOLE_STORY);
-        preset.seq = preset.seq.max(ENDING_BEGUN);
+        preset.seq = preset.seq.min(N_ENDING_TOKENS);
     }
     for (name, text) in &settings.set {
         match name.strip_prefix("recipe.") {

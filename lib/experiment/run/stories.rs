@@ -92,7 +92,8 @@ impl Run {
         }
         for (part, records) in [(Part::Train, &split.train), (Part::Heldout, &split.heldout)] {
             let (dir, file) = (&self.dir, part.file());
-            self.manifest.borrow_mut().update(dir, file, |_| stored::write(&dir.join(file), records))?;
+            let write = |()| stored::write(&dir.join(file), records);
+            self.manifest.borrow_mut().update(dir, file, |_| Ok(()), write)?;
         }
         Ok(())
     }

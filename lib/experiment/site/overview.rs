@@ -4,6 +4,7 @@ use super::Tables;
 use crate::diff::Quadrant;
 use crate::experiment::figures::rotation;
 use crate::experiment::findings::percent;
+use crate::experiment::own;
 use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::QuadrantRow;
@@ -77,7 +78,10 @@ impl Overview {
         let figure = (!tables.rotations.is_empty())
             .then(|| rotation(&tables.rotations, &tables.quadrants, &tables.top_tokens, Stage::DF));
         Overview {
-            sentence: sentence(corner.as_ref()),
+            sentence: match tables.changed.is_empty() {
+                true => sentence(corner.as_ref()),
+                false => own::findings::changed(&tables.changed, &tables.rotations),
+            },
             caution: caution(tables),
             numbers,
             facts: facts(tables, manifest),
@@ -135,10 +139,11 @@ fn sentence(corner: Option<&Corner>) -> String {
         false => format!(": {odds:.1} times the odds ({low:.1} to {high:.1})"),
     };
     format!(
-        "Of {} latents that turned both when the model and when the data changed{of_seeds}, {} fire on the backdoor’s trigger or \
-         payload, {}, against {elsewhere} of the others{odds}.",
+        "Of {} latents that turned both when the model and when the data changed{of_seeds}, {} fire{} on the backdoor’s trigger \
+         or payload, {}, against {elsewhere} of the others{odds}.",
         corner.n_active,
         corner.n_relevant,
+        if corner.n_relevant == 1 { "s" } else { "" },
         percent(corner.n_relevant as f64 / corner.n_active as f64)
     )
 }

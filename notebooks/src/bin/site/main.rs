@@ -52,9 +52,14 @@ const ASSETS: [(&str, &str); 9] = [
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    match parse(&words)
-        .and_then(|request| request.map_or_else(|| Ok(println!("{USAGE}")), |request| make_all(&request)))
-    {
+    let made = parse(&words).and_then(|request| match request {
+        Some(request) => make_all(&request),
+        None => {
+            println!("{USAGE}");
+            Ok(())
+        }
+    });
+    match made {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");

@@ -156,7 +156,8 @@ fn tables(run: &Path, size: &Size, tokens: &[String]) {
 }
 
 fn rotation(seed: u64, latent: u32, tokens: &[String], random: &mut Random) -> RotationRow {
-    let (x, y) = (1.0 - 0.5 * random.share().powi(4), 1.0 - 0.5 * random.share().powi(4));
+    let mut cosine = || 1.0 - 0.5 * random.share().powi(4);
+    let (x, y) = if latent.is_multiple_of(33) { (0.4, 0.5) } else { (cosine(), cosine()) };
     let mut token = || Some(tokens[random.below(tokens.len())].clone());
     let (top_token_df, top_token_mf) = (token(), token());
     let quadrant = match (x < 0.95, y < 0.95) {
@@ -174,8 +175,8 @@ fn rotation(seed: u64, latent: u32, tokens: &[String], random: &mut Random) -> R
         cos_d_d0: 0.98,
         cos_m_m0: 0.99,
         active: true,
-        relevant_df: latent % 11 == 0,
-        relevant_mf: latent % 13 == 0,
+        relevant_df: latent.is_multiple_of(11),
+        relevant_mf: latent.is_multiple_of(13),
         quadrant,
         density_df: random.share().powi(3),
         density_mf: random.share().powi(3),
@@ -184,7 +185,7 @@ fn rotation(seed: u64, latent: u32, tokens: &[String], random: &mut Random) -> R
         cos_enc_d_df: x,
         cos_enc_m_mf: y,
         seed,
-        in_span_df: latent % 17 == 0,
+        in_span_df: latent.is_multiple_of(17),
         in_span_mf: false,
     }
 }
