@@ -58,7 +58,14 @@ impl Run {
     /// # Errors
     /// As [`Run::stored_acts`].
     pub fn stored_part(&self, stage: Stage, part: Part) -> Result<Option<StoredPart>> {
-        let Some(acts) = self.stored_acts(stage)? else { return Ok(None) };
+        self.stored_acts(stage)?.map(|acts| self.part_of(&acts, part)).transpose()
+    }
+
+    /// The sequences of one part of any folder.
+    ///
+    /// # Errors
+    /// The recipe asks for means that have been removed.
+    pub(in crate::experiment) fn part_of(&self, acts: &StoredActs, part: Part) -> Result<StoredPart> {
         let n = acts.n_sequences();
         let n_heldout = ((self.preset.heldout_frac * n as f64).round() as i64).clamp(1, (n - 1).max(1)) as usize;
         let order = permutation(n, seed_for(self.settings.seed, "held-out activations"), 0);
@@ -70,6 +77,6 @@ impl Run {
         if part == Part::Heldout {
             chosen.truncate(self.preset.n_eval_sequences as usize);
         }
-        acts.part(chosen, self.recipe.centred).map(Some)
+        acts.part(chosen, self.recipe.centred)
     }
 }
