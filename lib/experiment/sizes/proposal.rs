@@ -51,11 +51,11 @@ impl fmt::Display for Proposal {
         match lambda_s {
             Some(lambda_s) => write!(f, "{n_latents} latents: λ_s {lambda_s:.3} for an L0 of {l0}"),
             None => {
-                let smaller = if l0 > high { "smaller" } else { "larger" };
+                let advice = if l0 > high { "a smaller λ_s" } else { "a larger λ_s or more steps" };
                 write!(
                     f,
-                    "{n_latents} latents: an L0 of {l0} lies outside what was measured, {low:.1} to {high:.1}: try {smaller} \
-                     λ_s"
+                    "{n_latents} latents: an L0 of {l0} lies outside what was measured, {low:.1} to {high:.1}: try \
+                     {advice}"
                 )
             }
         }
@@ -86,8 +86,8 @@ mod tests {
         let found = proposals(&rows, 12.649110640673518); // 4 · √10
         assert!((found[0].lambda_s.unwrap() - 0.1f64.sqrt()).abs() < 1e-12, "{found:?}");
         assert_eq!((found[1].lambda_s, found[1].measured), (None, (90.0, 90.0)));
-        assert!(found[1].to_string().contains("90.0 to 90.0: try larger"), "{}", found[1]);
+        assert!(found[1].to_string().contains("90.0 to 90.0: try a larger λ_s or more steps"), "{}", found[1]);
         assert_eq!(proposals(&rows, 40.0)[0].lambda_s, Some(0.1));
-        assert!(proposals(&rows, 500.0)[0].to_string().contains("try smaller"));
+        assert!(proposals(&rows, 500.0)[0].to_string().contains("try a smaller"));
     }
 }

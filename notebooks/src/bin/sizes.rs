@@ -9,6 +9,7 @@ use stagediff_settings::options::{Parser, Word, next, value};
 use stagediff_settings::{Overrides, VARIABLE};
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::str::FromStr;
 
 /// What is asked for beside the settings.
@@ -18,7 +19,17 @@ struct Request {
     grid: Grid,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    match sizes() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn sizes() -> Result<(), Box<dyn Error>> {
     let settings = Overrides::from_env().map_err(|error| format!("{VARIABLE}: {error}"))?.onto(&Settings::default());
     let run = Run::open(settings)?;
     let request = Request::parse(std::env::args().skip(1), Grid::around(&run))?;
