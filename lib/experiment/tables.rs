@@ -1078,3 +1078,27 @@ rows! {
         cos: f64,
     }
 }
+
+rows! {
+    /// `sizes`: one row a number of latents and λ_s: what a crosscoder of that size gives on held-out activations.
+    pub struct SizeRow {
+        /// Latents.
+        n_latents: i64,
+        /// Final weight of the sparsity term.
+        lambda_s: f64,
+        /// Steps of training.
+        n_steps: i64,
+        /// Latents above threshold a token.
+        l0_mean: f64,
+        /// Unexplained variance, mean over hook points.
+        fvu: f64,
+        /// Share of latents that fire on no held-out token.
+        dead_frac: f64,
+        /// Tokens measured on.
+        n_tokens: i64,
+        /// Time of the training.
+        wall_s: f64,
+        /// Largest memory of the process meanwhile.
+        peak_mib: f64,
+    }
+}

@@ -46,6 +46,7 @@ mod sources;
 mod stage;
 mod step;
 mod stored_acts;
+mod stored_memory;
 mod stored_stories;
 mod stories;
 mod story_cases;

@@ -53,7 +53,7 @@ fn write_parquet(path: &Path, n_bytes: u64) {
 }
 
 /// Peak memory of this process.
-fn peak_mib() -> f64 {
+pub fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     line.trim().trim_end_matches(" kB").parse::<f64>().unwrap() / 1024.0
@@ -71,28 +71,31 @@ fn child() {
     }
 }
 
-/// Peak memory, and how it was said, of a process that reads `file`.
-fn peak_of(file: &Path) -> (f64, String) {
+/// Peak memory, and how it was said, of a process that runs the test `child` on a file or folder, which a variable names.
+pub fn peak_of(child: &str, variable: &str, path: &Path) -> (f64, String) {
     let this = std::env::current_exe().unwrap();
-    let out =
-        Command::new(this).args(["--exact", "story_memory::child", "--nocapture"]).env(FILE, file).output().unwrap();
+    let out = Command::new(this).args(["--exact", child, "--nocapture"]).env(variable, path).output().unwrap();
     let said = String::from_utf8(out.stdout).unwrap();
     let line = said.lines().find(|line| line.contains("peak ")).unwrap_or_else(|| panic!("{said}"));
     let line = &line[line.find("peak ").unwrap()..];
     (line.split(' ').nth(1).unwrap().parse().unwrap(), line.into())
 }
 
+/// The sizes that are tried, in megabytes.
+pub fn sizes_mb() -> Vec<u64> {
+    let sizes = std::env::var("STAGEDIFF_MEMORY_MB").unwrap_or_else(|_| "8,64".into());
+    sizes.split(',').map(|size| size.parse().unwrap()).collect()
+}
+
 #[test]
 #[cfg(target_os = "linux")]
 fn memory_does_not_grow_with_the_file() {
-    let sizes = std::env::var("STAGEDIFF_MEMORY_MB").unwrap_or_else(|_| "8,64".into());
-    let sizes: Vec<u64> = sizes.split(',').map(|size| size.parse().unwrap()).collect();
-    let folder = Folder::new("memory");
+    let (sizes, folder) = (sizes_mb(), Folder::new("memory"));
     for (name, write) in [("txt", write_text as fn(&Path, u64)), ("parquet", write_parquet)] {
         let peaks = sizes.iter().map(|&mb| {
             let path = folder.join(&format!("{mb}.{name}"));
             write(&path, mb * 1_000_000);
-            let (peak, said) = peak_of(&path);
+            let (peak, said) = peak_of("story_memory::child", FILE, &path);
             println!("{mb} MB of stories as {name}, file of {} bytes: {said}", path.metadata().unwrap().len());
             std::fs::remove_file(&path).unwrap();
             peak

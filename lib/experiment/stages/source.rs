@@ -81,12 +81,17 @@ impl Source<'_> {
 
     /// A fresh crosscoder, its scale and biases from a sample.
     pub fn fresh(&self, run: &Run, seed: u64) -> Result<Crosscoder> {
+        self.fresh_of(run, seed, run.preset.n_latents)
+    }
+
+    /// The same of another number of latents.
+    pub fn fresh_of(&self, run: &Run, seed: u64, n_latents: i64) -> Result<Crosscoder> {
         let acts = self.sample(run)?;
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.hooks().iter().copied().cycle().take(acts.size()[1] as usize).collect();
         let _generator = seeded(seed_for(seed, "crosscoder"));
-        Ok(init(run.preset.n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
+        Ok(init(n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
     }
 }
 

@@ -8,10 +8,11 @@ use crate::files::hash::sha256;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::{Error, Result};
 use serde_json::{Value, json};
-use tch::Tensor;
+use std::fmt;
+use tch::{Kind, Tensor};
 
 /// What a stage is trained on, loaded.
-pub(super) enum Subject {
+pub(in crate::experiment) enum Subject {
     Read { model: Box<GptNeo>, reading: HookConfig, tokens: Tensor },
     Stored(StoredPart),
 }
@@ -26,10 +27,30 @@ impl Subject {
         Ok(Subject::Read { reading, tokens: run.sequences(Part::Train, stage.data())?, model })
     }
 
+    /// What a stage is measured on, if it is on held-out sequences of its own data.
+    pub fn heldout(run: &Run, stage: Stage) -> Result<Subject> {
+        if let Some(part) = run.stored_part(stage, Part::Heldout)? {
+            return Ok(Subject::Stored(part));
+        }
+        let model = Box::new(run.model(stage.model())?);
+        let (reading, tokens) = (run.hook_config(&model)?, run.sequences(Part::Heldout, stage.data())?);
+        let n_sequences = run.preset.n_eval_sequences.min(tokens.size()[0]);
+        Ok(Subject::Read { reading, tokens: tokens.narrow(0, 0, n_sequences).to_kind(Kind::Int64), model })
+    }
+
     pub fn acts(&self) -> Acts<'_> {
         match self {
             Subject::Read { model, reading, tokens } => Acts::Read { models: model.as_ref().into(), reading, tokens },
             Subject::Stored(part) => Acts::Stored(part),
+        }
+    }
+}
+
+impl fmt::Debug for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::Read { model, reading, tokens } => write!(f, "{model:?} {reading:?} on {:?}", tokens.size()),
+            Subject::Stored(part) => part.fmt(f),
         }
     }
 }

@@ -29,7 +29,7 @@ impl Tokens {
         let file = TensorFile::open(&folder.join(FILE))?;
         let Description { n_tokens, n_sequences, .. } = *description;
         let ids = ids(&file, n_tokens)?;
-        let offsets = integers(&file, "offsets", &[Dtype::I64], n_sequences + 1)?;
+        let offsets = integers(&file, "offsets", &[Dtype::I64], n_sequences + 1, |_, offset| Ok(offset))?;
         check_offsets(&file, &offsets, n_tokens)?;
         let labels = file.has("labels").then(|| labels(&file, n_tokens)).transpose()?;
         Ok(Tokens { ids, offsets, labels })
@@ -66,22 +66,17 @@ impl Tokens {
 }
 
 fn ids(file: &TensorFile, n_tokens: i64) -> Result<Vec<i32>> {
-    let ids = integers(file, "tokens", &[Dtype::I64, Dtype::I32], n_tokens)?;
-    let narrow = |(place, id): (usize, i64)| {
-        let id = i32::try_from(id).ok().filter(|id| *id >= 0);
+    integers(file, "tokens", &[Dtype::I64, Dtype::I32], n_tokens, |place, id| {
         let reason = || format!("tensor \"tokens\" has an id below 0 or above {} at token {place}", i32::MAX);
-        id.ok_or_else(|| Error::invalid(&file.path, reason()))
-    };
-    ids.into_iter().enumerate().map(narrow).collect()
+        i32::try_from(id).ok().filter(|id| *id >= 0).ok_or_else(reason)
+    })
 }
 
 fn labels(file: &TensorFile, n_tokens: i64) -> Result<Vec<u8>> {
-    let labels = integers(file, "labels", &[Dtype::U8], n_tokens)?;
-    if let Some((place, label)) = labels.iter().enumerate().find(|(_, label)| **label > 1) {
-        let reason = format!("tensor \"labels\" has {label} at token {place}, expected 0 or 1");
-        return Err(Error::invalid(&file.path, reason));
-    }
-    Ok(labels.into_iter().map(|label| label as u8).collect())
+    integers(file, "labels", &[Dtype::U8], n_tokens, |place, label| match label {
+        0 | 1 => Ok(label as u8),
+        _ => Err(format!("tensor \"labels\" has {label} at token {place}, expected 0 or 1")),
+    })
 }
 
 fn check_offsets(file: &TensorFile, offsets: &[i64], n_tokens: i64) -> Result<()> {
@@ -99,8 +94,14 @@ fn check_offsets(file: &TensorFile, offsets: &[i64], n_tokens: i64) -> Result<()
     }
 }
 
-/// A tensor of so many whole numbers.
-fn integers(file: &TensorFile, name: &str, dtypes: &[Dtype], n_expected: i64) -> Result<Vec<i64>> {
+/// A tensor of so many whole numbers, each checked and made of its place and value.
+fn integers<T>(
+    file: &TensorFile,
+    name: &str,
+    dtypes: &[Dtype],
+    n_expected: i64,
+    make: impl Fn(usize, i64) -> std::result::Result<T, String>,
+) -> Result<Vec<T>> {
     let info = file.tensor(name, dtypes)?;
     file.check_shape(name, info, &[n_expected])?;
     let (mut numbers, mut bytes) = (Vec::with_capacity(n_expected as usize), Vec::new());
@@ -108,11 +109,14 @@ fn integers(file: &TensorFile, name: &str, dtypes: &[Dtype], n_expected: i64) ->
     while numbers.len() < n_expected as usize {
         bytes.resize(PIECE.min(n_expected as usize - numbers.len()) * size, 0);
         file.read(info, numbers.len() * size, &mut bytes)?;
-        numbers.extend(bytes.chunks_exact(size).map(|number| match *number {
-            [byte] => i64::from(byte),
-            [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
-            _ => i64::from_le_bytes(number.try_into().expect("eight bytes")),
-        }));
+        for number in bytes.chunks_exact(size) {
+            let number = match *number {
+                [byte] => i64::from(byte),
+                [a, b, c, d] => i64::from(i32::from_le_bytes([a, b, c, d])),
+                _ => i64::from_le_bytes(number.try_into().expect("eight bytes")),
+            };
+            numbers.push(make(numbers.len(), number).map_err(|reason| Error::invalid(&file.path, reason))?);
+        }
     }
     Ok(numbers)
 }
