@@ -126,6 +126,18 @@ char* c10d_all_gather(Group* group, at::Tensor* all, at::Tensor* own) {
   return guarded([&] { group->gloo->_allgather_base(*all, *own)->wait(); });
 }
 
+// Rank 0's `all` gets the tensors of all, one after the other; the others' is not looked at.
+char* c10d_gather(Group* group, at::Tensor* all, at::Tensor* own) {
+  return guarded([&] {
+    std::vector<std::vector<at::Tensor>> outputs;
+    if (group->gloo->getRank() == 0) {
+      outputs.push_back(all->chunk(group->gloo->getSize()));
+    }
+    std::vector<at::Tensor> inputs{*own};
+    group->gloo->gather(outputs, inputs)->wait();
+  });
+}
+
 char* c10d_barrier(Group* group) {
   return guarded([&] { group->gloo->barrier()->wait(); });
 }

@@ -49,6 +49,7 @@ unsafe extern "C" {
     fn c10d_all_reduce(group: *mut CGroup, tensor: *mut C_tensor, takes_max: c_int) -> *mut c_char;
     fn c10d_broadcast(group: *mut CGroup, tensor: *mut C_tensor, root: c_int) -> *mut c_char;
     fn c10d_all_gather(group: *mut CGroup, all: *mut C_tensor, own: *mut C_tensor) -> *mut c_char;
+    fn c10d_gather(group: *mut CGroup, all: *mut C_tensor, own: *mut C_tensor) -> *mut c_char;
     fn c10d_barrier(group: *mut CGroup) -> *mut c_char;
 }
 
@@ -185,6 +186,15 @@ impl Group {
     pub unsafe fn all_gather(&self, all: *mut C_tensor, own: *mut C_tensor) -> Result<()> {
         // SAFETY: as above.
         said(unsafe { c10d_all_gather(self.0, all, own) })
+    }
+
+    /// As [`Group::all_gather`], but in process 0 alone; `all` of the others is not looked at.
+    ///
+    /// # Safety
+    /// As [`Group::all_reduce`], of both.
+    pub unsafe fn gather(&self, all: *mut C_tensor, own: *mut C_tensor) -> Result<()> {
+        // SAFETY: as above.
+        said(unsafe { c10d_gather(self.0, all, own) })
     }
 
     /// Waits until all have come.

@@ -45,6 +45,11 @@ impl Engine {
         unsafe { self.group.all_gather(all.as_mut_ptr().cast(), own.as_mut_ptr().cast()) }
     }
 
+    pub fn gather(&self, all: &mut Tensor, own: &mut Tensor) -> Said<()> {
+        // SAFETY: as above.
+        unsafe { self.group.gather(all.as_mut_ptr().cast(), own.as_mut_ptr().cast()) }
+    }
+
     pub fn barrier(&self) -> Said<()> {
         self.group.barrier()
     }

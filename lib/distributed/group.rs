@@ -114,6 +114,23 @@ impl ProcessGroup {
         Ok(all.to_device(own.device()))
     }
 
+    /// The same in the first process alone; none in the others.
+    ///
+    /// # Shapes
+    /// [row, …] → [process · row, …]
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::sum`].
+    pub fn gather_in_first(&self, own: &Tensor) -> Result<Option<Tensor>> {
+        let mut size = own.size();
+        size[0] *= if self.is_first() { self.world_size() as i64 } else { 0 };
+        let mut all = Tensor::empty(size, (own.kind(), Device::Cpu));
+        let mut on_processor = own.to_device(Device::Cpu).contiguous();
+        let gathered = self.engine.gather(&mut all, &mut on_processor);
+        self.told("gathering", gathered)?;
+        Ok(self.is_first().then(|| all.to_device(own.device())))
+    }
+
     /// Waits until all have come here.
     ///
     /// # Errors
@@ -129,12 +146,7 @@ impl ProcessGroup {
         (0..self.world_size()).map(|rank| self.told("comparing", self.engine.hear(&of(rank)))).collect()
     }
 
-    fn on_processor(
-        &self,
-        tensor: &mut Tensor,
-        what: &str,
-        act: impl Fn(&mut Tensor) -> Said<()>,
-    ) -> Result<()> {
+    fn on_processor(&self, tensor: &mut Tensor, what: &str, act: impl Fn(&mut Tensor) -> Said<()>) -> Result<()> {
         if tensor.device() == Device::Cpu && tensor.is_contiguous() {
             return self.told(what, act(tensor));
         }

@@ -77,7 +77,15 @@ impl Launch {
         let job = job(&variable);
         let port = if is_set("MASTER_PORT") { number(&variable, "MASTER_PORT")? } else { port_of(&variable) };
         let is_served = variable("TORCHELASTIC_USE_AGENT_STORE").is_some_and(|value| value == "True");
-        Ok(Some(Launch { rank: rank_value, world_size: size, local_rank, host: host(&variable)?, port, is_served, job }))
+        Ok(Some(Launch {
+            rank: rank_value,
+            world_size: size,
+            local_rank,
+            host: host(&variable)?,
+            port,
+            is_served,
+            job,
+        }))
     }
 }
 

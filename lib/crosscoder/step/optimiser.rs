@@ -38,15 +38,16 @@ impl Optimiser {
     pub fn step(&mut self, crosscoder: &mut Crosscoder, acts: &Tensor, cfg: &LossConfig, lr: f64) -> StepReport {
         let _no_grad = tch::no_grad_guard();
         let mut params = crosscoder.params();
-        let BatchGradients { losses, grads, n_fired } = match encode(crosscoder, (acts, acts.size()[0]), cfg, &mut self.workspace) {
-            Encoded::General => general::gradients(crosscoder, acts, cfg),
-            Encoded::Dense(mut batch) => {
-                let memory = || params.each_ref().map(Tensor::empty_like);
-                let factors = dense::set_recon(&mut batch);
-                dense::gradients(batch, &factors, self.grads.get_or_insert_with(memory))
-            }
-            Encoded::Sparse(batch, pairs) => return sparse::update(batch, &pairs, &mut self.adam, lr),
-        };
+        let BatchGradients { losses, grads, n_fired } =
+            match encode(crosscoder, (acts, acts.size()[0]), cfg, &mut self.workspace) {
+                Encoded::General => general::gradients(crosscoder, acts, cfg),
+                Encoded::Dense(mut batch) => {
+                    let memory = || params.each_ref().map(Tensor::empty_like);
+                    let factors = dense::set_recon(&mut batch);
+                    dense::gradients(batch, &factors, self.grads.get_or_insert_with(memory))
+                }
+                Encoded::Sparse(batch, pairs) => return sparse::update(batch, &pairs, &mut self.adam, lr),
+            };
         let grad_norm = self.adam.step(&mut params, &grads, lr);
         StepReport { losses, n_fired, grad_norm }
     }
