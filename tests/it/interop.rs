@@ -46,7 +46,8 @@ fn candle_mi_reads_our_crosscoders_and_gives_our_numbers() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut program = Command::new(env!("CARGO"));
     program.args(["run", "--quiet", "--target-dir"]).arg(root.join("target/candle_mi")).arg("--manifest-path");
-    let output = program.arg(root.join("tests/interop/candle_mi/Cargo.toml")).arg("--").arg(folder.path()).output().unwrap();
+    let output =
+        program.arg(root.join("tests/interop/candle_mi/Cargo.toml")).arg("--").arg(folder.path()).output().unwrap();
     print!("{}", String::from_utf8_lossy(&output.stdout));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
