@@ -25,6 +25,8 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
+import rust_parameters
+
 HEARTBEAT_S = 30
 START_S = 600  # the first kernel may have to compile the library
 GUESS_S = 3.0  # for a cell that was never timed
@@ -136,7 +138,10 @@ def execute(path, notebook, progress, took_s):
     client.heard = lambda text: setattr(progress, "last_word", (text.strip().splitlines() or [progress.last_word])[-1])
     cells = [(index, cell) for index, cell in enumerate(notebook.cells)
              if cell.cell_type == "code" and cell.source.strip()]
-    expected_s = progress.expected_s[path.stem]
+    expected_s = list(progress.expected_s[path.stem])
+    for number, (_, cell) in enumerate(cells):
+        if cell.get("id") == "injected":
+            expected_s.insert(number, GUESS_S)
     with client.setup_kernel():
         for number, (index, cell) in enumerate(cells):
             progress.start(f"{number + 1:>3} of {len(cells)}", first_words(cell), expected_s[number])
@@ -145,7 +150,9 @@ def execute(path, notebook, progress, took_s):
             except CellFailed as failed:
                 progress.stop()
                 raise CellFailed(f"{path.name}, cell {number + 1} of {len(cells)}\n\n{cell.source}\n\n{failed}") from None
-            took_s.append(round(progress.stop(), 1))
+            ran_s = round(progress.stop(), 1)
+            if cell.get("id") != "injected":
+                took_s.append(ran_s)
 
 
 def write_whole(path, text):
@@ -153,6 +160,21 @@ def write_whole(path, text):
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text)
     os.replace(beside, path)
+
+
+def inject(notebook):
+    """Puts a cell below the parameters that says what was given on the command line, if that changes anything."""
+    given = json.loads(os.environ.get("STAGEDIFF_SETTINGS", "{}"))
+    at = next((at for at, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])), None)
+    if at is None:
+        return
+    name = given.get("preset", "")
+    if f'Settings::new("{name}")' in notebook.cells[at].source and given == {"preset": name, "run": name}:
+        return
+    code = rust_parameters.cell(given, "given to `cargo xtask run`")
+    injected = nbformat.v4.new_code_cell(code, metadata={"tags": ["injected-parameters"]})
+    injected.id = "injected"
+    notebook.cells.insert(at + 1, injected)
 
 
 def keep(notebook, out, stem):
@@ -217,6 +239,8 @@ def execute_all(args):
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
+        if not args.in_place:
+            inject(notebook)
         progress.say(f"\n{path.stem}  ({duration(progress.left_s)} left in all)")
         try:
             execute(path, notebook, progress, timed)

@@ -24,7 +24,15 @@ const PROGRAM: [(&str, &str); 9] = [
     ("prelude.rs", include_str!("../kernel/prelude.rs")),
 ];
 
-/// Writes the kernel spec into the Python environment.
+/// What differs from JupyterLab's own: no question about news, and time for completion while a cell is compiled.
+fn lab_settings() -> serde_json::Value {
+    json!({
+        "@jupyterlab/apputils-extension:notification": { "fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": false },
+        "@jupyterlab/completer-extension:manager": { "providerTimeout": 20_000 },
+    })
+}
+
+/// Writes the kernel spec and JupyterLab's settings into the Python environment.
 pub fn install_spec(places: &Places, libtorch: &Path, evcxr: &Path) -> Result<()> {
     let folder = spec_folder(places);
     let start = program_folder(places).join(PROGRAM[0].0);
@@ -44,6 +52,8 @@ pub fn install_spec(places: &Places, libtorch: &Path, evcxr: &Path) -> Result<()
     for (name, text) in PROGRAM {
         places::write(&program_folder(places).join(name), text)?;
     }
+    let lab = places.venv().join("share/jupyter/lab/settings/overrides.json");
+    places::write(&lab, &format!("{:#}\n", lab_settings()))?;
     places::write(&folder.join("kernel.json"), &format!("{spec:#}\n"))
 }
 
