@@ -166,7 +166,7 @@ def inject(notebook):
     """Puts a cell below the parameters that says what was given on the command line, if that changes anything."""
     given = json.loads(os.environ.get("STAGEDIFF_SETTINGS", "{}"))
     at = next((at for at, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])), None)
-    if at is None:
+    if at is None or not given:
         return
     name = given.get("preset", "")
     if f'Settings::new("{name}")' in notebook.cells[at].source and given == {"preset": name, "run": name}:

@@ -86,7 +86,7 @@ stagediff = {{ path = "{root}" }}
 def find_checkout():
     """The checkout around the current folder: Jupyter starts a kernel in its notebook's folder."""
     here = Path.cwd()
-    return next((folder for folder in [here, *here.parents] if (folder / "xtask/kernel/start.py").is_file()), None)
+    return next((folder for folder in [here, *here.parents] if (folder / "xtask/Cargo.toml").is_file()), None)
 
 
 def find_target(root):
