@@ -3,13 +3,38 @@
 use crate::places::{self, Places};
 use crate::progress::{Show, Steps};
 use crate::{Result, machine};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// JupyterLab, what executes notebooks and makes pages of them, what shows Plotly figures in JupyterLab, and the client
 /// of the Hugging Face hub.
 const PACKAGES: [&str; 5] =
     ["jupyterlab==4.6.6", "nbclient==0.11.0", "nbconvert==7.17.2", "plotly==6.9.0", "huggingface_hub==2.4.0"];
+
+/// Packages for one purpose, in an environment of their own that is made the first time that it is asked for.
+pub struct Extra {
+    name: &'static str,
+    about: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// The workflow engine that makes sweeps, and what submits its tasks to Slurm.
+pub const SNAKEMAKE: Extra = Extra {
+    name: "snakemake",
+    about: "Snakemake with its Slurm plugin, 60 packages; about 1 minute, 300 MB",
+    packages: &["snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"],
+};
+
+/// Object storage.
+pub const OBSTORE: Extra =
+    Extra { name: "obstore", about: "obstore, for object storage; seconds, 50 MB", packages: &["obstore==0.12.1"] };
+
+/// Object storage and a server of it on this machine, for tests.
+pub const MOTO: Extra = Extra {
+    name: "moto",
+    about: "a server of object storage for the tests; about 1 minute, 150 MB",
+    packages: &["obstore==0.12.1", "moto[server,s3]==5.2.5"],
+};
 
 /// Makes the environment and installs the packages that are missing in it.
 ///
@@ -31,6 +56,25 @@ pub fn install(places: &Places, python: &Path, steps: &mut Steps) -> Result<()> 
     })?;
     places::write(&marker, &wanted)?;
     link(places)
+}
+
+/// The environment's folder of programs. What a user installs there beside, plugins of Snakemake for instance, stays.
+///
+/// # Errors
+/// What pip says.
+pub fn extra(places: &Places, extra: &Extra) -> Result<PathBuf> {
+    let venv = places.cache.join(extra.name);
+    let (marker, wanted) = (venv.join("stagediff-packages"), extra.packages.join("\n"));
+    if std::fs::read_to_string(&marker).is_ok_and(|text| text == wanted) {
+        return Ok(venv.join("bin"));
+    }
+    Steps::new(places.cache.join("logs")).step(extra.name, extra.about, |steps| {
+        let mut make = Command::new(places.venv_bin("python"));
+        steps.stream(extra.name, make.args(["-m", "venv", "--clear"]).arg(&venv), Show::Packages)?;
+        steps.stream(extra.name, pip(&venv.join("bin/python")).args(extra.packages), Show::Packages)
+    })?;
+    places::write(&marker, &wanted)?;
+    Ok(venv.join("bin"))
 }
 
 /// `pip install`, quietly.
