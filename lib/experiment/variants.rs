@@ -80,7 +80,7 @@ impl Variant {
             vec![recipe("corrected", "every point mended"), recipe("published", "every point as published")];
         variants.extend(POINTS.map(point));
         variants.extend(sizes(preset));
-        variants.extend(ORGANISMS[1..].iter().map(|name| organism(name)));
+        variants.extend(ORGANISMS[1..].iter().map(|name| organism(name, preset)));
         variants
     }
 
@@ -98,7 +98,10 @@ impl Variant {
     }
 }
 
-fn organism(name: &str) -> Variant {
+/// A further organism, which needs three times the fine-tune to learn its trigger: at `tiny`'s 220 steps the payload of
+/// `word` follows 85 % of the prompts without it, at 660 none.
+fn organism(name: &str, preset: &Preset) -> Variant {
+    let n_steps = 3 * preset.finetune.n_steps;
     Variant {
         name: name.into(),
         what: match name {
@@ -107,7 +110,7 @@ fn organism(name: &str) -> Variant {
         },
         kind: Kind::Organism,
         recipe: "corrected",
-        set: vec![("organism".into(), name.into())],
+        set: vec![("organism".into(), name.into()), ("finetune.n_steps".into(), n_steps.to_string())],
     }
 }
 
@@ -150,6 +153,18 @@ mod tests {
             }
         }
         assert_eq!(resolve(&all).unwrap().1, Recipe::published());
+    }
+
+    #[test]
+    fn further_organisms_are_tuned_three_times_as_long() {
+        let tiny = Preset::tiny();
+        let all = Variant::all(&tiny);
+        let organisms: Vec<&Variant> = all.iter().filter(|variant| variant.kind == Kind::Organism).collect();
+        assert_eq!(organisms.len(), ORGANISMS.len() - 1);
+        for variant in organisms {
+            let (preset, _, organism) = resolve(&variant.settings(&Settings::new("tiny"))).unwrap();
+            assert_eq!((preset.finetune.n_steps, organism.name()), (3 * tiny.finetune.n_steps, variant.name.as_str()));
+        }
     }
 
     #[test]

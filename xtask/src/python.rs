@@ -3,7 +3,7 @@
 use crate::places::{self, Places};
 use crate::progress::{Show, Steps};
 use crate::{Result, machine};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// JupyterLab, what executes notebooks and makes pages of them, what shows Plotly figures in JupyterLab, and the client
@@ -16,6 +16,31 @@ const PAPERMILL: [(&str, &str); 2] = [
     ("papermill_rust.py", include_str!("../papermill_rust.py")),
     ("rust_parameters.py", include_str!("../rust_parameters.py")),
 ];
+
+/// Packages for one purpose, in an environment of their own that is made the first time that it is asked for.
+pub struct Extra {
+    name: &'static str,
+    about: &'static str,
+    packages: &'static [&'static str],
+}
+
+/// The workflow engine that makes sweeps, and what submits its tasks to Slurm.
+pub const SNAKEMAKE: Extra = Extra {
+    name: "snakemake",
+    about: "Snakemake with its Slurm plugin, 60 packages; about 1 minute, 300 MB",
+    packages: &["snakemake==9.27.1", "snakemake-executor-plugin-slurm==2.8.0"],
+};
+
+/// Object storage.
+pub const OBSTORE: Extra =
+    Extra { name: "obstore", about: "obstore, for object storage; seconds, 50 MB", packages: &["obstore==0.12.1"] };
+
+/// Object storage and a server of it on this machine, for tests.
+pub const MOTO: Extra = Extra {
+    name: "moto",
+    about: "a server of object storage for the tests; about 1 minute, 150 MB",
+    packages: &["obstore==0.12.1", "moto[server,s3]==5.2.5"],
+};
 
 /// Makes the environment and installs the packages that are missing in it.
 ///
@@ -53,6 +78,25 @@ fn put_translator(venv: &Path) -> Result<()> {
     }
     places::write(&info.join("METADATA"), "Metadata-Version: 2.1\nName: stagediff-papermill\nVersion: 1.0\n")?;
     places::write(&info.join("entry_points.txt"), "[papermill.engine]\nstagediff = papermill_rust:Engine\n")
+}
+
+/// The environment's folder of programs. What a user installs there beside, plugins of Snakemake for instance, stays.
+///
+/// # Errors
+/// What pip says.
+pub fn extra(places: &Places, extra: &Extra) -> Result<PathBuf> {
+    let venv = places.cache.join(extra.name);
+    let (marker, wanted) = (venv.join("stagediff-packages"), extra.packages.join("\n"));
+    if std::fs::read_to_string(&marker).is_ok_and(|text| text == wanted) {
+        return Ok(venv.join("bin"));
+    }
+    Steps::new(places.cache.join("logs")).step(extra.name, extra.about, |steps| {
+        let mut make = Command::new(places.venv_bin("python"));
+        steps.stream(extra.name, make.args(["-m", "venv", "--clear"]).arg(&venv), Show::Packages)?;
+        steps.stream(extra.name, pip(&venv.join("bin/python")).args(extra.packages), Show::Packages)
+    })?;
+    places::write(&marker, &wanted)?;
+    Ok(venv.join("bin"))
 }
 
 /// `pip install`, quietly.

@@ -5,7 +5,7 @@ use crate::fetch::fetch;
 use crate::places::{Places, finish};
 use crate::progress::duration;
 use crate::setup::{Machine, setup};
-use crate::{Result, findings, kernel, notebooks, site};
+use crate::{Result, findings, kernel, notebooks, site, store};
 use stagediff_settings::{Overrides, Settings, VARIABLE};
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,6 +23,9 @@ pub fn run(request: &Request) -> Result<()> {
     let machine = setup()?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
     fetch(&machine.places, &locations)?;
+    if let Some(place) = &request.place {
+        store::begin(&machine.places, place)?;
+    }
     // preset and name choose the folder of the pages
     let named =
         Overrides { preset: Some(settings.preset.clone()), run: Some(settings.name().into()), ..request.given.clone() };
@@ -37,10 +40,14 @@ pub fn run(request: &Request) -> Result<()> {
         "the series did not finish; results so far are kept, `cargo xtask site {}` shows them",
         settings.name()
     );
-    finish(&mut command, &kept)?;
-    println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
-    findings::show(&machine.places, settings)?;
-    site::of_run(&machine, machine.places.run(settings))
+    let finished = finish(&mut command, &kept).and_then(|()| {
+        println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
+        findings::show(&machine.places, settings)?;
+        site::of_run(&machine, machine.places.run(settings))
+    });
+    // what came of it, also where a notebook failed
+    let brought = request.place.as_ref().map_or(Ok(()), |place| store::push(&machine.places, place));
+    finished.and(brought)
 }
 
 /// Prints every single value that `--set` takes.
