@@ -11,6 +11,7 @@ OUT/NAME.failed.ipynb, with its page, and what is there of an earlier execution 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -28,6 +30,7 @@ from nbconvert import HTMLExporter
 import rust_parameters
 
 HEARTBEAT_S = 30
+LET_GO_S = 20  # a training may end its step and write its checkpoint
 START_S = 600  # the first kernel may have to compile the library
 GUESS_S = 3.0  # for a cell that was never timed
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -131,6 +134,13 @@ def execute_cell(client, cell, index):
         raise CellFailed("the kernel died; too little memory?") from None
 
 
+def let_go(client):
+    """Interrupts the cell, so that a training keeps its checkpoint before the kernel ends."""
+    run_sync(client.km.interrupt_kernel)()
+    with contextlib.suppress(Exception):
+        run_sync(client.kc.get_shell_msg)(timeout=LET_GO_S)
+
+
 def execute(path, notebook, progress, took_s):
     """Executes a notebook's cells in a kernel of its own; appends each cell's seconds to `took_s`."""
     client = Client(notebook, timeout=None, startup_timeout=START_S, record_timing=False, coalesce_streams=True,
@@ -147,6 +157,9 @@ def execute(path, notebook, progress, took_s):
             progress.start(f"{number + 1:>3} of {len(cells)}", first_words(cell), expected_s[number])
             try:
                 execute_cell(client, cell, index)
+            except KeyboardInterrupt:
+                let_go(client)
+                raise
             except CellFailed as failed:
                 progress.stop()
                 raise CellFailed(f"{path.name}, cell {number + 1} of {len(cells)}\n\n{cell.source}\n\n{failed}") from None

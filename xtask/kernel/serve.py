@@ -156,7 +156,11 @@ class Kernel:
         self.analysis.begin(self.cells.commands())
         if not self.analysis.is_there():
             return {"status": "ok", "found": False, "data": {}, "metadata": {}}
-        return await self.analysis.ask("inspect_request", self.cells, content)
+        # evcxr reads up to the cursor: to the end of the word that it is in
+        code, end = content["code"], content["cursor_pos"]
+        while end < len(code) and (code[end].isalnum() or code[end] == "_"):
+            end += 1
+        return await self.analysis.ask("inspect_request", self.cells, {**content, "cursor_pos": end})
 
     async def execute_all(self):
         """One cell after another."""
@@ -304,7 +308,8 @@ class Execution:
     def hear(self, kind, content):
         """Hands on what evcxr says of the cell."""
         if kind == "stream" and content["name"] == "stderr":
-            self.stderr.take(content["text"].removesuffix("\n"))
+            for line in content["text"].splitlines():
+                self.stderr.take(line)
         elif kind == "stream":
             self.show(kind, content)
         elif kind == "error":
