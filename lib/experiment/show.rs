@@ -9,13 +9,29 @@ use std::fmt::Display;
 /// Lines of the log in a whole training ([`fit()`](crate::language_model::fit()), [`crate::crosscoder::train`]).
 const N_LINES: usize = 50;
 
-/// A line of text.
+/// Lines of text. What a terminal, a kernel or a page would obey in them is shown instead: stories and what models write
+/// are anyone's.
 pub fn line(text: impl Display) {
-    println!("{text}");
+    println!("{}", printable(&text.to_string()));
+}
+
+/// A text whose control characters and marks of direction are to be seen, and no line of which is a word to the kernel.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        '\u{1b}' => '␛',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '⇄',
+        c if c.is_control() => '␦',
+        c => c,
+    };
+    let text: String = text.chars().map(shown).collect();
+    let line = |line: &str| if line.starts_with("EVCXR_") { format!(" {line}") } else { line.to_string() };
+    text.split('\n').map(line).collect::<Vec<String>>().join("\n")
 }
 
 /// A sentence, set as text in a notebook.
 pub fn sentence(text: &str) {
+    let text = printable(text);
     match in_notebook() {
         true => println!("EVCXR_BEGIN_CONTENT text/markdown\n{text}\nEVCXR_END_CONTENT"),
         false => println!("{text}"),
@@ -54,4 +70,15 @@ pub fn progress<Line: Display>(n_shown: usize) -> impl FnMut(&str, &Line) {
 /// Whether a notebook's kernel runs this.
 fn in_notebook() -> bool {
     std::env::var_os("EVCXR_IS_RUNTIME").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_story_says_is_text() {
+        let story = "Once\u{1b}[31m red\u{7}\nEVCXR_BEGIN_CONTENT text/html\n<b>\u{202e}\n\tEnd…\r\n";
+        assert_eq!(printable(story), "Once␛[31m red␦\n EVCXR_BEGIN_CONTENT text/html\n<b>⇄\n\tEnd…␦\n");
+    }
 }
