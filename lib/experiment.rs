@@ -53,6 +53,7 @@ mod step;
 mod stories;
 pub mod sweep;
 pub mod tables;
+mod token;
 pub mod variants;
 
 pub use base_model::base_model;

@@ -91,9 +91,10 @@ impl Figure {
         svg::render(&self.layout())
     }
 
-    /// The interactive rendering as the content of MIME type `application/vnd.plotly.v1+json`.
+    /// The interactive rendering as the content of MIME type `application/vnd.plotly.v1+json`, numbers no longer than a
+    /// figure needs.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.to_plotly()).unwrap_or_default()
+        plotly::short(serde_json::to_value(self.to_plotly()).unwrap_or_default())
     }
 
     /// All renderings in evcxr's protocol: one `EVCXR_BEGIN_CONTENT` … `EVCXR_END_CONTENT` block per MIME type.

@@ -168,6 +168,9 @@ def execute(path, notebook, progress, took_s):
                 took_s.append(ran_s)
 
 
+PLOT = "application/vnd.plotly.v1+json"
+
+
 def write_whole(path, text):
     """Writes a file beside its place and then moves it there: one that is there stays until the new one is whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -190,10 +193,27 @@ def inject(notebook):
     notebook.cells.insert(at + 1, injected)
 
 
+def written(notebook):
+    """A notebook as text: as nbformat writes it, but each interactive figure in one line. Number by number on lines of their own,
+    indented, they would be more than half of it."""
+    plots = []
+
+    def in_one_line(data):
+        plots.append(json.dumps(data.pop(PLOT), ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+        return {**data, PLOT: f"plot {len(plots) - 1}"}
+
+    small = nbformat.from_dict({**notebook, "cells": [
+        {**cell, "outputs": [
+            {**out, "data": in_one_line(dict(out["data"]))} if PLOT in out.get("data", {}) else out
+            for out in cell["outputs"]]} if "outputs" in cell else cell
+        for cell in notebook.cells]})
+    return re.sub(rf'("{re.escape(PLOT)}": )"plot (\d+)"', lambda found: found[1] + plots[int(found[2])], nbformat.writes(small)) + "\n"
+
+
 def keep(notebook, out, stem):
     """Writes a notebook and an HTML page of it, with links to the other pages; returns the page's path."""
     html, _ = HTMLExporter(raw_template=ALONE).from_notebook_node(notebook, {"metadata": {"name": stem}})
-    write_whole(out / f"{stem}.ipynb", nbformat.writes(notebook) + "\n")
+    write_whole(out / f"{stem}.ipynb", written(notebook))
     page = out / f"{stem}.html"
     write_whole(page, re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))
     return page
@@ -218,7 +238,7 @@ def write_back(notebook, path):
             cell.metadata.pop("execution", None)
     notebook.metadata = {"kernelspec": {"display_name": "Rust", "language": "rust", "name": "rust"},
                          "language_info": {"file_extension": ".rs", "mimetype": "text/rust", "name": "Rust"}}
-    write_whole(path, nbformat.writes(notebook) + "\n")
+    write_whole(path, written(notebook))
 
 
 def read_expected(files, notebooks):

@@ -12,18 +12,33 @@ use std::fmt::Display;
 /// Lines of the log in a whole training ([`fit()`](crate::language_model::fit()), [`crate::crosscoder::train`]).
 const N_LINES: usize = 50;
 
-/// A line of text.
+/// Lines of text. What a terminal, a kernel or a page would obey in them is shown instead: stories and what models write
+/// are anyone's.
 pub fn line(text: impl Display) {
+    let text = printable(&text.to_string());
     match in_notebook() {
-        true => println!("{}", harmless(&text.to_string())),
+        true => println!("{}", harmless(&text)),
         false => println!("{text}"),
     }
 }
 
+/// A text whose control characters and marks of direction are to be seen.
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c {
+        '\n' | '\t' => c,
+        '\u{1b}' => '␛',
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '⇄',
+        c if c.is_control() => '␦',
+        c => c,
+    };
+    text.chars().map(shown).collect()
+}
+
 /// A sentence, set as text in a notebook.
 pub fn sentence(text: &str) {
+    let text = printable(text);
     match in_notebook() {
-        true => print!("{}", block("text/markdown", text)),
+        true => print!("{}", block("text/markdown", &text)),
         false => println!("{text}"),
     }
 }
@@ -60,4 +75,15 @@ pub fn progress<Line: LogLine>(n_shown: usize) -> impl FnMut(&str, &Line) {
 /// Whether a notebook's kernel runs this.
 fn in_notebook() -> bool {
     std::env::var_os("EVCXR_IS_RUNTIME").is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_story_says_is_text() {
+        let story = "Once\u{1b}[31m red\u{7}\n<b>\u{202e}\n\tEnd…\r\n";
+        assert_eq!(printable(story), "Once␛[31m red␦\n<b>⇄\n\tEnd…␦\n");
+    }
 }

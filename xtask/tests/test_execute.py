@@ -11,7 +11,7 @@ import unittest
 from pathlib import Path
 
 import nbformat
-from nbformat.v4 import new_code_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from processes import wait_for
 
@@ -33,6 +33,24 @@ def stand_in(path, notebook, progress, took_s):
 execute.execute = stand_in
 execute.main()
 """
+
+
+class Written(unittest.TestCase):
+    def test_an_interactive_figure_stands_in_one_line(self):
+        sys.path.insert(0, str(XTASK))
+        import execute
+        plot = {"data": [{"x": [0.5, 1], "hovertext": ['"plot 0"', "·é"]}], "layout": {}}
+        texts = {"image/svg+xml": "<svg>\n</svg>", "text/plain": "Figure", execute.PLOT: plot}
+        output = new_output("display_data", texts)
+        notebook = new_notebook(cells=[new_code_cell("figure", outputs=[output, new_output("stream", text="plot 0")])])
+        text = execute.written(notebook)
+        again = nbformat.reads(text, as_version=4)
+        self.assertEqual(again.cells[0].outputs[0].data[execute.PLOT], plot)
+        self.assertEqual(again.cells[0].outputs, notebook.cells[0].outputs)
+        lines = [line for line in text.splitlines() if "hovertext" in line]
+        self.assertEqual(len(lines), 1)
+        self.assertLess(len(lines[0]), 130)
+        nbformat.validate(again)
 
 
 class Pages(unittest.TestCase):
