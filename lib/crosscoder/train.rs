@@ -19,7 +19,7 @@ use crate::crosscoder::{Crosscoder, LossConfig, Optimiser};
 use crate::distributed::ProcessGroup;
 use crate::training::adam::AdamConfig;
 use crate::training::checkpoint::{self, Checkpoint, State};
-use crate::training::notice::notice;
+use crate::training::notice::{goes_on, notice};
 use crate::training::stop::Stop;
 use crate::{Error, Result};
 use log::Sums;
@@ -202,7 +202,11 @@ impl<'a> InTraining<'a> {
                 together.resume(&checkpoint, &mut kept, cfg.n_steps)?;
             }
         }
-        Ok(InTraining { trainee, optimiser, checkpoint, sums, together })
+        let started = InTraining { trainee, optimiser, checkpoint, sums, together };
+        if started.is_shown() {
+            goes_on(&started.trainee.label, started.n_done(), cfg.n_steps);
+        }
+        Ok(started)
     }
 
     /// Whether this process is the one to speak.
@@ -225,7 +229,7 @@ impl<'a> InTraining<'a> {
         self.sums.add(&report, batch.n_acts);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
         if n_done % (n_steps / N_LINES).max(1) == 0 || n_done == n_steps {
-            self.line(self.sums.line(n_done, loss.lambda_s, lr), progress)?;
+            self.line(self.sums.line(n_done, n_steps, loss.lambda_s, lr), progress)?;
         }
         self.save_if_due()
     }

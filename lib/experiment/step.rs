@@ -6,6 +6,7 @@
 //! record.
 
 mod held;
+mod shared;
 
 use crate::experiment::run::Run;
 use crate::experiment::show;
@@ -16,6 +17,7 @@ use held::{Held, Record};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+pub use shared::share_steps;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
