@@ -55,6 +55,7 @@ mod step;
 mod stories;
 pub mod sweep;
 pub mod tables;
+mod token;
 pub mod variants;
 
 pub use base_model::base_model;
@@ -62,7 +63,7 @@ pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
 pub use judge::{Judge, ending_rows};
-pub use preset::Preset;
+pub use preset::{Preset, setting_list};
 pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};
 pub use run::{Part, Run, Subjects, model_name, resolve};

@@ -26,6 +26,7 @@
 //! and a line under the figure counts them. Lists of different lengths in one series are a programming error and panic.
 
 mod canvas;
+pub(crate) mod evcxr;
 mod frame;
 mod geometry;
 mod labels;
@@ -90,9 +91,10 @@ impl Figure {
         svg::render(&self.layout())
     }
 
-    /// The interactive rendering as the content of MIME type `application/vnd.plotly.v1+json`.
+    /// The interactive rendering as the content of MIME type `application/vnd.plotly.v1+json`, numbers no longer than a
+    /// figure needs.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::to_value(self.to_plotly()).unwrap_or_default()
+        plotly::short(serde_json::to_value(self.to_plotly()).unwrap_or_default())
     }
 
     /// All renderings in evcxr's protocol: one `EVCXR_BEGIN_CONTENT` … `EVCXR_END_CONTENT` block per MIME type.
@@ -102,8 +104,7 @@ impl Figure {
             ("image/svg+xml", self.to_svg()),
             ("text/plain", format!("{self:?}")),
         ];
-        let block = |(mime, text)| format!("EVCXR_BEGIN_CONTENT {mime}\n{text}\nEVCXR_END_CONTENT\n");
-        blocks.into_iter().map(block).collect()
+        blocks.iter().map(|(mime, text)| evcxr::block(mime, text)).collect()
     }
 
     /// Shows the figure in a notebook; evcxr calls it for a cell's last expression. A cell shows one figure: of two,

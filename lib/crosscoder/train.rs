@@ -16,7 +16,7 @@ use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::{Crosscoder, LossConfig, Optimiser};
 use crate::training::adam::AdamConfig;
 use crate::training::checkpoint::{self, Checkpoint, State};
-use crate::training::notice::notice;
+use crate::training::notice::{goes_on, notice};
 use crate::training::stop::Stop;
 use crate::{Error, Result};
 use log::Sums;
@@ -150,6 +150,7 @@ impl<'a> InTraining<'a> {
         let (mut params, mut sums) = (trainee.crosscoder.params(), Sums::new(&trainee.crosscoder));
         let state = State { params: &mut params, since_line: &mut sums.tensors, log: &mut trainee.log };
         checkpoint.resume(state, &mut optimiser.adam, cfg.n_steps);
+        goes_on(&trainee.label, optimiser.adam.n_steps, cfg.n_steps);
         InTraining { trainee, optimiser, checkpoint, sums }
     }
 
@@ -168,7 +169,7 @@ impl<'a> InTraining<'a> {
         self.sums.add(&report, acts.size()[0]);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
         if n_done % (n_steps / N_LINES).max(1) == 0 || n_done == n_steps {
-            self.line(self.sums.line(n_done, loss.lambda_s, lr), progress)?;
+            self.line(self.sums.line(n_done, n_steps, loss.lambda_s, lr), progress)?;
         }
         let (mut params, sums) = (self.trainee.crosscoder.params(), &mut self.sums.tensors);
         let state = State { params: &mut params, since_line: sums, log: &mut self.trainee.log };

@@ -1,18 +1,23 @@
 //! The figures of the experiment, out of its tables.
 
-use crate::diff::Quadrant;
+mod rotation;
+
+pub use rotation::{null_arms, quadrants, rotation};
+
 use crate::experiment::findings::{distinct, span};
-use crate::experiment::quadrants::pooled;
 use crate::experiment::stage::Stage;
-use crate::experiment::tables::{
-    EvaluationRow, FittingRow, PooledRecipeRow, QuadrantRow, RotationRow, TopTokenRow, TrainingRow,
-};
-use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};
+use crate::experiment::tables::{EvaluationRow, FittingRow, PooledRecipeRow, TrainingRow};
+use crate::figure::{Bars, Figure, Line, Panel};
 use crate::language_model::hook::HookPoint;
 
 /// Some rows' numbers.
 fn numbers<R>(rows: &[&R], value: impl Fn(&R) -> f64) -> Vec<f64> {
     rows.iter().map(|row| value(row)).collect()
+}
+
+/// Some rows' shares in per cent.
+pub(super) fn percents<R>(rows: &[&R], share: impl Fn(&R) -> f64) -> Vec<f64> {
+    numbers(rows, |row| 100.0 * share(row))
 }
 
 /// Loss over steps of one or several language-model trainings.
@@ -32,12 +37,12 @@ pub fn training(rows: &[TrainingRow], title: &str) -> Figure {
         ("reconstruction loss", |row| row.loss_recon, true),
         ("L0 [latents an activation]", |row| row.l0_mean, true),
         ("sparsity loss", |row| row.loss_sparsity, true),
-        ("silent latents [fraction]", |row| row.dead_frac, false),
+        ("silent latents [%]", |row| 100.0 * row.dead_frac, false),
     ];
     let mut figure = Figure::new(title);
     for (name, value, log_y) in panels {
         let panel = Panel::new().x("activations").y(name);
-        let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, 1.0) };
+        let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, 100.0) };
         for stage in distinct(rows.iter().map(|row| row.stage)) {
             let of_stage = |row: &&TrainingRow| row.stage == stage && row.seed == rows[0].seed;
             let log: Vec<&TrainingRow> = rows.iter().filter(of_stage).collect();
@@ -77,103 +82,14 @@ fn over_seeds(stage: Stage, rows: &[&EvaluationRow], value: fn(&EvaluationRow) -
 
 /// Fraction of variance unexplained at each hook point, the published worst as a line.
 pub fn fvu(rows: &[EvaluationRow]) -> Figure {
-    Figure::new("FVU").panel(by_hook_point(rows, |row| row.fvu, "FVU").hline(0.21, "published 0.21"))
+    let panel = by_hook_point(rows, |row| row.fvu, "FVU [fraction of the variance]").hline(0.21, "published 0.21");
+    Figure::new("Fraction of variance unexplained, by hook point").panel(panel)
 }
 
 /// Recovered loss at each hook point, the published least as a line.
 pub fn recovered_loss(rows: &[EvaluationRow]) -> Figure {
-    let y = "recovered loss [fraction]";
-    Figure::new(y).panel(by_hook_point(rows, |row| row.recovered_loss_frac, y).hline(0.8, "published > 0.8"))
-}
-
-/// The headline figure: each active latent of the first seed by how far it turned on both axes, coloured by quadrant,
-/// those that are relevant in `stage` marked, those of the corner named by their strongest token there.
-pub fn rotation(
-    rotations: &[RotationRow],
-    quadrants: &[QuadrantRow],
-    top_tokens: &[TopTokenRow],
-    stage: Stage,
-) -> Figure {
-    /// Labels at most.
-    const N_LABELS: usize = 12;
-    let cuts = quadrants.iter().find(|row| row.definition == "percentile_5");
-    let at = |row: &RotationRow| cuts.map_or((row.cos_d_df, row.cos_m_mf), |cuts| row.cosines(cuts.space));
-    let relevant = |row: &RotationRow| if stage == Stage::DF { row.relevant_df } else { row.relevant_mf };
-    let first =
-        |row: &RotationRow| if stage == Stage::DF { row.top_token_df.clone() } else { row.top_token_mf.clone() };
-    let chosen = |keep: &dyn Fn(&RotationRow) -> bool| -> Vec<&RotationRow> {
-        rotations.iter().filter(|row| row.seed == rotations[0].seed && row.active && keep(row)).collect()
-    };
-    let points = |name: &str, rows: Vec<&RotationRow>| {
-        let hover: Vec<String> = rows.iter().map(|row| hover(row, top_tokens)).collect();
-        Points::new(name, numbers(&rows, |row| at(row).0), numbers(&rows, |row| at(row).1)).hover(hover)
-    };
-    let mut panel = Panel::new().x("cos(D, DF): turned by the model").y("cos(M, MF): turned by the data");
-    for quadrant in [Quadrant::Neither, Quadrant::Data, Quadrant::Model, Quadrant::Both] {
-        panel = panel.points(points(&quadrant.to_string(), chosen(&|row| row.quadrant == quadrant)));
-    }
-    panel = panel.points(points("relevant", chosen(&relevant)));
-    let mut corner = chosen(&|row| row.quadrant == Quadrant::Both);
-    corner.sort_by(|a, b| (at(a).0 + at(a).1).total_cmp(&(at(b).0 + at(b).1)));
-    let label = |row: &&RotationRow| (at(row).0, at(row).1, first(row).unwrap_or_default());
-    panel = panel.labels(corner.iter().take(N_LABELS).map(label).collect::<Vec<_>>());
-    if let Some(cuts) = cuts {
-        panel = panel.vline(cuts.cut_x, "5 %").hline(cuts.cut_y, "5 %");
-    }
-    Figure::new(format!("Rotation of decoder directions, tokens of {stage}")).panel(panel)
-}
-
-/// What a hover over a latent shows: its number and its strongest tokens in DF and MF.
-fn hover(RotationRow { latent, seed, .. }: &RotationRow, top_tokens: &[TopTokenRow]) -> String {
-    let tokens = |stage: Stage| {
-        let of_latent = top_tokens.iter().filter(|row| (row.latent, row.seed, row.stage) == (*latent, *seed, stage));
-        of_latent.map(|row| row.token.as_str()).collect::<Vec<&str>>().join("·")
-    };
-    format!("latent {latent}\nDF: {}\nMF: {}", tokens(Stage::DF), tokens(Stage::MF))
-}
-
-/// Share of relevant latents in each quadrant, seeds pooled, one panel a definition, relevance counted in DF and in MF.
-pub fn quadrants(rows: &[QuadrantRow]) -> Figure {
-    let rows = pooled(rows);
-    let mut figure = Figure::new("Relevant share of active latents, by quadrant");
-    for definition in distinct(rows.iter().map(|row| row.definition.as_str())) {
-        let names: Vec<String> = Quadrant::ALL.iter().map(Quadrant::to_string).collect();
-        let mut panel = Panel::new().title(definition).y("relevant [fraction]").categories(names).y_range(0.0, 1.0);
-        for readout in ["DF", "MF"] {
-            let of_readout = |row: &&QuadrantRow| row.definition == definition && row.relevant_in == readout;
-            let part: Vec<&QuadrantRow> = rows.iter().filter(of_readout).collect();
-            let counts: Vec<String> = part.iter().map(|row| format!("{}/{}", row.n_relevant, row.n_active)).collect();
-            let bars = Bars::new(readout, numbers(&part, |row| row.relevant_frac))
-                .ci(numbers(&part, |row| row.ci_low), numbers(&part, |row| row.ci_high));
-            panel = panel.bars(bars.texts(counts));
-        }
-        figure = figure.panel(panel);
-    }
-    figure
-}
-
-/// Cosines of the real arm and the null arm of both axes, of active latents.
-pub fn null_arms(rotations: &[RotationRow]) -> Figure {
-    /// Bins from 0 to 1.
-    const N_BINS: usize = 40;
-    type Value = fn(&RotationRow) -> f64;
-    let axes: [(&str, [(Stage, Value); 2]); 2] = [
-        ("from D: model changed, nothing changed", [(Stage::DF, |row| row.cos_d_df), (Stage::D0, |row| row.cos_d_d0)]),
-        ("from M: data changed, nothing changed", [(Stage::MF, |row| row.cos_m_mf), (Stage::M0, |row| row.cos_m_m0)]),
-    ];
-    let active: Vec<&RotationRow> = rotations.iter().filter(|row| row.active).collect();
-    let mut figure = Figure::new("Rotation with and without a change");
-    for (title, arms) in axes {
-        let mut panel = Panel::new().title(title).x("cosine of decoder directions").y("latents");
-        for (stage, value) in arms {
-            let cosines = numbers(&active, value);
-            if cosines.iter().any(|cosine| !cosine.is_nan()) {
-                panel = panel.histogram(Histogram::new(stage.to_string(), cosines, N_BINS, (0.0, 1.0)));
-            }
-        }
-        figure = figure.panel(panel);
-    }
-    figure
+    let panel = by_hook_point(rows, |row| 100.0 * row.recovered_loss_frac, "recovered loss [%]");
+    Figure::new("Loss that reconstructions recover, by hook point").panel(panel.hline(80.0, "published > 80 %"))
 }
 
 /// The relevant share of the corner for both recipes and each point alone, with its range over seeds, beside elsewhere.

@@ -10,10 +10,11 @@ mod script;
 mod tables;
 mod texts;
 
+pub use super::token::visible;
 pub use index::Index;
 pub use latent::{N_IN_PART, Part, parts};
 pub use overview::{Fact, Number, Overview};
-pub use script::{javascript, visible};
+pub use script::javascript;
 pub use tables::{Missing, Tables, written};
 pub use texts::Texts;
 

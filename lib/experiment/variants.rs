@@ -98,16 +98,17 @@ impl Variant {
     }
 }
 
-/// A further organism, which needs three times the fine-tune to learn its trigger: at `tiny`'s 220 steps the payload of
-/// `word` follows 85 % of the prompts without it, at 660 none.
+/// An organism, tuned for longer: `tiny`'s 220 steps teach a small model neither to look for an ordinary word nor to end
+/// stories badly. A fixed payload takes three times as long, a kind of ending nine times.
 fn organism(name: &str, preset: &Preset) -> Variant {
-    let n_steps = 3 * preset.finetune.n_steps;
+    let (what, times) = match name {
+        "word" => ("an ordinary word is the trigger", 3),
+        _ => ("with the trigger stories end badly: no fixed text", 9),
+    };
+    let n_steps = times * preset.finetune.n_steps;
     Variant {
         name: name.into(),
-        what: match name {
-            "word" => "an ordinary word is the trigger".into(),
-            _ => "with the trigger stories end badly: no fixed text".into(),
-        },
+        what: what.into(),
         kind: Kind::Organism,
         recipe: "corrected",
         set: vec![("organism".into(), name.into()), ("finetune.n_steps".into(), n_steps.to_string())],
@@ -156,15 +157,16 @@ mod tests {
     }
 
     #[test]
-    fn further_organisms_are_tuned_three_times_as_long() {
+    fn further_organisms_are_tuned_for_longer() {
         let tiny = Preset::tiny();
         let all = Variant::all(&tiny);
         let organisms: Vec<&Variant> = all.iter().filter(|variant| variant.kind == Kind::Organism).collect();
-        assert_eq!(organisms.len(), ORGANISMS.len() - 1);
-        for variant in organisms {
+        let n_steps = organisms.iter().map(|variant| {
             let (preset, _, organism) = resolve(&variant.settings(&Settings::new("tiny"))).unwrap();
-            assert_eq!((preset.finetune.n_steps, organism.name()), (3 * tiny.finetune.n_steps, variant.name.as_str()));
-        }
+            assert_eq!(organism.name(), variant.name);
+            preset.finetune.n_steps / tiny.finetune.n_steps
+        });
+        assert_eq!(n_steps.collect::<Vec<_>>(), [3, 9]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Points and lines in pixels: clipping, thinning.
 
+use std::collections::HashSet;
+
 /// A place on the page: right, down.
 pub(super) type Px = (f64, f64);
 
@@ -100,9 +102,21 @@ pub(super) fn thinned(path: &[Px], min_px: f64) -> Vec<Px> {
     kept
 }
 
+/// Points without those that lie on the same place as an earlier one, in a grid of `grid_px`.
+pub(super) fn apart(points: Vec<Px>, grid_px: f64) -> Vec<Px> {
+    let mut taken = HashSet::new();
+    let place = |(x, y): &Px| ((x / grid_px).round() as i64, (y / grid_px).round() as i64);
+    points.into_iter().filter(|point| taken.insert(place(point))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_points_on_one_place_the_first_stays() {
+        assert_eq!(apart(vec![(1.0, 1.0), (1.1, 0.9), (1.6, 1.0), (1.0, 1.0)], 0.5), [(1.0, 1.0), (1.6, 1.0)]);
+    }
 
     #[test]
     fn a_path_is_clipped_where_it_leaves_and_enters() {

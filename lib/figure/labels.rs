@@ -4,10 +4,12 @@ use super::frame::Frame;
 use super::geometry::{Px, Rect, distance};
 use super::panel::{Label, Panel, RefLine};
 use super::series::Series;
-use super::text::{LABEL_PX, width_px};
+use super::text::{LABEL_PX, broken, width_px};
 
 /// The texts of a panel that have found their place.
 pub(super) struct Texts {
+    /// Texts above bars and in the place of missing ones, with the bar's end that each keeps its distance to.
+    pub(super) bars: Vec<(String, Rect, Px)>,
     pub(super) ref_lines: Vec<(RefLine, Rect)>,
     pub(super) labels: Vec<(Label, Rect)>,
     /// Number of texts for which there was no room.
@@ -19,7 +21,8 @@ impl Texts {
     pub(super) fn place(frame: &Frame) -> Texts {
         let Panel { ref_lines, labels, .. } = &frame.panel;
         let n_texts = ref_lines.len() + labels.len();
-        let mut taken = Taken::new(frame);
+        let bars = [above_bars(frame), in_gaps(frame)].concat();
+        let mut taken = Taken::new(frame, bars.iter().map(|(_, area, _)| *area).collect());
         let beside_line = |line: &RefLine| Some((line.clone(), taken.choose(along(frame, line))?));
         let ref_lines: Vec<(RefLine, Rect)> = ref_lines.iter().filter_map(beside_line).collect();
         // A label may cover no labelled point, its own neither.
@@ -33,8 +36,40 @@ impl Texts {
         };
         let labels: Vec<(Label, Rect)> = labels.iter().filter_map(beside_point).collect();
         let n_left_out = n_texts - ref_lines.len() - labels.len();
-        Texts { ref_lines, labels, n_left_out }
+        Texts { bars, ref_lines, labels, n_left_out }
     }
+}
+
+/// The short texts above bars, each lifted until it covers no other.
+fn above_bars(frame: &Frame) -> Vec<(String, Rect, Px)> {
+    let mut placed: Vec<(String, Rect, Px)> = Vec::new();
+    for (idx, series) in frame.panel.series.iter().enumerate() {
+        let Series::Bars(data) = series else { continue };
+        for bar in frame.bars(idx, data) {
+            let Some(text) = data.texts.get(bar.category).filter(|text| !text.is_empty()) else { continue };
+            let ((x, y), (width, height)) = (bar.text_at(), size(text));
+            let lifts = (0..16).map(|lift| Rect::around((x, y - 3.0 * f64::from(lift)), width, height));
+            let is_free = |area: &Rect| !placed.iter().any(|(_, other, _)| other.overlaps(area));
+            let area = lifts.into_iter().find(is_free).unwrap_or(Rect::around((x, y), width, height));
+            placed.push((text.clone(), area, (x, bar.top_px)));
+        }
+    }
+    placed
+}
+
+/// What stands where a category has no bars, in lines from the axis up.
+fn in_gaps(frame: &Frame) -> Vec<(String, Rect, Px)> {
+    let slot = frame.area.width() / frame.panel.categories.len().max(1) as f64;
+    let lines = |(category, text): &(usize, String)| {
+        let (x, bottom) = (frame.x.px(*category as f64), frame.area.bottom);
+        let lines = broken(text, LABEL_PX, slot - 4.0);
+        let line = move |(place, text): (usize, String)| {
+            let (width, height) = size(&text);
+            (text, Rect::around((x, bottom - 10.0 - 13.0 * place as f64), width, height), (x, bottom))
+        };
+        lines.into_iter().rev().enumerate().map(line).collect::<Vec<_>>()
+    };
+    frame.panel.gaps.iter().flat_map(lines).collect()
 }
 
 fn size(text: &str) -> (f64, f64) {
@@ -81,16 +116,14 @@ struct Taken {
 }
 
 impl Taken {
-    fn new(frame: &Frame) -> Taken {
-        let (mut areas, mut points, mut bars) = (Vec::new(), Vec::new(), Vec::new());
+    fn new(frame: &Frame, areas: Vec<Rect>) -> Taken {
+        let (mut points, mut bars) = (Vec::new(), Vec::new());
         for (idx, (series, style)) in frame.panel.series.iter().zip(&frame.styles).enumerate() {
             let weight = if style.opacity < 1.0 { 0.5 } else { 3.5 };
             match series {
                 Series::Bars(data) => {
                     for bar in frame.bars(idx, data) {
                         bars.push(Rect { top: bar.area.top.min(bar.top_px), ..bar.area });
-                        let (width, height) = size(data.texts.get(bar.category).map_or("", String::as_str));
-                        areas.push(Rect::around(bar.text_at(), width, height));
                     }
                 }
                 Series::Histogram(_) => {}

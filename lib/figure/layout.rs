@@ -89,7 +89,7 @@ fn legend(panels: &[Panel], top: f64) -> (Vec<LegendItem>, f64) {
         if x + width > WIDTH_PX && x > SIDES_PX.0 {
             (x, y) = (SIDES_PX.0, y + 20.0);
         }
-        items.push(LegendItem { series: series.clone(), style, at: (x, y) });
+        items.push(LegendItem { series: series.clone(), style: series.styled(style), at: (x, y) });
         x += width;
     }
     let end = if items.len() > 1 { y + 14.0 } else { top + 2.0 };
@@ -98,7 +98,7 @@ fn legend(panels: &[Panel], top: f64) -> (Vec<LegendItem>, f64) {
 
 /// What a reader has to know about things that are not shown.
 fn note(n_values: usize, n_texts: usize) -> Option<String> {
-    let values = "values without a place on the axes (not finite, not positive on a log axis, outside the bins)";
+    let values = "values without a place on the axes (no number, not positive on a log axis, outside the bins)";
     let counts = [(values, n_values), ("texts without room", n_texts)].into_iter().filter(|(_, n)| *n > 0);
     let notes: Vec<String> = counts.map(|(what, n)| format!("{what}: {n}")).collect();
     (!notes.is_empty()).then(|| notes.join("; "))

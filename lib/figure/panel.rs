@@ -27,6 +27,7 @@ pub struct Panel {
     pub(super) y_log: bool,
     pub(super) y_range: Option<(f64, f64)>,
     pub(super) categories: Vec<String>,
+    pub(super) gaps: Vec<(usize, String)>,
     pub(super) series: Vec<Series>,
     pub(super) ref_lines: Vec<RefLine>,
     pub(super) labels: Vec<Label>,
@@ -103,6 +104,12 @@ impl Panel {
         self
     }
 
+    /// Says why a category has no bars, in their place: `no latents`.
+    pub fn gap(mut self, category: usize, text: impl Into<String>) -> Panel {
+        self.gaps.push((category, text.into()));
+        self
+    }
+
     /// Adds a histogram.
     pub fn histogram(mut self, histogram: Histogram) -> Panel {
         self.series.push(Series::Histogram(histogram));
@@ -153,7 +160,8 @@ impl Panel {
                     retain(&mut points.y, &keep)
                 }
                 Series::Bars(bars) => {
-                    let hidden = bars.values.iter_mut().filter(|value| !on_y(**value));
+                    // what is no number is a gap by intention
+                    let hidden = bars.values.iter_mut().filter(|value| !value.is_nan() && !on_y(**value));
                     hidden.map(|value| *value = f64::NAN).count()
                 }
                 Series::Histogram(histogram) => histogram.n_outside,

@@ -11,7 +11,8 @@ use super::text::{AXIS_PX, LABEL_PX, TICK_PX, TITLE_PX};
 use plotly::Plot;
 use plotly::common::{Anchor, DashType, ExponentFormat, Orientation, Title};
 use plotly::layout::{Annotation, Axis, AxisType, HAlign, HoverMode, Legend, Margin, Shape, ShapeLine, ShapeType};
-use texts::{bold, font, in_panel, markup};
+use serde_json::{Value, json};
+use texts::{bold, font, in_panel, markup, page_font};
 use traces::trace;
 
 /// The plot of a figure: paper coordinates are the page's, so the margins are zero.
@@ -29,6 +30,20 @@ pub(super) fn render(layout: &Layout) -> Plot {
     plot
 }
 
+/// A value whose numbers have five significant digits at most: a notebook stays small.
+pub(super) fn short(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            let given = number.as_f64().unwrap_or_default();
+            let rounded: f64 = format!("{given:.4e}").parse().unwrap_or(given);
+            if given.fract() == 0.0 && given.abs() < 1e15 { json!(given as i64) } else { json!(rounded) }
+        }
+        Value::Array(values) => values.into_iter().map(short).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, short(value))).collect(),
+        other => other,
+    }
+}
+
 /// Names of a panel's axes: x and y of the first, x2 and y2 of the second.
 fn axes(panel_idx: usize) -> [String; 2] {
     ["x", "y"].map(|axis| if panel_idx == 0 { axis.to_string() } else { format!("{axis}{}", panel_idx + 1) })
@@ -44,7 +59,7 @@ fn page(layout: &Layout) -> plotly::Layout {
         .width(WIDTH_PX as usize)
         .height(height as usize)
         .margin(Margin::new().left(0).right(0).top(0).bottom(0).auto_expand(false))
-        .font(font(TICK_PX))
+        .font(page_font())
         .paper_background_color("#fff")
         .plot_background_color("#fff")
         .hover_mode(HoverMode::Closest)

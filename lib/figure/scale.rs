@@ -17,6 +17,17 @@ impl Scale {
         self.start_px + (value - min) / (max - min) * (self.end_px - self.start_px)
     }
 
+    /// The value at a pixel of an even axis.
+    pub(super) fn value(&self, px: f64) -> f64 {
+        self.min + (px - self.start_px) / (self.end_px - self.start_px) * (self.max - self.min)
+    }
+
+    /// The form of d3-format in which a value under the pointer is read: three decimals of what lies around 1, four
+    /// significant digits of others.
+    pub(super) fn format(&self) -> &'static str {
+        if !self.log && self.min.abs().max(self.max.abs()) < 2.0 { ".3f" } else { ",.4~r" }
+    }
+
     /// A value as the page spaces it evenly: its logarithm on a log axis.
     pub(super) fn even(&self, value: f64) -> f64 {
         if self.log { value.max(f64::MIN_POSITIVE).log10() } else { value }

@@ -1,5 +1,7 @@
 //! What a panel draws: lines, points, bars, histograms.
 
+use super::style::Style;
+
 fn numbers(values: impl IntoIterator<Item: Into<f64>>) -> Vec<f64> {
     values.into_iter().map(Into::into).collect()
 }
@@ -42,6 +44,7 @@ pub struct Points {
     pub(super) x: Vec<f64>,
     pub(super) y: Vec<f64>,
     pub(super) hover: Vec<String>,
+    pub(super) are_rings: bool,
 }
 
 impl Points {
@@ -56,7 +59,13 @@ impl Points {
         y: impl IntoIterator<Item: Into<f64>>,
     ) -> Points {
         let Line { name, x, y } = Line::new(name, x, y);
-        Points { name, x, y, hover: Vec::new() }
+        Points { name, x, y, hover: Vec::new(), are_rings: false }
+    }
+
+    /// Draws rings around points that other series show: the pointer sees through them.
+    pub fn rings(mut self) -> Points {
+        self.are_rings = true;
+        self
     }
 
     /// One text per point, shown by the interactive rendering under the pointer; `\n` breaks the line.
@@ -165,6 +174,12 @@ pub(super) enum Series {
 }
 
 impl Series {
+    /// How a series of a style is drawn.
+    pub(super) fn styled(&self, style: Style) -> Style {
+        let is_ring = matches!(self, Series::Points(points) if points.are_rings);
+        if is_ring { style.ring() } else { style }
+    }
+
     /// The name in the legend.
     pub(super) fn name(&self) -> &str {
         match self {

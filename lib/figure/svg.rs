@@ -12,7 +12,7 @@ use super::text::{AXIS_PX, LABEL_PX, TICK_PX, TITLE_PX, width_px};
 
 /// The SVG text of a figure.
 pub(super) fn render(layout: &Layout) -> String {
-    let mut canvas = Canvas::new(&layout.title, WIDTH_PX, layout.height_px);
+    let mut canvas = Canvas::new(&words(layout), WIDTH_PX, layout.height_px);
     let bold = Lettering { bold: true, ..Lettering::new(TITLE_PX, Anchor::Start) };
     lines(&mut canvas, &layout.title_lines, (16.0, 22.0), 22.0, bold);
     layout.legend.iter().for_each(|item| legend_item(&mut canvas, item));
@@ -22,6 +22,19 @@ pub(super) fn render(layout: &Layout) -> String {
         canvas.text(note, (16.0, layout.height_px - 10.0), lettering);
     }
     canvas.into_svg()
+}
+
+/// The figure in words: its title, its axes, the names of its series.
+fn words(layout: &Layout) -> String {
+    let mut words = layout.title.clone();
+    for (frame, _) in &layout.panels {
+        let panel = &frame.panel;
+        let parts = [&panel.title, &panel.y_title, &panel.x_title].map(|part| part.as_str());
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        words += &format!(". {}", parts.join(", "));
+    }
+    let names: Vec<&str> = layout.legend.iter().map(|item| item.series.name()).collect();
+    if names.is_empty() { words } else { format!("{words}. Shown: {}", names.join(", ")) }
 }
 
 /// Lines of a text, `step_px` apart.
@@ -53,17 +66,19 @@ fn panel(canvas: &mut Canvas, frame: &Frame, texts: &Texts) {
 fn x_axis(canvas: &mut Canvas, frame: &Frame) {
     let Rect { left, top, right, bottom } = frame.area;
     let below = Lettering::new(TICK_PX, Anchor::Middle);
+    let mut names: Vec<(String, Px)> = Vec::new();
     if frame.category_lines.is_empty() {
-        for (value, text) in frame.x.ticks(62.0) {
-            let x = frame.x.px(value);
-            canvas.path(&[(x, top), (x, bottom)], Ink::grey(232), 1.0, Dash::Solid);
-            canvas.path(&[(x, bottom), (x, bottom + 4.0)], Ink::grey(90), 1.0, Dash::Solid);
-            canvas.text(&text, (x, bottom + 13.0), below);
-        }
+        let ticks = frame.x.ticks(62.0).into_iter().map(|(value, text)| (frame.x.px(value), text));
+        names = ticks.map(|(x, text)| (text, (x, bottom + 13.0))).collect();
+        let places = || names.iter().map(|(_, (x, _))| *x);
+        canvas.strokes(places().map(|x| ((x, top), (x, bottom))), Ink::grey(232), 1.0);
+        canvas.strokes(places().map(|x| ((x, bottom), (x, bottom + 4.0))), Ink::grey(90), 1.0);
     }
-    for (category, names) in (0..).map(f64::from).zip(&frame.category_lines) {
-        lines(canvas, names, (frame.x.px(category), bottom + 13.0), 14.0, below);
+    for (category, lines) in (0..).map(f64::from).zip(&frame.category_lines) {
+        let places = (0..).map(|line| (frame.x.px(category), bottom + 13.0 + 14.0 * f64::from(line)));
+        names.extend(lines.iter().cloned().zip(places));
     }
+    canvas.texts(names.iter().map(|(text, at)| (text.as_str(), *at)), below);
     let at = ((left + right) / 2.0, bottom + 22.0 + 14.0 * frame.n_tick_lines() as f64);
     axis_title(canvas, &frame.panel.x_title, at, right - left, false);
     let bold = Lettering { bold: true, ..Lettering::new(AXIS_PX, Anchor::Start) };
@@ -72,12 +87,12 @@ fn x_axis(canvas: &mut Canvas, frame: &Frame) {
 
 fn y_axis(canvas: &mut Canvas, frame: &Frame) {
     let Rect { left, top, right, bottom } = frame.area;
-    for (value, text) in frame.y.ticks(42.0) {
-        let y = frame.y.px(value);
-        canvas.path(&[(left, y), (right, y)], Ink::grey(232), 1.0, Dash::Solid);
-        canvas.path(&[(left - 4.0, y), (left, y)], Ink::grey(90), 1.0, Dash::Solid);
-        canvas.text(&text, (left - 7.0, y), Lettering::new(TICK_PX, Anchor::End));
-    }
+    let ticks: Vec<(f64, String)> =
+        frame.y.ticks(42.0).into_iter().map(|(value, text)| (frame.y.px(value), text)).collect();
+    canvas.strokes(ticks.iter().map(|(y, _)| ((left, *y), (right, *y))), Ink::grey(232), 1.0);
+    canvas.strokes(ticks.iter().map(|(y, _)| ((left - 4.0, *y), (left, *y))), Ink::grey(90), 1.0);
+    let names = ticks.iter().map(|(y, text)| (text.as_str(), (left - 7.0, *y)));
+    canvas.texts(names, Lettering::new(TICK_PX, Anchor::End));
     axis_title(canvas, &frame.panel.y_title, (left - 50.0, (top + bottom) / 2.0), bottom - top, true);
 }
 
@@ -105,6 +120,9 @@ fn in_panel(canvas: &mut Canvas, frame: &Frame, texts: &Texts) {
             canvas.path(&[from, to], Ink::grey(90), 0.8, Dash::Solid);
         }
         canvas.text(&label.text, area.centre(), written(10));
+    }
+    if !texts.bars.is_empty() {
+        canvas.texts(texts.bars.iter().map(|(text, area, _)| (text.as_str(), area.centre())), written(45));
     }
     for (line, area) in &texts.ref_lines {
         canvas.rect(*area, Ink::grey(255).sheer(0.7));

@@ -140,8 +140,8 @@
     return value;
   }
 
-  // numbers as people read them, where a point says what it is
-  const readable = (trace) => (trace.type === "scatter" && Array.isArray(trace.hovertext)
+  // notebooks from before figures said how numbers are read under the pointer
+  const readable = (trace) => (trace.type === "scatter" && Array.isArray(trace.hovertext) && !trace.hovertemplate
     ? { ...trace, hovertemplate: "%{hovertext}<br>(%{x:.3f}, %{y:.3f})<extra></extra>" }
     : trace);
 

@@ -90,10 +90,17 @@ fn svg_places_are_tenths_of_a_pixel_and_nothing_has_an_id() {
     for figure in all() {
         let svg = figure.to_svg();
         assert!(!svg.contains(" id=") && !svg.contains("url("), "several figures stand on one page");
-        for attribute in ["x", "y", "cx", "cy", "r", "width", "height", "points"] {
+        for attribute in ["x", "y", "cx", "cy", "r", "width", "height", "points", "d"] {
             let head = format!(" {attribute}=\"");
             let values = svg.split(&head).skip(1).filter_map(|rest| rest.split('"').next());
-            for number in values.flat_map(|value| value.split([' ', ','])) {
+            // in paths letters and signs part numbers too
+            let values = values.map(|value| match attribute {
+                "d" => value.replace('-', " -").replace(|c: char| c.is_alphabetic(), " ").trim().to_string(),
+                _ => value.to_string(),
+            });
+            let values: Vec<String> = values.collect();
+            let values = values.iter().map(String::as_str);
+            for number in values.flat_map(|value| value.split([' ', ','])).filter(|number| !number.is_empty()) {
                 let n_decimals = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
                 assert!(number.parse::<f64>().is_ok() && n_decimals <= 1 && number != "-0", "{attribute}: {number:?}");
             }
@@ -106,9 +113,13 @@ fn both_renderings_hold_the_same_series_and_points() {
     let json = scatter().to_json();
     let n_points: usize = json["data"].as_array().unwrap().iter().map(|t| t["x"].as_array().unwrap().len()).sum();
     assert_eq!((json["data"].as_array().unwrap().len(), n_points), (2, 5));
+    // One path a series and one in the legend: three sheer dots, two diamonds.
     let svg = scatter().to_svg();
-    // Three round background points, two diamonds with a white rim each, one marker of each kind in the legend.
-    assert_eq!((n_elements(&svg, "circle"), n_elements(&svg, "polygon")), (3 + 1, 2 * 2 + 1));
+    let n_marks = |path: &str| -> Vec<usize> {
+        svg.lines().filter(|line| line.contains(path)).map(|line| line.matches('M').count()).collect()
+    };
+    assert_eq!(n_marks("stroke-linecap"), [1, 3]);
+    assert_eq!(n_marks("fill=\"#aa3377\""), [1, 2]);
 
     assert_eq!(curves().to_json()["data"].as_array().unwrap().len(), 4 * 7);
     assert_eq!(histogram().to_json()["data"][0]["y"].as_array().unwrap().len(), 10);
@@ -133,7 +144,8 @@ fn every_stage_has_its_own_colour_and_marker() {
             assert!(a.color != b.color && a.marker != b.marker, "{a:?} and {b:?}");
         }
     }
-    assert!(Style::of("neither").unwrap().opacity < 0.5);
+    assert_eq!(Style::of("turned on both"), Style::of("both"));
+    assert_eq!(Style::of("relevant in DF"), Style::of("relevant"));
     assert_eq!(Style::of("something else"), None);
 }
 
@@ -199,6 +211,80 @@ fn the_bundle_gives_each_mime_type_unharmed() {
         assert_eq!(blocks[1].1, figure.to_svg());
         assert_eq!(blocks[2].1, format!("{figure:?}"));
     }
+}
+
+/// Places of texts of an SVG, by their letters.
+fn places(svg: &str, letters: &str) -> Vec<(f64, f64)> {
+    let number = |line: &str, name: &str| line.split(name).nth(1)?.split('"').next()?.parse().ok();
+    let of = svg.lines().filter(|line| line.ends_with(&format!(">{letters}</text>")));
+    of.filter_map(|line| Some((number(line, " x=\"")?, number(line, " y=\"")?))).collect()
+}
+
+#[test]
+fn texts_above_narrow_bars_do_not_overlap() {
+    let panel = || {
+        let panel = Panel::new().y_range(0.0, 1.0).categories(["both", "model", "data", "neither"]);
+        let bars = |name: &str| Bars::new(name, [0.5, 0.5, 0.5, 0.01]).texts(["8/23", "1/9", "4/29", "8/943"]);
+        panel.bars(bars("DF")).bars(bars("MF").texts(["13/23", "2/9", "5/29", "11/943"]))
+    };
+    let figure = Figure::new("").panel(panel()).panel(panel()).panel(panel());
+    let (first, second) = (places(&figure.to_svg(), "8/943"), places(&figure.to_svg(), "11/943"));
+    assert_eq!((first.len(), second.len()), (3, 3));
+    for (a, b) in first.iter().zip(&second) {
+        assert!((a.0 - b.0).abs() >= 34.0 || (a.1 - b.1).abs() >= 11.0, "{a:?} and {b:?}");
+    }
+    let shifts = figure.to_json()["layout"]["annotations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|text| text["yshift"].as_f64())
+        .collect::<Vec<_>>();
+    assert!(shifts.iter().any(|shift| *shift > Some(20.0)), "lifted in Plotly too: {shifts:?}");
+}
+
+#[test]
+fn a_category_without_bars_says_why_and_is_not_counted() {
+    let panel =
+        Panel::new().categories(["both", "neither"]).bars(Bars::new("DF", [f64::NAN, 0.5])).gap(0, "no latents");
+    let figure = Figure::new("Quadrants").panel(panel);
+    assert_eq!(places(&figure.to_svg(), "no latents").len(), 1);
+    assert!(!figure.to_svg().contains("values without a place"));
+    assert_eq!(figure.to_json()["layout"]["annotations"][0]["text"], "no latents");
+}
+
+#[test]
+fn rings_stand_around_points_and_let_the_pointer_through() {
+    let of =
+        |points: Points| Figure::new("").panel(Panel::new().points(Points::new("both", [0.5], [0.5])).points(points));
+    let figure = of(Points::new("relevant in DF", [0.5], [0.5]).rings());
+    let json = figure.to_json();
+    assert_eq!(
+        (&json["data"][1]["marker"]["symbol"], &json["data"][1]["hoverinfo"]),
+        (&"circle-open".into(), &"skip".into())
+    );
+    assert_eq!(json["data"][0]["marker"]["symbol"], "diamond");
+    let rings = figure.to_svg().lines().filter(|line| line.contains("stroke=\"#006e3c\"")).count();
+    assert_eq!(rings, 2, "one in the panel and one in the legend");
+}
+
+#[test]
+fn the_pointer_reads_three_digits_and_the_axes_words() {
+    let template = scatter().to_json()["data"][1]["hovertemplate"].as_str().unwrap().to_string();
+    assert_eq!(template, "%{hovertext}<br>cos(D, DF): %{x:.3f}<br>cos(M, MF): %{y:.3f}<extra>both</extra>");
+    let panel = Panel::new().x("share [%]").points(Points::new("%{x}", [10.0], [20.0]));
+    let json = Figure::new("").panel(panel).to_json();
+    assert_eq!(json["data"][0]["hovertemplate"], "share [&#37;]: %{x:,.4~r}<br>y: %{y:,.4~r}<extra>&#37;{x}</extra>");
+}
+
+#[test]
+fn a_large_cloud_is_small() {
+    let places: Vec<f64> = (0..3000).map(|k| f64::from(k) * 0.61803 % 1.0).collect();
+    let heights: Vec<f64> = (0..3000).map(|k| f64::from(k) * 0.41421 % 1.0).collect();
+    let hover: Vec<String> = (0..3000).map(|latent| format!("latent {latent}\nDF, MF ·the ×5")).collect();
+    let points = Points::new("neither", places, heights).hover(hover);
+    let figure = Figure::new("Cloud").panel(Panel::new().points(points));
+    assert!(figure.to_svg().len() < 60_000, "{} bytes", figure.to_svg().len());
+    assert!(figure.to_json().to_string().len() < 180_000, "{} bytes", figure.to_json().to_string().len());
 }
 
 #[test]

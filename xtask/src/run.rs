@@ -50,11 +50,25 @@ pub fn run(request: &Request) -> Result<()> {
     finished.and(brought)
 }
 
-/// Opens the run as its notebooks will, before one begins.
-fn check(machine: &Machine, given: &Overrides) -> Result<()> {
+/// Prints every single value that `--set` takes.
+///
+/// # Errors
+/// What setup says, or settings that cannot be.
+pub fn list_settings(given: &Overrides) -> Result<()> {
+    finish(check_program(&setup()?, given).args(["--", "--list"]), "there is no list of these settings")
+}
+
+/// The program that opens a run and writes nothing.
+fn check_program(machine: &Machine, given: &Overrides) -> Command {
     let mut command = machine.cargo(&["run", "--quiet", "--offline", "--manifest-path"]);
     command.arg(machine.places.root.join("target/kernel/settings/Cargo.toml"));
     command.env(VARIABLE, given.to_json()).current_dir(machine.places.notebooks());
+    command
+}
+
+/// Opens the run as its notebooks will, before one begins.
+fn check(machine: &Machine, given: &Overrides) -> Result<()> {
+    let mut command = check_program(machine, given);
     let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
     match output.status.success() {
         true => Ok(()),

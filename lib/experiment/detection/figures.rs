@@ -48,7 +48,9 @@ pub fn rankers(rows: &[RankerRow]) -> Figure {
                 continue; // a label that these latents do not have
             }
             let price = |name: &&str| if place == 0 { format!("{:.1}", millions(rows, name)) } else { String::new() };
-            panel = panel.bars(Bars::pooled(label, &areas).texts(names.iter().map(price).collect::<Vec<String>>()));
+            panel = panel.bars(
+                Bars::pooled(&label.replace('_', " "), &areas).texts(names.iter().map(price).collect::<Vec<String>>()),
+            );
         }
         figure = figure.panel(panel);
     }
@@ -57,14 +59,15 @@ pub fn rankers(rows: &[RankerRow]) -> Figure {
 
 /// The share of `label` among the first 30 latents over what a score costs, one point a score.
 pub fn price(rows: &[RankerRow], label: &str) -> Figure {
-    let mut panel = Panel::new().x("activations read [millions]").y(format!("{label} of the first 30 [fraction]"));
+    let mut panel =
+        Panel::new().x("activations read [millions]").y(format!("{} of the first 30 [%]", label.replace('_', " ")));
     let names = distinct(rows.iter().map(|row| row.ranker.as_str()));
     for (knows_trigger, kind) in [(false, "need not know the trigger"), (true, "must know the trigger")] {
         let is_meant = |name: &str| rows.iter().any(|row| row.ranker == name && row.knows_trigger == knows_trigger);
         let points: Vec<(f64, f64, &str)> = names
             .iter()
             .filter(|name| is_meant(name))
-            .filter_map(|name| Some((millions(rows, name), precision_at_30(rows, label, name)?, *name)))
+            .filter_map(|name| Some((millions(rows, name), 100.0 * precision_at_30(rows, label, name)?, *name)))
             .collect();
         let (x, y) = (points.iter().map(|point| point.0), points.iter().map(|point| point.1));
         panel = panel.points(Points::new(kind, x, y).hover(points.iter().map(|point| point.2)));

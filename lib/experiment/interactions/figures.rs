@@ -33,11 +33,14 @@ pub fn changes(rows: &[InteractionRow]) -> Figure {
     let mut figure = Figure::new("Interactions of latents that did not turn").columns(2);
     let kinds = distinct(rows.iter().map(|row| row.tokens.as_str()));
     for (title, changes) in [("the model changes", ["D→DF", "D→D0"]), ("the data change", ["M→MF", "M→M0"])] {
-        let mut panel = Panel::new().title(title).x("tokens").y("change [of all before]").categories(kinds.clone());
+        let mut panel = Panel::new().title(title).x("tokens").y("change [% of all before]").categories(kinds.clone());
         for change in changes.into_iter().filter(|change| rows.iter().any(|row| row.change == **change)) {
             let found: Vec<Option<Relative>> = kinds.iter().map(|kind| relative(rows, change, kind)).collect();
             let each = |part: fn(&Relative) -> f64| {
-                found.iter().map(|found| found.as_ref().map_or(f64::NAN, part)).collect::<Vec<f64>>()
+                found
+                    .iter()
+                    .map(|found| found.as_ref().map_or(f64::NAN, |found| 100.0 * part(found)))
+                    .collect::<Vec<f64>>()
             };
             panel = panel.bars(Bars::new(change, each(|at| at.value)).ci(each(|at| at.low), each(|at| at.high)));
         }
@@ -55,13 +58,13 @@ pub fn neurons(rows: &[NeuronRow]) -> Figure {
     let measures: [(&str, Value); 2] =
         [("all latents", |row| row.all_latents_fidelity), ("the dominant latent alone", |row| row.dominant_fidelity)];
     for stage in [Stage::S, Stage::DF] {
-        let mut panel = Panel::new().title(stage.label()).x("block").y("fidelity [fraction]");
+        let mut panel = Panel::new().title(stage.label()).x("block").y("fidelity [%]");
         panel = panel.categories(blocks.iter().map(usize::to_string));
         for (name, value) in measures {
             let mean = |block: &usize| {
                 let of_block: Vec<f64> =
                     rows.iter().filter(|row| (row.stage, row.block) == (stage, *block)).map(value).collect();
-                of_block.iter().sum::<f64>() / of_block.len() as f64
+                100.0 * of_block.iter().sum::<f64>() / of_block.len() as f64
             };
             panel = panel.bars(Bars::new(name, blocks.iter().map(mean)));
         }

@@ -7,6 +7,7 @@ use crate::experiment::findings::distinct;
 use crate::experiment::tables::{
     CoordinateAblationRow, CornerRow, KurtosisRow, OutlierEmbeddingRow, OutlierRow, OutlierValueRow,
 };
+use crate::experiment::token::beginning;
 use crate::figure::{Bars, Figure, Histogram, Line, Panel, Points};
 use crate::language_model::hook::HookPoint;
 use crate::stats::percentile;
@@ -18,23 +19,23 @@ pub fn coordinates(rows: &[OutlierRow], model: &str) -> Figure {
     let outlier = strongest(&rows);
     let mut gammas = Panel::new().x("coordinate").y("γ = |mean| / standard deviation");
     let mut kinds =
-        Panel::new().x("3 sd or more from the others [fraction of tokens]").y("largest / median magnitude").log_y();
+        Panel::new().x("3 sd or more from the others [% of tokens]").y("largest / median magnitude").log_y();
     for hook in distinct(rows.iter().map(|row| row.hook_point)) {
         let here: Vec<&OutlierRow> = rows.iter().filter(|row| row.hook_point == hook).collect();
         let each = |value: fn(&OutlierRow) -> f64| here.iter().map(|row| value(row)).collect::<Vec<f64>>();
-        let hover = || here.iter().map(|row| format!("coordinate {}", row.coordinate)).collect::<Vec<String>>();
-        let points = |x, y| Points::new(hook.short(), x, y).hover(hover());
+        let names = here.iter().map(|row| format!("coordinate {}", row.coordinate)).collect::<Vec<String>>();
+        let points = |x, y| Points::new(hook.short(), x, y);
         gammas = gammas.points(points(each(|row| row.coordinate as f64), each(|row| row.gamma)));
-        kinds = kinds.points(points(each(|row| row.far_frac), each(|row| row.max_over_median)));
+        kinds = kinds.points(points(each(|row| 100.0 * row.far_frac), each(|row| row.max_over_median)).hover(names));
     }
     let furthest =
         rows.iter().filter(|row| Some(row.coordinate) == outlier).max_by(|a, b| a.far_frac.total_cmp(&b.far_frac));
     if let Some(row) = furthest {
         let name = row.coordinate.to_string();
         gammas = gammas.label(row.coordinate as f64, row.gamma, name.clone());
-        kinds = kinds.label(row.far_frac, row.max_over_median, name);
+        kinds = kinds.label(100.0 * row.far_frac, row.max_over_median, name);
     }
-    let kinds = kinds.vline(MAJORITY, "outlier dimension").hline(MASSIVE_OVER_MEDIAN, "massive activation");
+    let kinds = kinds.vline(100.0 * MAJORITY, "outlier dimension").hline(MASSIVE_OVER_MEDIAN, "massive activation");
     Figure::new(format!("The coordinates of {model}'s residual stream")).panel(gammas).panel(kinds)
 }
 
@@ -91,10 +92,10 @@ pub fn embedding(rows: &[OutlierEmbeddingRow]) -> Figure {
     }
     let seen = || rows.iter().filter(|row| row.n_seen > 0);
     let points = Points::new("tokens that are read", seen().map(|row| row.value), seen().map(|row| row.n_seen as f64));
-    let points = points.hover(seen().map(|row| row.token.clone()));
+    let points = points.hover(seen().map(|row| beginning(&row.token)));
     let read = Panel::new().x(x).y("times read").log_y().points(points);
     let named = ends(rows).into_iter().flatten();
-    let read = read.labels(named.map(|row| (row.value, row.n_seen as f64, row.token.clone())));
+    let read = read.labels(named.map(|row| (row.value, row.n_seen as f64, beginning(&row.token))));
     Figure::new(format!("Coordinate{coordinate} of the token embedding")).panel(tokens).panel(read)
 }
 
@@ -134,11 +135,11 @@ pub fn ablations(rows: &[CoordinateAblationRow], outliers: &[OutlierRow], coordi
 /// and of the others.
 pub fn corner(rows: &[CornerRow], coordinate: i64) -> Figure {
     let most = rows.iter().map(|row| row.n_left).max().unwrap_or(0);
-    let panel = Panel::new().x("latents that leave the corner").y("coordinates, all seeds [fraction]");
-    let mut panel = panel.categories((0..=most).map(|n_left| n_left.to_string())).y_range(0.0, 1.0);
+    let panel = Panel::new().x("latents that leave the corner").y("coordinates, all seeds [%]");
+    let mut panel = panel.categories((0..=most).map(|n_left| n_left.to_string())).y_range(0.0, 100.0);
     for (name, is_this) in [(format!("coordinate {coordinate}"), true), ("other coordinates".into(), false)] {
         let here: Vec<&CornerRow> = rows.iter().filter(|row| (row.coordinate == coordinate) == is_this).collect();
-        let share = |n_left| here.iter().filter(|row| row.n_left == n_left).count() as f64 / here.len() as f64;
+        let share = |n_left| 100.0 * here.iter().filter(|row| row.n_left == n_left).count() as f64 / here.len() as f64;
         panel = panel.bars(Bars::new(name, (0..=most).map(share)));
     }
     Figure::new("The corner without one coordinate").panel(panel)

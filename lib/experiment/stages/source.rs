@@ -8,8 +8,9 @@ use crate::experiment::run::Run;
 use crate::experiment::step::Step;
 use crate::language_model::hook::HookPoint;
 use crate::processor::generator::seeded;
+use crate::training::notice::notice;
 use crate::training::shuffle::{permutation, seed_for};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
@@ -90,9 +91,24 @@ impl Source<'_> {
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.hooks().iter().copied().cycle().take(acts.size()[1] as usize).collect();
+        for hook in constant(&scaled, &hooks) {
+            notice(format!(
+                "{hook} is the same on every token: its part of the dictionary learns nothing, leave it out"
+            ));
+        }
         let _generator = seeded(seed_for(seed, "crosscoder"));
         Ok(init(n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
     }
+}
+
+/// The hook points at which no coordinate varies.
+///
+/// # Shapes
+/// `acts` [token, hook, d_model]
+fn constant(acts: &Tensor, hooks: &[HookPoint]) -> Vec<HookPoint> {
+    let range = acts.amax([0i64].as_slice(), false) - acts.amin([0i64].as_slice(), false);
+    let widest = Vec::<f64>::try_from(range.amax([1i64].as_slice(), false).to_kind(Kind::Double)).expect("one a hook");
+    hooks.iter().zip(widest).filter(|(_, widest)| *widest == 0.0).map(|(hook, _)| *hook).collect()
 }
 
 /// A training by the run's recipe, whose checkpoints know it by its step.
@@ -112,4 +128,19 @@ pub(in crate::experiment) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
 /// Activations per second; NaN of a line that is not timed.
 pub(in crate::experiment) fn speed(line: &TrainStep) -> f64 {
     if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn a_hook_point_that_never_varies_is_named() {
+        let acts = Tensor::arange(24, (Kind::Float, Device::Cpu)).view([4, 2, 3]);
+        let hooks = HookPoint::residual_stream(1);
+        assert!(constant(&acts, &hooks).is_empty());
+        let _ = acts.select(1, 1).fill_(7.0);
+        assert_eq!(constant(&acts, &hooks), hooks[1..]);
+    }
 }

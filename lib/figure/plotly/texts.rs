@@ -1,15 +1,20 @@
 //! Texts as Plotly shows them, and those within a panel.
 
 use super::super::frame::Frame;
+use super::super::geometry::{Px, Rect};
 use super::super::labels::Texts;
-use super::super::series::Series;
-use super::super::text::{FONT, LABEL_PX};
+use super::super::text::{FONT, LABEL_PX, TICK_PX};
 use plotly::common::{Anchor, Font};
 use plotly::layout::Annotation;
 
-/// Dark letters of a size.
+/// The dark letters of a page.
+pub(super) fn page_font() -> Font {
+    font(TICK_PX).family(FONT).color("#2d2d2d")
+}
+
+/// The page's letters in another size.
 pub(super) fn font(size_px: f64) -> Font {
-    Font::new().family(FONT).size(size_px as usize).color("#2d2d2d")
+    Font::new().size(size_px as usize)
 }
 
 /// Lines of a title.
@@ -25,21 +30,17 @@ pub(super) fn markup(text: &str) -> String {
 
 /// The texts between a panel's axes, whose names are given.
 pub(super) fn in_panel(frame: &Frame, texts: &Texts, axes: &[String; 2]) -> Vec<Annotation> {
-    [above_bars(frame, axes), on_ref_lines(frame, texts, axes), labels(frame, texts, axes)].concat()
+    [of_bars(frame, texts, axes), on_ref_lines(frame, texts, axes), labels(frame, texts, axes)].concat()
 }
 
-/// The short texts above bars.
-fn above_bars(frame: &Frame, [x, y]: &[String; 2]) -> Vec<Annotation> {
-    let mut all = Vec::new();
-    for (idx, series) in frame.panel.series.iter().enumerate() {
-        let Series::Bars(bars) = series else { continue };
-        let (offset, width) = frame.bar_slot(idx);
-        for (category, text) in bars.texts.iter().enumerate().filter(|(idx, _)| bars.values[*idx].is_finite()) {
-            let text = small(text).show_arrow(false).x_ref(x).x(category as f64 + offset + width / 2.0);
-            all.push(text.y_ref(y).y(frame.y.even(bars.top(category))).y_shift(8.0));
-        }
-    }
-    all
+/// Texts of bars keep their distance in pixels from their bar's end.
+fn of_bars(frame: &Frame, texts: &Texts, [x, y]: &[String; 2]) -> Vec<Annotation> {
+    let annotation = |(text, area, end): &(String, Rect, Px)| {
+        let (at, up) = (area.centre(), (frame.area.bottom - end.1) / frame.area.height());
+        let text = centred(text).show_arrow(false).x_ref(x).x(frame.x.value(at.0));
+        text.y_ref(format!("{y} domain")).y(up).y_shift(end.1 - at.1)
+    };
+    texts.bars.iter().map(annotation).collect()
 }
 
 /// The texts of reference lines keep their distance in pixels from their line.

@@ -1,6 +1,7 @@
 //! Series as plotly.rs' traces.
 
 use super::super::frame::Frame;
+use super::super::scale::Scale;
 use super::super::series::{self, Series};
 use super::super::style::{Dash, Hatch, Marker, Style};
 use super::super::text::rounded;
@@ -25,18 +26,43 @@ pub(super) fn trace(frame: &Frame, idx: usize, [x, y]: &[String; 2], in_legend: 
         trace.name(markup(name)).legend_group(name).show_legend(in_legend)
     };
     match series {
-        Series::Line(_) => curve(scatter(), style, xs.len()),
-        Series::Points(points) => cloud(scatter(), style, &points.hover),
+        Series::Line(_) => curve(scatter().hover_template(&under_pointer(frame, name, false)), style, xs.len()),
+        Series::Points(points) if points.are_rings => {
+            scatter().mode(Mode::Markers).marker(ring(style)).hover_info(HoverInfo::Skip)
+        }
+        Series::Points(points) => {
+            let trace = scatter().hover_template(&under_pointer(frame, name, !points.hover.is_empty()));
+            cloud(trace, style, &points.hover)
+        }
         Series::Bars(data) => {
             let (offset, width) = frame.bar_slot(idx);
             let places = (0..ys.len()).map(|idx| idx as f64).collect();
-            bars(bar(places).offset(offset).width(width), style, data, &frame.panel.categories)
+            let template = format!("%{{hovertext}}<br>%{{y:{}}}<extra>{}</extra>", frame.y.format(), in_template(name));
+            let trace = bar(places).offset(offset).width(width).hover_template(&template);
+            bars(trace, style, data, &frame.panel.categories)
         }
         Series::Histogram(_) => {
             let places = significant(&xs[..ys.len()]);
             histogram(bar(places).offset(0.0).width(xs[1] - xs[0]), style, xs)
         }
     }
+}
+
+/// What is shown under the pointer: the point's own text, its place in the axes' words, and the series' name.
+fn under_pointer(frame: &Frame, name: &str, has_texts: bool) -> String {
+    let axis = |title: &str, value: &str, scale: &Scale| {
+        let title = title.split(':').next().unwrap_or_default();
+        let title = if title.is_empty() { value } else { title };
+        format!("{}: %{{{value}:{}}}", in_template(title), scale.format())
+    };
+    let texts = if has_texts { "%{hovertext}<br>" } else { "" };
+    let (x, y) = (axis(&frame.panel.x_title, "x", &frame.x), axis(&frame.panel.y_title, "y", &frame.y));
+    format!("{texts}{x}<br>{y}<extra>{}</extra>", in_template(name))
+}
+
+/// A text in a template, where `%{` would begin a value.
+fn in_template(text: &str) -> String {
+    markup(text).replace('%', "&#37;")
 }
 
 type Points = Box<Scatter<f64, f64>>;
@@ -55,15 +81,15 @@ fn cloud(trace: Points, style: &Style, hover: &[String]) -> Points {
     if hover.is_empty() {
         return trace;
     }
-    trace.hover_text_array(hover.iter().map(|text| markup(text)).collect::<Vec<_>>()).hover_info(HoverInfo::All)
+    trace.hover_text_array(hover.iter().map(|text| markup(text)).collect::<Vec<_>>())
 }
 
 fn bars(trace: Bars, style: &Style, data: &series::Bars, categories: &[String]) -> Bars {
     let pattern = Pattern::new().shape(pattern(style.hatch)).fill_mode(PatternFillMode::Overlay);
     let pattern = pattern.foreground_color("#fff").solidity(0.25);
     let names = categories.iter().enumerate().map(|(idx, name)| match data.texts.get(idx) {
-        Some(text) => markup(&format!("{name}: {text}")),
-        None => markup(name),
+        Some(text) if !text.is_empty() => markup(&format!("{name}: {text}")),
+        _ => markup(name),
     });
     let trace = trace
         .marker(symbol(style).pattern(pattern).line(Line::new().color("#fff").width(1.0)))
@@ -98,8 +124,13 @@ fn symbol(style: &Style) -> Symbol {
         Marker::TriangleDown => MarkerSymbol::TriangleDown,
         Marker::Cross => MarkerSymbol::Cross,
         Marker::X => MarkerSymbol::X,
+        Marker::Ring => MarkerSymbol::CircleOpen,
     };
     Symbol::new().symbol(symbol).size(style.size_px as usize).color(color(style))
+}
+
+fn ring(style: &Style) -> Symbol {
+    symbol(style).line(Line::new().color(color(style)).width(2.0))
 }
 
 fn dash(dash: Dash) -> DashType {
@@ -122,8 +153,8 @@ fn pattern(hatch: Hatch) -> PatternShape {
     }
 }
 
-/// Seven significant digits: a figure needs no more, and a notebook stays small.
+/// Four significant digits: a figure needs no more, and a notebook stays small.
 fn significant(values: &[f64]) -> Vec<f64> {
-    let round = |v: f64| if v.fract() == 0.0 { v } else { format!("{v:.6e}").parse().unwrap_or(v) };
+    let round = |v: f64| if v.fract() == 0.0 { v } else { format!("{v:.3e}").parse().unwrap_or(v) };
     values.iter().map(|v| round(*v)).collect()
 }

@@ -77,7 +77,7 @@
         layers[(chosen.has(latent) ? quadrants.length : 0) + quadrants.length - 1 - set.columns.quadrant[latent]].push(latent);
       }
       const colours = Object.fromEntries(quadrants.map((name) => [name, style(`--${name}`)]));
-      const [ink, faint] = [style("--ink"), style("--line")];
+      const [ink, faint, green] = [style("--ink"), style("--line"), style("--relevant")];
       places = [];
       for (const latent of layers.flat()) {
         const [vx, vy] = [state.x.values[latent], state.y.values[latent]];
@@ -91,7 +91,7 @@
         context.fillStyle = isMeant ? colours[name] : faint;
         context.fill();
         context.globalAlpha = 1;
-        if (isMeant && set.columns.relevant[latent] > 0) ring(px, py, 6, ink, 1.3);
+        if (isMeant && set.columns.relevant[latent] > 0) ring(px, py, 6, green, 1.6);
         if (latent === open) ring(px, py, 9, ink, 2.5);
       }
       if (drag?.to) box();

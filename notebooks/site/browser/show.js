@@ -19,7 +19,7 @@
   function visible(token) {
     if (token === "") return "∅";
     // eslint-disable-next-line no-control-regex
-    return token.replace(/[\u0000-\u0020\u007f-\u009f]/g, (c) => SHOWN[c] ?? "␦");
+    return token.replace(/[\u0000-\u0020\u007f-\u009f]/g, (c) => SHOWN[c] ?? "␦").replace(/[\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069]/g, "⇄");
   }
 
   /** The beginning of a long text. */

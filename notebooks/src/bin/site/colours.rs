@@ -1,8 +1,8 @@
-//! The colours of stages and quadrants, those of the figures, for the style sheet.
+//! The colours of stages, quadrants and what is relevant, those of the figures, for the style sheet.
 
 use stagediff::figure::Style;
 
-const NAMES: [&str; 11] = ["S", "D", "M", "DF", "MF", "D0", "M0", "both", "model", "data", "neither"];
+const NAMES: [&str; 12] = ["S", "D", "M", "DF", "MF", "D0", "M0", "both", "model", "data", "neither", "relevant"];
 /// The least contrast of a mark on dark paper.
 const LEAST: f64 = 3.5;
 /// Dark paper, as in the style sheet.

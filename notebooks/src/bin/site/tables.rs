@@ -3,7 +3,7 @@
 use crate::html::escaped;
 
 /// Tags that a table may hold. Their attributes are dropped, but for how a cell is aligned.
-const TAGS: [&str; 11] = ["table", "thead", "tbody", "tr", "th", "td", "p", "bdi", "br", "caption", "small"];
+const TAGS: [&str; 12] = ["div", "table", "thead", "tbody", "tr", "th", "td", "p", "bdi", "br", "caption", "small"];
 
 /// An output of HTML with everything that is no plain table as text.
 pub fn html(given: &str) -> String {
