@@ -57,7 +57,7 @@ class Sites(unittest.TestCase):
         self.page.open(self.odd / "site/08_rotation.html")
         self.page.js("document.querySelector('.figure').scrollIntoView({block: 'center'})")
         self.page.until("document.querySelector('.figure.drawn .scatterlayer path')")
-        place = ("(() => { const all = document.querySelectorAll('.figure .scatterlayer .trace:last-of-type path.point');"
+        place = ("(() => { const all = document.querySelectorAll('.figure .scatterlayer .trace:nth-last-of-type(2) path.point');"
                  "const box = all[0].getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2] })()")
         said = "document.querySelector('.hoverlayer')?.textContent ?? ''"
         for _ in range(20):
