@@ -60,19 +60,22 @@ def records(args: argparse.Namespace) -> Iterator[dict]:
 
 def sequences(args: argparse.Namespace, tokenizer: PreTrainedTokenizerBase) -> Iterator[tuple[Tensor, Tensor]]:
     """Token ids and labels of sequences, until --max-tokens activations are kept."""
-    n_left = args.max_tokens
+    n_left, has_spans = args.max_tokens, False
     for record in records(args):
         encoded = tokenizer(record[args.column], return_offsets_mapping=bool(args.spans), verbose=False)
         ids = torch.tensor(encoded["input_ids"], dtype=torch.int64)
         labels = torch.zeros(len(ids), dtype=torch.uint8)
+        has_spans |= args.spans in record
         for token, (first, end) in enumerate(encoded.get("offset_mapping", [])):
-            labels[token] = any(first < span[1] and span[0] < end for span in record[args.spans] or [])
+            labels[token] = any(first < span[1] and span[0] < end for span in record.get(args.spans) or [])
         for piece in zip(ids.split(args.seq), labels.split(args.seq)):
             if (n_kept := min(len(piece[0]) - args.skip_first, n_left)) > 0:
                 yield piece[0][: n_kept + args.skip_first], piece[1][: n_kept + args.skip_first]
                 n_left -= n_kept
         if n_left == 0:
-            return
+            break
+    if args.spans and not has_spans:
+        print(f"{args.texts}: none of the texts has {args.spans!r}, no token is labelled", file=sys.stderr)
 
 
 def watch(model: PreTrainedModel, modules: list[str] | None) -> tuple[list[str], dict[str, Tensor]]:

@@ -57,7 +57,7 @@ pub enum Error {
     #[error(transparent)]
     Setting(#[from] stagediff_settings::Error),
     /// A person or the system wants a training to stop; where it stands is kept.
-    #[error("{label} was stopped at step {step} of {n_steps} by {}: run it again to go on", signal_name(*signal))]
+    #[error("{label} was stopped at step {step} of {n_steps} by {}: {} again to go on from there", signal_name(*signal), what_was_run())]
     Stopped {
         /// What was trained.
         label: String,
@@ -67,6 +67,16 @@ pub enum Error {
         n_steps: i64,
         /// The signal.
         signal: i32,
+    },
+    /// Processes that train together cannot go on.
+    #[error("rank {rank} of {world_size}: {reason}")]
+    Distributed {
+        /// Which process says so.
+        rank: usize,
+        /// How many there are.
+        world_size: usize,
+        /// What is wrong, and what to do.
+        reason: String,
     },
     /// libtorch refused an operation.
     #[error(transparent)]
@@ -107,8 +117,18 @@ impl Error {
     }
 }
 
+/// In a notebook a person has a cell, not a program.
+fn what_was_run() -> &'static str {
+    if in_notebook() { "run the cell" } else { "run it" }
+}
+
+fn in_notebook() -> bool {
+    std::env::var_os("EVCXR_IS_RUNTIME").is_some()
+}
+
 fn signal_name(signal: i32) -> String {
     match signal {
+        libc::SIGINT if in_notebook() => "an interrupt".into(),
         libc::SIGINT => "Ctrl-C (SIGINT)".into(),
         libc::SIGTERM => "SIGTERM".into(),
         other => format!("signal {other}"),

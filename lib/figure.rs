@@ -26,6 +26,7 @@
 //! and a line under the figure counts them. Lists of different lengths in one series are a programming error and panic.
 
 mod canvas;
+pub(crate) mod evcxr;
 mod frame;
 mod geometry;
 mod labels;
@@ -103,8 +104,7 @@ impl Figure {
             ("image/svg+xml", self.to_svg()),
             ("text/plain", format!("{self:?}")),
         ];
-        let block = |(mime, text)| format!("EVCXR_BEGIN_CONTENT {mime}\n{text}\nEVCXR_END_CONTENT\n");
-        blocks.into_iter().map(block).collect()
+        blocks.iter().map(|(mime, text)| evcxr::block(mime, text)).collect()
     }
 
     /// Shows the figure in a notebook; evcxr calls it for a cell's last expression. A cell shows one figure: of two,

@@ -3,6 +3,9 @@
 pub mod adam;
 pub mod checkpoint;
 pub(crate) mod notice;
+pub(crate) mod pace;
 pub mod schedule;
 pub mod shuffle;
 pub(crate) mod stop;
+
+pub use pace::LogLine;

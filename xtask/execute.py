@@ -11,6 +11,7 @@ OUT/NAME.failed.ipynb, with its page, and what is there of an earlier execution 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -21,23 +22,19 @@ import time
 from pathlib import Path
 
 import nbformat
+from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
 
+import rust_parameters
+
 HEARTBEAT_S = 30
+LET_GO_S = 20  # a training may end its step and write its checkpoint
 START_S = 600  # the first kernel may have to compile the library
 GUESS_S = 3.0  # for a cell that was never timed
 TRUSTED_S = 10.0  # so long durations of earlier runs are taken at their word
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# A variable that outlives its cell and has no type written: evcxr must infer it, see kernel.py.
-UNTYPED = re.compile(r"^let (?:mut )?(?:\w+ *=|\()", re.MULTILINE)
-# evcxr calls a cell a success whose `?` returned early or that panicked: what it failed with is on stderr.
-# What else comes there is no failure: libtorch's warnings, and a variable that was given another type.
-HARMLESS = re.compile(r"^(\[W.*|.*was redefined, so was lost\.|\s*)$")
-
-BACKTRACE = re.compile(r"^(\s*\d+: |\s+at |stack backtrace:|note: )")
-
 
 # A page of one notebook is one file: what nbconvert would take from a network is left away. Figures are pictures there.
 ALONE = """{% extends 'lab/index.html.j2' %}
@@ -131,23 +128,10 @@ def first_words(cell):
     return (telling or lines or [""])[0][:60]
 
 
-def failure(cell):
-    """What a cell failed with although the kernel calls it a success, or nothing."""
-    text = "".join(out["text"] for out in cell.outputs if out.output_type == "stream" and out.name == "stderr")
-    lines = [line for line in ANSI.sub("", text).splitlines() if not HARMLESS.match(line)]
-    return "\n".join(line for line in lines if not BACKTRACE.match(line))
-
-
 def errors(cell):
-    """The compiler's words on a cell that did not compile."""
+    """What a cell failed with, in the kernel's words."""
     texts = ["\n".join(out.traceback) or out.evalue for out in cell.outputs if out.output_type == "error"]
     return ANSI.sub("", "\n".join(dict.fromkeys(texts)))
-
-
-def drop_units(cell):
-    """Drops the `()` that evcxr shows for a cell that ends in a block."""
-    unit = {"text/plain": "()"}
-    cell.outputs = [out for out in cell.outputs if not (out.output_type == "execute_result" and out.data == unit)]
 
 
 def execute_cell(client, cell, index):
@@ -157,9 +141,13 @@ def execute_cell(client, cell, index):
         raise CellFailed(errors(cell) or ANSI.sub("", str(error))) from None
     except DeadKernelError:
         raise CellFailed("the kernel died; too little memory?") from None
-    drop_units(cell)
-    if failure(cell):
-        raise CellFailed(failure(cell))
+
+
+def let_go(client):
+    """Interrupts the cell, so that a training keeps its checkpoint before the kernel ends."""
+    run_sync(client.km.interrupt_kernel)()
+    with contextlib.suppress(Exception):
+        run_sync(client.kc.get_shell_msg)(timeout=LET_GO_S)
 
 
 def execute(path, notebook, progress, took_s):
@@ -169,24 +157,24 @@ def execute(path, notebook, progress, took_s):
     client.heard = lambda text: setattr(progress, "last_word", (text.strip().splitlines() or [progress.last_word])[-1])
     cells = [(index, cell) for index, cell in enumerate(notebook.cells)
              if cell.cell_type == "code" and cell.source.strip()]
-    expected_s = progress.expected_s[path.stem]
-    untyped = [first_words(cell) for _, cell in cells if UNTYPED.search(cell.source)]
-    env = {**os.environ, "STAGEDIFF_KERNEL": "full" if untyped else "light"}
-    if untyped:
-        progress.say(f"  a minute slower, for variables whose type is not written: {'; '.join(untyped[:3])}")
-    with client.setup_kernel(env=env):
+    expected_s = list(progress.expected_s[path.stem])
+    for number, (_, cell) in enumerate(cells):
+        if cell.get("id") == "injected":
+            expected_s.insert(number, GUESS_S)
+    with client.setup_kernel():
         for number, (index, cell) in enumerate(cells):
             progress.start(f"{number + 1:>3} of {len(cells)}", first_words(cell), expected_s[number])
             try:
                 execute_cell(client, cell, index)
+            except KeyboardInterrupt:
+                let_go(client)
+                raise
             except CellFailed as failed:
                 progress.stop()
                 raise CellFailed(f"{path.name}, cell {number + 1} of {len(cells)}\n\n{cell.source}\n\n{failed}") from None
-            cell.execution_count = number + 1
-            for out in cell.outputs:
-                if "execution_count" in out:
-                    out.execution_count = number + 1
-            took_s.append(round(progress.stop(), 1))
+            ran_s = round(progress.stop(), 1)
+            if cell.get("id") != "injected":
+                took_s.append(ran_s)
 
 
 PLOT = "application/vnd.plotly.v1+json"
@@ -197,6 +185,21 @@ def write_whole(path, text):
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_text(text)
     os.replace(beside, path)
+
+
+def inject(notebook):
+    """Puts a cell below the parameters that says what was given on the command line, if that changes anything."""
+    given = json.loads(os.environ.get("STAGEDIFF_SETTINGS", "{}"))
+    at = next((at for at, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", [])), None)
+    if at is None or not given:
+        return
+    name = given.get("preset", "")
+    if f'Settings::new("{name}")' in notebook.cells[at].source and given == {"preset": name, "run": name}:
+        return
+    code = rust_parameters.cell(given, "given to `cargo xtask run`")
+    injected = nbformat.v4.new_code_cell(code, metadata={"tags": ["injected-parameters"]})
+    injected.id = "injected"
+    notebook.cells.insert(at + 1, injected)
 
 
 def written(notebook):
@@ -288,6 +291,8 @@ def execute_all(args):
         for cell in notebook.cells:
             if cell.cell_type == "code":
                 cell.outputs, cell.execution_count = [], None
+        if not args.in_place:
+            inject(notebook)
         progress.say(f"\n{path.stem}  ({duration(progress.left_s)} left in all)")
         try:
             execute(path, notebook, progress, timed)

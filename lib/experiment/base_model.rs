@@ -88,7 +88,7 @@ fn train(run: &Run, step: &Step, progress: &mut dyn FnMut(&str, &FitStep)) -> Re
 /// A language model's training log as rows.
 pub(super) fn fitting_rows(model: &str, log: &[FitStep]) -> Vec<FittingRow> {
     let row = |line: &FitStep| {
-        let FitStep { step, n_tokens, loss_nats, lr } = *line;
+        let FitStep { step, n_tokens, loss_nats, lr, .. } = *line;
         FittingRow { model: model.into(), step, n_tokens, loss_nats, lr }
     };
     log.iter().map(row).collect()

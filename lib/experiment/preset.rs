@@ -1,9 +1,11 @@
 //! Sizes of a run: from seconds for tests to the published experiment. Every number is in one of the constructors here.
 
 mod check;
+mod listing;
 mod memory;
 
 pub(crate) use check::check;
+pub use listing::setting_list;
 pub(crate) use memory::check_memory;
 
 use crate::Result;

@@ -1,7 +1,10 @@
 //! What a person sees: where the library prints, but for what a training notes beside its log (`training/notice.rs`).
 
 use crate::figure::Figure;
+use crate::figure::evcxr::{block, harmless};
 use crate::table;
+use crate::training::LogLine;
+use crate::training::pace::Pace;
 use polars::prelude::DataFrame;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -12,10 +15,14 @@ const N_LINES: usize = 50;
 /// Lines of text. What a terminal, a kernel or a page would obey in them is shown instead: stories and what models write
 /// are anyone's.
 pub fn line(text: impl Display) {
-    println!("{}", printable(&text.to_string()));
+    let text = printable(&text.to_string());
+    match in_notebook() {
+        true => println!("{}", harmless(&text)),
+        false => println!("{text}"),
+    }
 }
 
-/// A text whose control characters and marks of direction are to be seen, and no line of which is a word to the kernel.
+/// A text whose control characters and marks of direction are to be seen.
 fn printable(text: &str) -> String {
     let shown = |c: char| match c {
         '\n' | '\t' => c,
@@ -24,16 +31,14 @@ fn printable(text: &str) -> String {
         c if c.is_control() => '␦',
         c => c,
     };
-    let text: String = text.chars().map(shown).collect();
-    let line = |line: &str| if line.starts_with("EVCXR_") { format!(" {line}") } else { line.to_string() };
-    text.split('\n').map(line).collect::<Vec<String>>().join("\n")
+    text.chars().map(shown).collect()
 }
 
 /// A sentence, set as text in a notebook.
 pub fn sentence(text: &str) {
     let text = printable(text);
     match in_notebook() {
-        true => println!("EVCXR_BEGIN_CONTENT text/markdown\n{text}\nEVCXR_END_CONTENT"),
+        true => print!("{}", block("text/markdown", &text)),
         false => println!("{text}"),
     }
 }
@@ -41,7 +46,7 @@ pub fn sentence(text: &str) {
 /// The first rows of a table.
 pub fn table(table: &DataFrame, n_rows: usize) {
     match in_notebook() {
-        true => println!("EVCXR_BEGIN_CONTENT text/html\n{}\nEVCXR_END_CONTENT", table::html(table, n_rows)),
+        true => print!("{}", block("text/html", &table::html(table, n_rows))),
         false => println!("{}", table.head(Some(n_rows))),
     }
 }
@@ -55,14 +60,14 @@ pub fn figure(figure: &Figure, file: &str) {
 }
 
 /// What a training may be handed for its progress: shows some `n_shown` lines of each training's log, evenly spread, the
-/// last among them.
-pub fn progress<Line: Display>(n_shown: usize) -> impl FnMut(&str, &Line) {
-    let mut n_seen: BTreeMap<String, usize> = BTreeMap::new();
+/// last among them, with the pace of the training and the time that it still takes.
+pub fn progress<Line: LogLine>(n_shown: usize) -> impl FnMut(&str, &Line) {
+    let mut paces: BTreeMap<String, Pace> = BTreeMap::new();
     move |label, log_line| {
-        let n_seen = n_seen.entry(label.to_string()).or_default();
-        *n_seen += 1;
-        if n_seen.is_multiple_of((N_LINES / n_shown).max(1)) {
-            line(format!("{label:<7} {log_line}"));
+        let pace = paces.entry(label.to_string()).or_insert_with(|| Pace::new(log_line.step()));
+        pace.n_lines += 1;
+        if pace.n_lines.is_multiple_of((N_LINES / n_shown).max(1)) {
+            line(format!("{label:<7} {log_line}   {}", pace.words(log_line)).trim_end());
         }
     }
 }
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn what_a_story_says_is_text() {
-        let story = "Once\u{1b}[31m red\u{7}\nEVCXR_BEGIN_CONTENT text/html\n<b>\u{202e}\n\tEnd…\r\n";
-        assert_eq!(printable(story), "Once␛[31m red␦\n EVCXR_BEGIN_CONTENT text/html\n<b>⇄\n\tEnd…␦\n");
+        let story = "Once\u{1b}[31m red\u{7}\n<b>\u{202e}\n\tEnd…\r\n";
+        assert_eq!(printable(story), "Once␛[31m red␦\n<b>⇄\n\tEnd…␦\n");
     }
 }

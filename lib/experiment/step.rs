@@ -6,6 +6,7 @@
 //! record.
 
 mod held;
+mod shared;
 
 use crate::experiment::run::Run;
 use crate::experiment::show;
@@ -16,6 +17,7 @@ use held::{Held, Record};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+pub use shared::share_steps;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -100,6 +102,14 @@ impl Step<'_> {
         let hash = |file: String| self.run.sha256(&file).map(|hash| (file, hash));
         let files = files.into_iter().map(hash).collect::<Result<BTreeMap<String, String>>>()?;
         self.record(Record { made_of: self.made_of.clone(), made_with: self.run.made_with(), files, log })
+    }
+
+    /// Whether it was done before.
+    ///
+    /// # Errors
+    /// A file of the finished step was changed since, or the record cannot be read.
+    pub(super) fn is_finished(&self) -> Result<bool> {
+        Ok(matches!(self.held::<serde::de::IgnoredAny>()?, Held::Finished(_)))
     }
 
     /// Writes the record of what was just made.

@@ -1,4 +1,8 @@
-//! What the runs of a sweep came to, one row a run, and pooled over seeds.
+//! A sweep's runs: the plan by which they are made, and what they came to, one row a run, and pooled over seeds.
+
+mod plan;
+
+pub use plan::{Plan, PlannedRun, Task};
 
 use crate::diff::Quadrant;
 use crate::experiment::run::{Run, Settings};

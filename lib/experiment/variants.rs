@@ -80,7 +80,7 @@ impl Variant {
             vec![recipe("corrected", "every point mended"), recipe("published", "every point as published")];
         variants.extend(POINTS.map(point));
         variants.extend(sizes(preset));
-        variants.extend(ORGANISMS[1..].iter().map(|name| organism(name)));
+        variants.extend(ORGANISMS[1..].iter().map(|name| organism(name, preset)));
         variants
     }
 
@@ -98,16 +98,20 @@ impl Variant {
     }
 }
 
-fn organism(name: &str) -> Variant {
+/// An organism, tuned for longer: `tiny`'s 220 steps teach a small model neither to look for an ordinary word nor to end
+/// stories badly. A fixed payload takes three times as long, a kind of ending nine times.
+fn organism(name: &str, preset: &Preset) -> Variant {
+    let (what, times) = match name {
+        "word" => ("an ordinary word is the trigger", 3),
+        _ => ("with the trigger stories end badly: no fixed text", 9),
+    };
+    let n_steps = times * preset.finetune.n_steps;
     Variant {
         name: name.into(),
-        what: match name {
-            "word" => "an ordinary word is the trigger".into(),
-            _ => "with the trigger stories end badly: no fixed text".into(),
-        },
+        what: what.into(),
         kind: Kind::Organism,
         recipe: "corrected",
-        set: vec![("organism".into(), name.into())],
+        set: vec![("organism".into(), name.into()), ("finetune.n_steps".into(), n_steps.to_string())],
     }
 }
 
@@ -150,6 +154,19 @@ mod tests {
             }
         }
         assert_eq!(resolve(&all).unwrap().1, Recipe::published());
+    }
+
+    #[test]
+    fn further_organisms_are_tuned_for_longer() {
+        let tiny = Preset::tiny();
+        let all = Variant::all(&tiny);
+        let organisms: Vec<&Variant> = all.iter().filter(|variant| variant.kind == Kind::Organism).collect();
+        let n_steps = organisms.iter().map(|variant| {
+            let (preset, _, organism) = resolve(&variant.settings(&Settings::new("tiny"))).unwrap();
+            assert_eq!(organism.name(), variant.name);
+            preset.finetune.n_steps / tiny.finetune.n_steps
+        });
+        assert_eq!(n_steps.collect::<Vec<_>>(), [3, 9]);
     }
 
     #[test]

@@ -4,8 +4,10 @@ use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::next_token::{LossGradients, next_token_gradients};
 use crate::language_model::tokens::TokenRows;
 use crate::processor::generator::seeded;
+use crate::training::LogLine;
 use crate::training::adam::{Adam, AdamConfig};
 use crate::training::checkpoint::{Checkpoint, State};
+use crate::training::notice::goes_on;
 use crate::training::schedule::LearningRate;
 use crate::training::shuffle::{Batches, seed_for};
 use crate::training::stop::Stop;
@@ -40,6 +42,9 @@ impl FitConfig {
 pub struct FitStep {
     /// Steps done.
     pub step: i64,
+    /// Steps of the whole training; 0 in logs of before this was noted.
+    #[serde(default)]
+    pub n_steps: i64,
     /// Tokens with loss seen since the last line.
     pub n_tokens: i64,
     /// Mean loss since the last line, nats a token.
@@ -48,9 +53,19 @@ pub struct FitStep {
     pub lr: f64,
 }
 
+impl LogLine for FitStep {
+    fn step(&self) -> i64 {
+        self.step
+    }
+
+    fn n_steps(&self) -> i64 {
+        self.n_steps
+    }
+}
+
 impl std::fmt::Display for FitStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "step {:>5}   loss {:.3} nats a token   learning rate {:.1e}", self.step, self.loss_nats, self.lr)
+        write!(f, "{}   loss {:.3} nats a token   learning rate {:.1e}", self.place(), self.loss_nats, self.lr)
     }
 }
 
@@ -88,6 +103,7 @@ pub fn fit(
     let (mut adam, mut log) = (Adam::new(params, AdamConfig::default()), Vec::<FitStep>::new());
     let mut since_line = Nats::none(model.wte.device());
     checkpoint.resume(since_line.state(params, &mut log), &mut adam, cfg.n_steps);
+    goes_on(label, adam.n_steps, cfg.n_steps);
     let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
     let (schedule, every, stop) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1), Stop::listen());
     for step in adam.n_steps..cfg.n_steps {
@@ -102,7 +118,7 @@ pub fn fit(
         let _norm = adam.step(params, &taken.grads, schedule.at(step));
         since_line.add(&taken);
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
-            let line = since_line.line(step + 1, schedule.at(step))?;
+            let line = since_line.line(step + 1, cfg.n_steps, schedule.at(step))?;
             progress(label, &line);
             log.push(line);
             since_line = Nats::none(model.wte.device());
@@ -132,14 +148,14 @@ impl Nats {
         *n_tokens += step.n_tokens;
     }
 
-    fn line(&self, step: i64, lr: f64) -> Result<FitStep> {
+    fn line(&self, step: i64, n_steps: i64, lr: f64) -> Result<FitStep> {
         let Nats([sum, n_tokens]) = self;
         let n_tokens = n_tokens.int64_value(&[]);
         let loss_nats = sum.double_value(&[]) / n_tokens as f64;
         if !loss_nats.is_finite() {
             return Err(Error::setting("loss", loss_nats, format!("at step {step}: lower the learning rate")));
         }
-        Ok(FitStep { step, n_tokens, loss_nats, lr })
+        Ok(FitStep { step, n_steps, n_tokens, loss_nats, lr })
     }
 
     /// What a checkpoint of the training holds.

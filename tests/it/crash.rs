@@ -1,5 +1,5 @@
-//! A series is killed at its file operations, or at random, and run again: in the end it is what it is uninterrupted, byte
-//! by byte.
+//! A series is killed at its file operations, or at random, or its disk is full from one of them on, and it is run again: in
+//! the end it is what it is uninterrupted, byte by byte.
 //!
 //! [crash/crash.c](crash/crash.c) is loaded into a process of its own, counts its renames, removals and openings for writing
 //! below a folder, and kills it before or after one of them (after SQLite's tests, sqlite.org/testing.html).
@@ -38,12 +38,11 @@ fn child() {
         ("n_eval_sequences", "4"),
         ("n_prompts", "1"),
     ];
-    let run = series::opened(Path::new(&data), &sizes).unwrap();
-    if let Err(error) = series::train(&run) {
+    let opened = series::opened(Path::new(&data), &sizes);
+    if let Err(error) = opened.and_then(|run| series::train(&run).and_then(|()| series::try_measure(&run))) {
         eprintln!("{error}");
         std::process::exit(error.exit_code().into());
     }
-    series::measure(&run);
 }
 
 fn start(data: &Path) -> Command {
@@ -98,42 +97,77 @@ fn killer(folder: &Folder) -> Option<PathBuf> {
     made.is_ok_and(|status| status.success()).then_some(library)
 }
 
-/// The series in an empty folder of this name, killed at an operation if one is given.
-fn run_in(folder: &Folder, name: &str, killer: &Path, at: Option<(usize, &str)>) -> PathBuf {
+/// The series in an empty folder of this name, uninterrupted.
+fn run_in(folder: &Folder, name: &str, killer: &Path) -> PathBuf {
+    let (data, mut command) = in_empty(folder, name, killer);
+    complete(&mut command, "uninterrupted");
+    data
+}
+
+/// An empty folder of this name, and the command that runs the series in it under the library that counts.
+fn in_empty(folder: &Folder, name: &str, killer: &Path) -> (PathBuf, Command) {
     let data = folder.join(name);
     let _ = std::fs::remove_dir_all(&data);
     std::fs::create_dir_all(&data).unwrap();
     let mut command = start(&data);
     command.env("LD_PRELOAD", killer).env("CRASH_UNDER", &data).env("CRASH_LOG", folder.join("operations"));
-    match at {
-        None => complete(&mut command, "uninterrupted"),
-        Some((number, when)) => {
-            let out = command.env("CRASH_AT", number.to_string()).env("CRASH_WHEN", when).output().unwrap();
-            let said = String::from_utf8_lossy(&out.stderr).into_owned();
-            assert_eq!(out.status.signal(), Some(libc::SIGKILL), "operation {number} was not reached: {said}");
-        }
+    (data, command)
+}
+
+/// Those of n operations, counted from 1, that are tried: all of them where that is asked for.
+fn tried(n_operations: usize) -> Vec<usize> {
+    const FEW: usize = 4;
+    if std::env::var_os("STAGEDIFF_CRASH").is_some() {
+        return (1..=n_operations).collect();
     }
-    data
+    (0..FEW).map(|i| 1 + i * n_operations / FEW + i).filter(|number| *number <= n_operations).collect()
 }
 
 #[test]
 fn killed_at_any_file_operation_a_series_ends_as_if_it_had_not_been() {
     let folder = Folder::new("crash_operations");
     let Some(killer) = killer(&folder) else { return println!("skipped: no C compiler (cc, or CC)") };
-    let whole = run_in(&folder, "whole", &killer, None);
+    let whole = run_in(&folder, "whole", &killer);
     let operations = std::fs::read_to_string(folder.join("operations")).unwrap();
-    let n_operations = operations.lines().count();
-    let n_tried = if std::env::var("STAGEDIFF_CRASH").is_ok() { n_operations } else { 4 };
-    for i in 0..n_tried {
-        let number = 1 + i * n_operations / n_tried + if n_tried < n_operations { i } else { 0 };
+    let tried = tried(operations.lines().count());
+    for number in &tried {
         for when in ["before", "after"] {
             let what = format!("{when} {}", operations.lines().nth(number - 1).unwrap());
-            let data = run_in(&folder, "killed", &killer, Some((number, when)));
+            let (data, mut command) = in_empty(&folder, "killed", &killer);
+            let out = command.env("CRASH_AT", number.to_string()).env("CRASH_WHEN", when).output().unwrap();
+            let said = String::from_utf8_lossy(&out.stderr).into_owned();
+            assert_eq!(out.status.signal(), Some(libc::SIGKILL), "operation {number} was not reached: {said}");
             complete(&mut start(&data), &what);
             assert_equal(&data, &whole, &what);
         }
     }
+    let (n_tried, n_operations) = (tried.len(), operations.lines().count());
     println!("{n_tried} of {n_operations} file operations, killed before and after each: none left a difference");
+}
+
+#[test]
+fn a_disk_that_is_full_from_any_file_operation_on_is_named_and_nothing_is_lost() {
+    let folder = Folder::new("crash_full");
+    let Some(killer) = killer(&folder) else { return println!("skipped: no C compiler (cc, or CC)") };
+    let whole = run_in(&folder, "whole", &killer);
+    let operations = std::fs::read_to_string(folder.join("operations")).unwrap();
+    let (tried, mut n_refused) = (tried(operations.lines().count()), 0);
+    for number in &tried {
+        let what = format!("full from {}", operations.lines().nth(number - 1).unwrap());
+        let (data, mut command) = in_empty(&folder, "full", &killer);
+        let out = command.env("CRASH_AT", number.to_string()).env("CRASH_WHEN", "full").output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        if !out.status.success() {
+            assert_eq!(out.status.code(), Some(1), "{what}: {said}");
+            let last = said.lines().last().unwrap_or_default();
+            assert!(last.contains("No space left on device") && last.contains("runs/smoke"), "{what}: {said}");
+            n_refused += 1;
+        }
+        complete(&mut start(&data), &what);
+        assert_equal(&data, &whole, &what);
+    }
+    assert!(n_refused > 0, "no disk was full");
+    println!("the disk full from {} of {} file operations on: nothing lost", tried.len(), operations.lines().count());
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! `STAGEDIFF_PYTHON` names the Python to ask, `python3` unless given:
 //! `STAGEDIFF_PYTHON=venv/bin/python cargo test --test it interop -- --nocapture`
+//!
+//! candle-mi, which is compiled for it (some minutes): `STAGEDIFF_CANDLE_MI=1 cargo test --test it candle_mi -- --nocapture`
 
 use crate::crosscoder_forms::reference_crosscoder;
 use crate::fixture::{self, Folder};
@@ -31,6 +33,23 @@ fn others_read_what_we_write_and_give_our_numbers() {
     print!("{}", String::from_utf8_lossy(&output.stdout));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() || output.status.code() == Some(SKIPPED), "{said}");
+}
+
+#[test]
+fn candle_mi_reads_our_crosscoders_and_gives_our_numbers() {
+    if std::env::var_os("STAGEDIFF_CANDLE_MI").is_none() {
+        return println!("skipped: STAGEDIFF_CANDLE_MI is not set");
+    }
+    let (folder, mut numbers) = (Folder::new("candle_mi"), Weights::new());
+    write_crosscoder(&folder, &mut numbers);
+    numbers.write(folder.join("numbers.safetensors")).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut program = Command::new(env!("CARGO"));
+    program.args(["run", "--quiet", "--target-dir"]).arg(root.join("target/candle_mi")).arg("--manifest-path");
+    let output =
+        program.arg(root.join("tests/interop/candle_mi/Cargo.toml")).arg("--").arg(folder.path()).output().unwrap();
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// Runs a script by the Python that is asked; nothing where there is none.

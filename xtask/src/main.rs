@@ -1,4 +1,5 @@
-//! The project's commands: `cargo xtask setup`, `run`, `test`, `lint`, `lab`, `fetch`, `convert`, `sweep`, `site`, `bench`.
+//! The project's commands: `cargo xtask setup`, `run`, `test`, `lint`, `lab`, `fetch`, `convert`, `sweep`, `push`, `pull`, `site`,
+//! `bench`.
 //!
 //! xtask depends on nothing that needs libtorch, so it runs on a machine that has only Rust, and fetches the rest.
 
@@ -21,6 +22,7 @@ mod python;
 mod run;
 mod setup;
 mod site;
+mod store;
 mod sweep;
 mod test;
 
@@ -46,6 +48,7 @@ fn dispatch(command: Command) -> Result<()> {
             println!("{}", args::USAGE);
             Ok(())
         }
+        Command::SettingList(given) => run::list_settings(&given),
         Command::Setup => setup::setup().map(|_| ()),
         Command::Run(request) => run::run(&request),
         Command::Test(rest) => test::test(&rest),
@@ -54,6 +57,8 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
         Command::Sweep(given, rest) => sweep::sweep(&given, &rest),
         Command::Sizes(given, rest) => sweep::sizes(&given, &rest),
+        Command::Push(place) => store::push(&setup::python()?, &place),
+        Command::Pull(place) => store::pull(&setup::python()?, &place),
         Command::Convert(rest) => convert::convert(&rest),
         Command::Site(rest) => site::site(&rest),
         Command::Bench(rest) => bench::bench(&rest),

@@ -5,7 +5,7 @@ use crate::fetch::fetch;
 use crate::places::{Places, finish};
 use crate::progress::duration;
 use crate::setup::{Machine, setup};
-use crate::{Result, findings, kernel, notebooks, site};
+use crate::{Result, findings, kernel, notebooks, site, store};
 use stagediff_settings::{Overrides, Settings, VARIABLE};
 use std::path::PathBuf;
 use std::process::Command;
@@ -23,6 +23,9 @@ pub fn run(request: &Request) -> Result<()> {
     let machine = setup()?;
     println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
     fetch(&machine.places, &locations)?;
+    if let Some(place) = &request.place {
+        store::begin(&machine.places, place)?;
+    }
     // preset and name choose the folder of the pages
     let named =
         Overrides { preset: Some(settings.preset.clone()), run: Some(settings.name().into()), ..request.given.clone() };
@@ -37,17 +40,35 @@ pub fn run(request: &Request) -> Result<()> {
         "the series did not finish; results so far are kept, `cargo xtask site {}` shows them",
         settings.name()
     );
-    finish(&mut command, &kept)?;
-    println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
-    findings::show(&machine.places, settings)?;
-    site::of_run(&machine, machine.places.run(settings))
+    let finished = finish(&mut command, &kept).and_then(|()| {
+        println!("\nfinished in {}", duration(start.elapsed().as_secs_f64()));
+        findings::show(&machine.places, settings)?;
+        site::of_run(&machine, machine.places.run(settings))
+    });
+    // what came of it, also where a notebook failed
+    let brought = request.place.as_ref().map_or(Ok(()), |place| store::push(&machine.places, place));
+    finished.and(brought)
+}
+
+/// Prints every single value that `--set` takes.
+///
+/// # Errors
+/// What setup says, or settings that cannot be.
+pub fn list_settings(given: &Overrides) -> Result<()> {
+    finish(check_program(&setup()?, given).args(["--", "--list"]), "there is no list of these settings")
+}
+
+/// The program that opens a run and writes nothing.
+fn check_program(machine: &Machine, given: &Overrides) -> Command {
+    let mut command = machine.cargo(&["run", "--quiet", "--offline", "--manifest-path"]);
+    command.arg(machine.places.root.join("target/kernel/settings/Cargo.toml"));
+    command.env(VARIABLE, given.to_json()).current_dir(machine.places.notebooks());
+    command
 }
 
 /// Opens the run as its notebooks will, before one begins.
 fn check(machine: &Machine, given: &Overrides) -> Result<()> {
-    let mut command = machine.cargo(&["run", "--quiet", "--offline", "--manifest-path"]);
-    command.arg(machine.places.root.join("target/kernel/settings/Cargo.toml"));
-    command.env(VARIABLE, given.to_json()).current_dir(machine.places.notebooks());
+    let mut command = check_program(machine, given);
     let output = command.output().map_err(|error| format!("cannot start cargo: {error}"))?;
     match output.status.success() {
         true => Ok(()),

@@ -1,19 +1,22 @@
-//! `cargo xtask sweep`: the series for each variant of recipe and crosscoder, by the compiled notebooks; and `cargo xtask
-//! sizes`: what λ_s and how many latents give.
+//! `cargo xtask sweep`: the series for each variant of recipe and crosscoder, by the compiled notebooks, as tasks of
+//! Snakemake; and `cargo xtask sizes`: what λ_s and how many latents give.
 
 use crate::Result;
 use crate::fetch::fetch;
 use crate::places::finish;
+use crate::python::{self, SNAKEMAKE};
 use crate::setup;
 use stagediff_settings::{Overrides, Settings, VARIABLE};
 
-/// Sets up the library and runs what the words name: a number of seeds, then variants or nothing for all.
+/// Sets up the library and Snakemake, and has it make what the words name: a number of seeds, then variants or nothing for
+/// all, then `--` and options of Snakemake.
 ///
 /// # Errors
 /// What setup says, or that the sweep broke off. Runs that are finished are kept.
 pub fn sweep(given: &Overrides, words: &[String]) -> Result<()> {
-    let failed = "the sweep broke off; runs that are finished are kept";
-    compiled("sweep", given, words, failed)
+    let failed = "the sweep is not finished; what is done is kept, the same command goes on from there";
+    let snakemake = python::extra(&setup::python()?, &SNAKEMAKE)?.join("snakemake").to_string_lossy().into_owned();
+    compiled("sweep", given, &[&["run".into(), snakemake], words].concat(), failed)
 }
 
 /// Sets up the library and tries sizes of a crosscoder, on a run's activations or on the folder that is among the words, seen from where

@@ -2,8 +2,9 @@
 
 use crate::places::finish;
 use crate::progress::{Steps, duration};
+use crate::python::{self, MOTO, SNAKEMAKE};
 use crate::setup::setup;
-use crate::{Result, kernel, python};
+use crate::{Result, kernel};
 use std::time::Instant;
 
 /// Other processors and numbers of threads under which the tests of numbers pass too: as libtorch, and the library's own
@@ -28,7 +29,10 @@ pub fn test(arguments: &[String]) -> Result<()> {
     println!("a notebook through the kernel: ok ({})\n", duration(start.elapsed().as_secs_f64()));
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"))?;
     let mut python = python::tests(&machine.places.root, &machine.places.venv_bin("python"));
-    finish(python.env("XTASK", program), "a test of the Python programs failed")?;
+    let snakemake = python::extra(&machine.places, &SNAKEMAKE)?.join("snakemake");
+    let moto = python::extra(&machine.places, &MOTO)?;
+    python.envs([("XTASK", program), ("SNAKEMAKE", snakemake), ("MOTO", moto)]);
+    finish(&mut python, "a test of the Python programs failed")?;
     finish(&mut machine.cargo(&["test", "--workspace"]), "a test failed")?;
     for settings in SETTINGS {
         let shown = settings.map(|(name, value)| format!("{name}={value}")).join(" ");

@@ -1,4 +1,4 @@
-"""A page in headless Chromium with the network off, driven over its debugging protocol."""
+"""A page in headless Chromium with the network off, driven over its debugging protocol. One may ask a server of this machine."""
 
 import json
 import shutil
@@ -13,17 +13,20 @@ except ImportError:
     websocket = None
 
 PROGRAM = next(filter(None, map(shutil.which, ["chromium", "chromium-browser", "google-chrome"])), None)
+KEYS = {"Enter": ("Enter", 13), "Escape": ("Escape", 27), "Tab": ("Tab", 9), "End": ("End", 35), "ArrowDown": ("ArrowDown", 40),
+        "ArrowUp": ("ArrowUp", 38), "Shift": ("ShiftLeft", 16)}
 MISSING = None if PROGRAM and websocket else "no Chromium on this machine (Debian's package `chromium`)"
 
 
 class Page:
-    """One page; `problems` gathers errors of the console and requests that leave the folder."""
+    """One page; `problems` gathers errors of the console and requests that leave the folder, or this machine."""
 
-    def __init__(self):
+    def __init__(self, asks_server=False):
+        self.own = ("http://127.0.0.1", "http://localhost", "ws://") if asks_server else ()
         self.folder = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-port=0",
                    "--remote-allow-origins=*", f"--user-data-dir={self.folder.name}",
-                   "--proxy-server=127.0.0.1:9", "--proxy-bypass-list=<-loopback>"]
+                   "--proxy-server=127.0.0.1:9", *([] if asks_server else ["--proxy-bypass-list=<-loopback>"])]
         self.process = subprocess.Popen([PROGRAM, *options, "about:blank"], stderr=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, text=True)
         line = next(line for line in self.process.stderr if "DevTools listening on" in line)
@@ -35,7 +38,8 @@ class Page:
         self.events = []
         for domain in ["Page", "Runtime", "Network", "Log"]:
             self.call(f"{domain}.enable")
-        self.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        if not asks_server:
+            self.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
         self.size(1280, 800)
 
     def close(self):
@@ -73,6 +77,22 @@ class Page:
         self.call("Page.navigate", url=path.resolve().as_uri() + anchor)
         self.until("document.readyState === 'complete' && location.protocol === 'file:'")
 
+    def visit(self, url):
+        self.events.clear()
+        self.call("Page.navigate", url=url)
+
+    def press(self, key, *modifiers):
+        """One key, such as `Enter` or `c`, with `Shift` or `Control` held."""
+        held = sum({"Alt": 1, "Control": 2, "Shift": 8}[modifier] for modifier in modifiers)
+        code, number = KEYS.get(key, (f"Key{key.upper()}", ord(key.upper()[0])))
+        text = {"Enter": "\r", "Tab": "", "Escape": ""}.get(key, key) if "Control" not in modifiers and len(key) == 1 or key == "Enter" else ""
+        for kind in ["keyDown" if text else "rawKeyDown", "keyUp"]:
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number, modifiers=held,
+                      **({"text": text} if text and kind != "keyUp" else {}))
+
+    def type(self, text):
+        self.call("Input.insertText", text=text)
+
     def js(self, expression):
         result = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in result:
@@ -105,6 +125,6 @@ class Page:
                 found.append(f"a dialog: {parameters['message']}")
             elif method == "Network.requestWillBeSent":
                 url = parameters["request"]["url"]
-                if not url.startswith(("file:", "data:", "blob:", "about:")):
+                if not url.startswith(("file:", "data:", "blob:", "about:", *self.own)):
                     found.append(f"a request of {url}")
         return found

@@ -1,5 +1,7 @@
 """What becomes of pages when a notebook fails. No kernel runs: `execute.execute` is replaced."""
 
+import json
+import os
 import re
 import signal
 import subprocess
@@ -83,14 +85,17 @@ class Pages(unittest.TestCase):
         self.folder = Path(folder.name)
         self.out = self.folder / "run/notebooks"
 
-    def start(self, word, *options):
-        notebook = new_notebook(cells=[new_code_cell(word)])
+    def start(self, word, *options, given=None):
+        parameters = new_code_cell('let settings: Settings = Settings::new("tiny");', metadata={"tags": ["parameters"]})
+        notebook = new_notebook(cells=[new_code_cell(word), parameters])
         nbformat.write(notebook, self.folder / "01_a.ipynb")
         words = [sys.executable, "-c", PROGRAM, XTASK, *options, self.out, self.folder / "01_a.ipynb"]
-        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        env = {name: value for name, value in os.environ.items() if name != "STAGEDIFF_SETTINGS"}
+        env |= {"STAGEDIFF_SETTINGS": json.dumps(given)} if given else {}
+        return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
 
-    def execute(self, word, *options):
-        process = self.start(word, *options)
+    def execute(self, word, *options, given=None):
+        process = self.start(word, *options, given=given)
         _, said = process.communicate(timeout=60)
         return process.returncode, said
 
@@ -125,6 +130,21 @@ class Pages(unittest.TestCase):
         status, _ = self.execute("fails", "--in-place", "--expect", durations)
         self.assertEqual((status, durations.exists()), (1, False))
         self.assertEqual(nbformat.read(self.folder / "01_a.ipynb", 4).cells[0].outputs, [])
+
+    def test_an_injected_cell_shows_what_was_given(self):
+        given = {"preset": "smoke", "run": "a\"#b", "set": {"stories.column": "x"}}
+        for injected, words in [(None, {}), (None, {"preset": "tiny", "run": "tiny"}), (given, given)]:
+            self.assertEqual(self.execute("works", given=words)[0], 0)
+            cells = nbformat.read(self.out / "01_a.ipynb", 4).cells
+            found = [cell.source for cell in cells if "injected-parameters" in cell.metadata.get("tags", [])]
+            self.assertEqual(len(found), 1 if injected else 0, words)
+            if injected:
+                self.assertEqual(cells[2].source, found[0])
+                text = re.search(r'given\(r##"(.*)"##\)\?;$', found[0])[1]
+                self.assertEqual(json.loads(text), injected)
+            self.assertEqual(json.loads((self.folder / "run/durations.json").read_text())["01_a"], [1.0])
+        self.assertEqual(self.execute("works", "--in-place", "--expect", self.folder / "d.json", given=given)[0], 0)
+        self.assertEqual(len(nbformat.read(self.folder / "01_a.ipynb", 4).cells), 2, "not in the notebook itself")
 
     def test_being_told_to_end_is_an_interruption(self):
         self.assertEqual(self.execute("works")[0], 0)

@@ -35,6 +35,7 @@ mod tests {
     fn line(step: i64, l0_mean: f64, dead_frac: f64) -> TrainStep {
         TrainStep {
             step,
+            n_steps: 40,
             n_activations: step * 64,
             loss: 1.0,
             loss_recon: 1.0,

@@ -1,6 +1,7 @@
 //! The log of a training: a line now and then, of means since the line before.
 
 use crate::crosscoder::{Crosscoder, Losses, StepReport};
+use crate::training::LogLine;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
@@ -10,6 +11,9 @@ use tch::{Device, Kind, Tensor};
 pub struct TrainStep {
     /// Steps done.
     pub step: i64,
+    /// Steps of the whole training; 0 in logs of before this was noted.
+    #[serde(default)]
+    pub n_steps: i64,
     /// Activations seen.
     pub n_activations: i64,
     /// Whole loss.
@@ -32,12 +36,23 @@ pub struct TrainStep {
     pub activations_per_s: f64,
 }
 
+impl LogLine for TrainStep {
+    fn step(&self) -> i64 {
+        self.step
+    }
+
+    fn n_steps(&self) -> i64 {
+        self.n_steps
+    }
+}
+
 impl std::fmt::Display for TrainStep {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let TrainStep { step, loss_recon, l0_mean, dead_frac, lambda_s, .. } = self;
+        let TrainStep { loss_recon, l0_mean, dead_frac, lambda_s, .. } = self;
         write!(
             f,
-            "step {step:>6}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}",
+            "{}   reconstruction {loss_recon:8.2}   L0 {l0_mean:6.1}   silent {:4.1} %   λ_s {lambda_s:.3}",
+            self.place(),
             100.0 * dead_frac
         )
     }
@@ -65,12 +80,13 @@ impl Sums {
         *counts += Tensor::from_slice(&[1, n_acts]);
     }
 
-    pub fn line(&self, n_done: i64, lambda_s: f64, lr: f64) -> TrainStep {
+    pub fn line(&self, n_done: i64, of: i64, lambda_s: f64, lr: f64) -> TrainStep {
         let [losses, n_fired, counts] = &self.tensors;
         let [n_steps, n_acts] = [0, 1].map(|i| counts.int64_value(&[i]));
         let (n, sums) = (n_steps as f64, Losses::read(losses));
         TrainStep {
             step: n_done,
+            n_steps: of,
             n_activations: n_done * n_acts / n_steps,
             loss: sums.total / n,
             loss_recon: sums.recon / n,

@@ -90,6 +90,13 @@ pub fn check(preset: &Preset, recipe: &Recipe, trains_base: bool) -> Result<()> 
     check_places(preset)
 }
 
+/// Every number of a preset and a recipe: its name, the values that it may have, what it is and in which unit.
+pub(super) fn meanings(preset: &Preset, recipe: &Recipe) -> Vec<(String, String, &'static str)> {
+    let recipe = Recipe { example_epochs: recipe.example_epochs.or(Some(1)), ..*recipe };
+    let all = fields(preset, &recipe).into_iter().chain(model(preset)).chain(fit("pretrain", &preset.pretrain));
+    all.map(|Field { name, range, what, .. }| (name, range.to_string(), what)).collect()
+}
+
 /// Those that count in every run.
 fn fields(preset: &Preset, recipe: &Recipe) -> Vec<Field> {
     let mut fields = sizes(preset);

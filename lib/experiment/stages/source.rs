@@ -2,14 +2,15 @@
 
 use crate::Result;
 use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StoredPart, StreamConfig, scale};
-use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
+use crate::crosscoder::train::{Split, TrainConfig, TrainStep, Trainee, Training, train, train_together};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::run::Run;
 use crate::experiment::step::Step;
 use crate::language_model::hook::HookPoint;
 use crate::processor::generator::seeded;
+use crate::training::notice::notice;
 use crate::training::shuffle::{permutation, seed_for};
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// Activations from which scale and initial biases are taken, as published.
 const N_INIT_ACTS: i64 = 10_000;
@@ -34,7 +35,7 @@ pub(in crate::experiment) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Trains crosscoders of equal scale on one stream.
+    /// Trains crosscoders of equal scale on one stream, with the other processes of the run if there are any.
     pub fn train(
         &self,
         run: &Run,
@@ -52,7 +53,13 @@ impl Source<'_> {
             Acts::Read { models, reading, tokens } => ActivationStream::new(models, reading, tokens, cfg),
             Acts::Stored(part) => ActivationStream::stored(part, cfg),
         };
-        train(trainees, &mut stream, training, progress)
+        match run.group() {
+            None => train(trainees, &mut stream, training, progress),
+            Some(group) => {
+                let mut stream = stream.part(group.rank(), group.world_size());
+                train_together((group, Split::Batch), trainees, &mut stream, training, progress)
+            }
+        }
     }
 
     /// Activations of sequences drawn at random, the same for all seeds.
@@ -90,9 +97,24 @@ impl Source<'_> {
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.hooks().iter().copied().cycle().take(acts.size()[1] as usize).collect();
+        for hook in constant(&scaled, &hooks) {
+            notice(format!(
+                "{hook} is the same on every token: its part of the dictionary learns nothing, leave it out"
+            ));
+        }
         let _generator = seeded(seed_for(seed, "crosscoder"));
         Ok(init(n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
     }
+}
+
+/// The hook points at which no coordinate varies.
+///
+/// # Shapes
+/// `acts` [token, hook, d_model]
+fn constant(acts: &Tensor, hooks: &[HookPoint]) -> Vec<HookPoint> {
+    let range = acts.amax([0i64].as_slice(), false) - acts.amin([0i64].as_slice(), false);
+    let widest = Vec::<f64>::try_from(range.amax([1i64].as_slice(), false).to_kind(Kind::Double)).expect("one a hook");
+    hooks.iter().zip(widest).filter(|(_, widest)| *widest == 0.0).map(|(hook, _)| *hook).collect()
 }
 
 /// A training by the run's recipe, whose checkpoints know it by its step.
@@ -112,4 +134,19 @@ pub(in crate::experiment) fn if_timed(run: &Run, line: TrainStep) -> TrainStep {
 /// Activations per second; NaN of a line that is not timed.
 pub(in crate::experiment) fn speed(line: &TrainStep) -> f64 {
     if line.activations_per_s > 0.0 { line.activations_per_s } else { f64::NAN }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tch::Device;
+
+    #[test]
+    fn a_hook_point_that_never_varies_is_named() {
+        let acts = Tensor::arange(24, (Kind::Float, Device::Cpu)).view([4, 2, 3]);
+        let hooks = HookPoint::residual_stream(1);
+        assert!(constant(&acts, &hooks).is_empty());
+        let _ = acts.select(1, 1).fill_(7.0);
+        assert_eq!(constant(&acts, &hooks), hooks[1..]);
+    }
 }

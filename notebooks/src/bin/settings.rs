@@ -1,14 +1,14 @@
 //! Opens the run that `STAGEDIFF_SETTINGS` asks for and writes nothing: `cargo xtask run` begins with it, so that what does
-//! not fit is said before a notebook starts.
+//! not fit is said before a notebook starts. With `--list` it prints what `--set` takes (`cargo xtask run --help settings`).
 
-use stagediff::experiment::{Overrides, Run, Settings};
+use stagediff::experiment::{Overrides, Run, Settings, setting_list};
 use std::error::Error;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     match open() {
-        Ok(run) => {
-            println!("{run:?}");
+        Ok(said) => {
+            println!("{said}");
             ExitCode::SUCCESS
         }
         Err(error) => {
@@ -18,6 +18,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn open() -> Result<Run, Box<dyn Error>> {
-    Ok(Run::open(Overrides::from_env()?.onto(&Settings::default()))?)
+fn open() -> Result<String, Box<dyn Error>> {
+    let settings = Overrides::from_env()?.onto(&Settings::default());
+    match std::env::args().any(|argument| argument == "--list") {
+        true => Ok(setting_list(&settings)?),
+        false => Ok(format!("{:?}", Run::open(settings)?)),
+    }
 }

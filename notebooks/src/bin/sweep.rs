@@ -1,106 +1,74 @@
-//! Runs the series once for each variant of the recipe and of the crosscoder, at several seeds:
-//! `cargo run -p notebooks --bin sweep -- 3` or, for some variants alone, `… -- 3 corrected sae`.
-//! As many runs go side by side as there are processors, each on one thread. A finished run is left alone. Language
-//! models and crosscoders that a variant shares with the corrected recipe are taken from there: each step's record says
-//! what it was made of.
+//! The two ends of a sweep that are ours; what lies between is Snakemake's (notebooks/sweep/Snakefile).
+//!
+//! `sweep run SNAKEMAKE 3` or, for some variants alone, `sweep run SNAKEMAKE 3 corrected sae`, writes which runs there are
+//! and what each is made of, and becomes Snakemake, which gets what follows `--`. `sweep task 05 BASELINE` is one of its
+//! tasks: a notebook of the run that `STAGEDIFF_SETTINGS` names, which first takes over what the run BASELINE has finished.
 
-use stagediff::experiment::variants::Variant;
-use stagediff::experiment::{Run, Settings, resolve};
-use stagediff_settings::child::ends_with_us;
-use stagediff_settings::{Overrides, VARIABLE};
+use stagediff::experiment::sweep::Plan;
+use stagediff::experiment::{Run, Settings, share_steps};
+use stagediff_settings::Overrides;
+use stagediff_settings::child::end_with_parent;
+use std::env;
 use std::error::Error;
-use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
-use std::sync::Mutex;
-use std::time::Instant;
+use std::process::{Command, ExitCode};
 
-/// The notebooks of a run.
-const NOTEBOOKS: [&str; 8] = ["01", "02", "03", "04", "05", "06", "07", "08"];
+const USAGE: &str = "sweep run SNAKEMAKE SEEDS [VARIANT...] [-- OPTIONS] | sweep task NOTEBOOK [BASELINE]";
 
-/// The last file that a run writes.
-const LAST: &str = "tables/quadrants.parquet";
+/// Seconds that a task waits for one of a sweep that was killed and has not ended yet.
+const WAIT: (&str, &str) = ("STAGEDIFF_WAIT", "600");
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    let (n_seeds, names) = words.split_first().ok_or("how many seeds? for example: sweep 3")?;
-    let n_seeds: u64 = n_seeds.parse().map_err(|_| format!("{n_seeds:?} is no number of seeds"))?;
-    let base = Overrides::from_env()?.onto(&Settings::default());
-    let variants = chosen(Variant::all(&resolve(&base)?.0), names)?;
-    let seeds = (0..n_seeds).map(|seed| Settings { seed: base.seed + seed, ..base.clone() });
-    let jobs: Vec<(&Variant, Settings)> =
-        seeds.flat_map(|settings| variants.iter().map(move |variant| (variant, settings.clone()))).collect();
-    // the corrected recipe first: the others take from it what is equal
-    let (first, rest) = jobs.into_iter().partition(|(variant, _)| variant.name == "corrected");
-    side_by_side(first)?;
-    side_by_side(rest)
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    match sweep(&words.iter().map(String::as_str).collect::<Vec<_>>()) {
+        Ok(never) => match never {},
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
-/// Runs all jobs, as many at a time as there are processors; after a failure no more are begun.
-fn side_by_side(jobs: Vec<(&Variant, Settings)>) -> Result<(), Box<dyn Error>> {
-    let n_workers = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
-    let (jobs, failure) = (Mutex::new(jobs.into_iter()), Mutex::new(None));
-    let worker = || {
-        while failure.lock().is_ok_and(|failure| failure.is_none()) {
-            let Some((variant, base)) = jobs.lock().ok().and_then(|mut jobs| jobs.next()) else { break };
-            if let (Err(error), Ok(mut failure)) = (run(variant, &base), failure.lock()) {
-                *failure = Some(error.to_string());
-            }
-        }
+/// Becomes another program.
+fn sweep(words: &[&str]) -> Result<std::convert::Infallible, Box<dyn Error>> {
+    let settings = Overrides::from_env()?.onto(&Settings::default());
+    let mut command = match words {
+        ["run", snakemake, n_seeds, rest @ ..] => engine(snakemake, n_seeds, rest, &settings)?,
+        ["task", notebook] => task(notebook, settings, None)?,
+        ["task", notebook, baseline] => task(notebook, settings, Some(baseline))?,
+        _ => return Err(USAGE.into()),
     };
-    std::thread::scope(|scope| (0..n_workers).for_each(|_| drop(scope.spawn(worker))));
-    failure.into_inner().ok().flatten().map_or(Ok(()), |error| Err(error.into()))
+    let error = command.exec();
+    Err(format!("cannot start {}: {error}", command.get_program().display()).into())
 }
 
-fn chosen(all: Vec<Variant>, names: &[String]) -> Result<Vec<Variant>, String> {
-    let known = all.iter().map(|variant| variant.name.as_str()).collect::<Vec<_>>().join(", ");
-    if let Some(unknown) = names.iter().find(|name| all.iter().all(|variant| variant.name != **name)) {
-        return Err(format!("no variant {unknown:?}: there are {known}"));
+/// Snakemake with the plan of a sweep.
+fn engine(snakemake: &str, n_seeds: &str, rest: &[&str], settings: &Settings) -> Result<Command, Box<dyn Error>> {
+    let n_seeds = n_seeds.parse().map_err(|_| format!("{n_seeds:?} is no number of seeds"))?;
+    let n_names = rest.iter().position(|word| *word == "--").unwrap_or(rest.len());
+    let names: Vec<String> = rest[..n_names].iter().map(|name| name.to_string()).collect();
+    let plan = Plan::of(settings, n_seeds, &names)?.write()?;
+    let runs = plan.ancestors().nth(2).ok_or("the plan lies in no folder of runs")?;
+    let mut command = Command::new(snakemake);
+    command.arg("--snakefile").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("sweep/Snakefile"));
+    command.arg("--configfile").arg(&plan).arg("--directory").arg(runs);
+    command.args(["--config", &format!("sweep={}", env::current_exe()?.display())]);
+    command.args(rest.iter().skip(n_names + 1)).env("STAGEDIFF_DATA", runs.join(".."));
+    if env::var_os(WAIT.0).is_none() {
+        command.env(WAIT.0, WAIT.1);
     }
-    Ok(all.into_iter().filter(|variant| names.is_empty() || names.contains(&variant.name)).collect())
+    Ok(command)
 }
 
-fn run(variant: &Variant, base: &Settings) -> Result<(), Box<dyn Error>> {
-    let settings = variant.settings(base);
-    let run = Run::open(settings.clone())?;
-    if run.path(LAST).exists() {
-        println!("{:<28} is there", settings.run);
-        return Ok(());
+/// The compiled notebooks, which are told to end where the engine is killed.
+fn task(notebook: &str, settings: Settings, baseline: Option<&str>) -> Result<Command, Box<dyn Error>> {
+    end_with_parent()?;
+    if let Some(baseline) = baseline {
+        let run = Run::open(settings)?;
+        share_steps(&run, &run.path("..").join(baseline))?;
     }
-    let corrected = Run::open(Variant::all(&run.preset)[0].settings(base))?;
-    if settings.run != corrected.settings.run {
-        for part in ["weights", "steps"] {
-            share(&corrected.path(part), &run.path(part))?;
-        }
-    }
-    fs::create_dir_all(run.path(""))?;
-    let log = run.path("sweep.log");
-    let started = Instant::now();
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("notebooks"));
-    let status = ends_with_us(&mut command)
-        .args(NOTEBOOKS)
-        .env(VARIABLE, Overrides::all_of(&settings).to_json())
-        .env("OMP_NUM_THREADS", "1")
-        .stdout(File::create(&log)?)
-        .stderr(File::options().append(true).open(&log)?)
-        .status()?;
-    let ended = if status.success() { "done" } else { "failed: see its sweep.log" };
-    println!("{:<28} {ended}, {:.0} s", settings.run, started.elapsed().as_secs_f64());
-    Ok(())
-}
-
-/// Links the files of `from` into `to`, where there are none of that name. Files are replaced, never changed in place.
-fn share(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
-    let Ok(entries) = fs::read_dir(from) else { return Ok(()) };
-    fs::create_dir_all(to)?;
-    for entry in entries {
-        let entry = entry?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            share(&path, &target)?;
-        } else if !target.exists() {
-            fs::hard_link(&path, &target).or_else(|_| fs::copy(&path, &target).map(drop))?;
-        }
-    }
-    Ok(())
+    let mut command = Command::new(env::current_exe()?.with_file_name("notebooks"));
+    command.arg(notebook);
+    Ok(command)
 }

@@ -40,6 +40,19 @@ pub fn ends_with_us(command: &mut Command) -> &mut Command {
     unsafe { command.pre_exec(tell) }
 }
 
+/// Has this program be told to end (SIGTERM) when the thread that started it ends: [`ends_with_us`] from the other side,
+/// for what a program of others starts.
+///
+/// # Errors
+/// The system refuses.
+pub fn end_with_parent() -> io::Result<()> {
+    // SAFETY: a call of the system that takes plain numbers.
+    match unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,12 +41,19 @@ impl Overrides {
     /// # Errors
     /// It holds something else than settings.
     pub fn from_env() -> Result<Overrides> {
-        let wrong = |text: &str, why: &str| Error::setting(VARIABLE, text, format!("expected JSON settings: {why}"));
         match env::var(VARIABLE) {
-            Ok(text) => serde_json::from_str(&text).map_err(|error| wrong(&text, &error.to_string())),
+            Ok(text) => Overrides::from_json(VARIABLE, &text),
             Err(VarError::NotPresent) => Ok(Overrides::default()),
-            Err(VarError::NotUnicode(bytes)) => Err(wrong(&bytes.to_string_lossy(), "it is not UTF-8")),
+            Err(VarError::NotUnicode(bytes)) => Err(not_json(VARIABLE, &bytes.to_string_lossy(), "it is not UTF-8")),
         }
+    }
+
+    /// What JSON of the form of `STAGEDIFF_SETTINGS` says; `place` is where it stands.
+    ///
+    /// # Errors
+    /// It is something else.
+    pub fn from_json(place: &str, text: &str) -> Result<Overrides> {
+        serde_json::from_str(text).map_err(|error| not_json(place, text, &error.to_string()))
     }
 
     /// All that settings say, so that they win in every field; where they name no stories, others' stay.
@@ -148,6 +155,10 @@ impl Overrides {
     }
 }
 
+fn not_json(place: &str, text: &str, why: &str) -> Error {
+    Error::setting(place, text, format!("expected JSON settings: {why}"))
+}
+
 /// Every choice by its name, as a person reads it.
 fn values(settings: &Settings) -> BTreeMap<String, String> {
     let stories = settings.stories.as_ref().map_or("the built-in ones".into(), |path| path.display().to_string());
@@ -239,6 +250,16 @@ mod tests {
         assert_eq!(written(&given), json);
         assert_eq!(serde_json::from_value::<Overrides>(json).unwrap(), given);
         assert!(serde_json::from_value::<Overrides>(json!({ "presett": "tiny" })).is_err());
+    }
+
+    #[test]
+    fn a_cell_may_be_given_settings_as_json() {
+        let cell = Settings::new("tiny").with("steps", "5");
+        let given = cell.given(r#"{"preset": "smoke", "set": {"batch": "2"}}"#).unwrap();
+        assert_eq!(given, with(Settings::new("smoke"), &[("steps", "5"), ("batch", "2")]));
+        for wrong in ["{", r#"{"presett": "smoke"}"#, r#"{"preset": "huge"}"#, r#"{"stories": "no/such"}"#] {
+            assert!(cell.given(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -115,6 +115,22 @@ impl Settings {
         Ok(given.onto(self))
     }
 
+    /// These settings with those of a JSON text put in, of the form of `STAGEDIFF_SETTINGS`: what a notebook's injected
+    /// cell says where papermill was given parameters. Paths are seen from the working folder.
+    ///
+    /// # Errors
+    /// It holds something else than settings, a preset or recipe that there is not, or a path with nothing there.
+    pub fn given(&self, json: &str) -> Result<Settings> {
+        let mut given = Overrides::from_json("settings.given", json)?;
+        given.find_files(&std::env::current_dir().map_err(|error| error.to_string())?)?;
+        let settings = given.onto(self);
+        let known = [("preset", &settings.preset, &PRESETS[..]), ("recipe", &settings.recipe, &RECIPES[..])];
+        if let Some((what, name, known)) = known.into_iter().find(|(_, name, known)| !known.contains(&name.as_str())) {
+            return Err(unknown(what, name, known));
+        }
+        Ok(settings)
+    }
+
     /// The run's name.
     pub fn name(&self) -> &str {
         if self.run.is_empty() { &self.preset } else { &self.run }

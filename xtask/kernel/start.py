@@ -1,4 +1,4 @@
-"""Starts the notebook kernel. `cargo xtask setup` copies this file beside the kernel spec.
+"""Starts the notebook kernel. `cargo xtask setup` copies this folder beside the kernel spec.
 
 evcxr builds each cell as a crate in a folder of its own. Left alone it forgets Cargo.lock at every start and
 compiles all dependencies again. So before each start this file lays out a workspace around that folder,
@@ -12,16 +12,18 @@ target/kernel/N in the checkout that the notebook lies in:
 
 N is 1, or the next number whose lock is free: several notebooks may be open at once.
 
-    python kernel.py CONNECTION_FILE    becomes the kernel
-    python kernel.py --lay-out          only lays out target/kernel/settings, the workspace of the program that checks
+    python start.py CONNECTION_FILE     becomes the kernel (serve.py)
+    python start.py --lay-out           only lays out target/kernel/settings, the workspace of the program that checks
                                         settings, and prints it: built there, the library is where cells find it
 
-With STAGEDIFF_KERNEL=light evcxr's own analysis sees no dependencies. That saves most of a minute a kernel; the price
-is that each variable of a cell needs its type written and that completion knows nothing of stagediff.
+Cells are executed by an evcxr whose own analysis sees no dependencies (`light`), which saves most of a minute; a second
+evcxr reads them for completion and types (analysis.py): in the background where a server started the kernel, else when a
+cell needs it. With STAGEDIFF_KERNEL=light there is no second one.
 """
 
 import contextlib
 import fcntl
+import json
 import os
 import re
 import select
@@ -30,6 +32,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+from serve import serve
 
 SETTINGS_MANIFEST = """\
 [package]
@@ -82,7 +86,7 @@ stagediff = {{ path = "{root}" }}
 def find_checkout():
     """The checkout around the current folder: Jupyter starts a kernel in its notebook's folder."""
     here = Path.cwd()
-    return next((folder for folder in [here, *here.parents] if (folder / "xtask/kernel.py").is_file()), None)
+    return next((folder for folder in [here, *here.parents] if (folder / "xtask/Cargo.toml").is_file()), None)
 
 
 def find_target(root):
@@ -94,7 +98,7 @@ def find_target(root):
 
 
 def claim_slot(target):
-    """The lowest number that no living kernel holds. The lock outlives this program's exec."""
+    """The lowest number that no living kernel holds, for as long as this program and what it starts live."""
     target.mkdir(parents=True, exist_ok=True)
     for number in range(1, 100):
         lock = os.open(target / f"kernel-{number}.lock", os.O_RDWR | os.O_CREAT)
@@ -145,6 +149,7 @@ def lay_out(root, target, number):
     # Errors of `?` in their own words, and the linker that the dependencies were built for.
     linker = "" if shutil.which("mold") else ":linker system\n"
     write(folder / "config/init.evcxr", ":efmt {}\n" + linker)
+    write(folder / "config/prelude.rs", (Path(__file__).parent / "prelude.rs").read_text())
     return cells
 
 
@@ -209,6 +214,17 @@ def find_rust():
     os.environ["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, [os.environ.get("LD_LIBRARY_PATH"), library]))
 
 
+def environment(root, target, light):
+    """The variables of one evcxr, whose workspace is laid out."""
+    # Else it installs its own kernel spec over one of that name there.
+    env = {**os.environ, "JUPYTER_PATH": os.devnull}
+    if root is None:
+        return env
+    cells = lay_out(root, target, claim_slot(target))
+    set_analysis(cells.parent, light)
+    return {**env, "EVCXR_TMPDIR": str(cells), "EVCXR_CONFIG_DIR": str(cells.parent / "config")}
+
+
 def main():
     root = find_checkout()
     if sys.argv[1] == "--lay-out":
@@ -216,17 +232,12 @@ def main():
         return
     end_with_client()
     forget_cargos()
-    evcxr = os.environ.get("EVCXR_JUPYTER", "evcxr_jupyter")
+    program = os.environ.get("EVCXR_JUPYTER", "evcxr_jupyter")
     find_rust()
-    if root is not None:
-        target = find_target(root)
-        cells = lay_out(root, target, claim_slot(target))
-        set_analysis(cells.parent, light=os.environ.get("STAGEDIFF_KERNEL") == "light")
-        os.environ["EVCXR_TMPDIR"] = str(cells)
-        os.environ["EVCXR_CONFIG_DIR"] = str(cells.parent / "config")
-    # evcxr greets on stdout, into whatever else is printed there; cells' output takes another way.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    os.execvp(evcxr, [evcxr, "--control_file", sys.argv[1]])
+    target = root and find_target(root)
+    connection = json.loads(Path(sys.argv[1]).read_text())
+    with_analysis = os.environ.get("STAGEDIFF_KERNEL") != "light"
+    serve(connection, program, lambda light: environment(root, target, light), with_analysis)
 
 
 if __name__ == "__main__":
