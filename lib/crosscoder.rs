@@ -48,6 +48,7 @@ pub mod intervene;
 pub mod jumprelu;
 pub mod loss;
 pub mod metrics;
+mod parts;
 mod precision;
 mod step;
 pub mod train;

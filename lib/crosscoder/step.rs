@@ -9,6 +9,7 @@
 //! | `dense` | many latents fire: five products, and one pass over all pairs between them |
 //! | `sparse`, `pairs` | few fire: the work goes with the pairs that are active |
 //! | `optimiser` | Adam along the gradients |
+//! | `together` | a step that several processes take |
 
 mod decoder_rows;
 mod dense;
@@ -20,6 +21,7 @@ mod pairs;
 mod report;
 mod sparse;
 mod terms;
+mod together;
 mod workspace;
 
 pub use forward::total_loss;

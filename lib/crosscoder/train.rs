@@ -5,15 +5,18 @@ mod config;
 mod decoder;
 mod health;
 mod log;
+mod together;
 
 pub use activation::Activation;
 pub use config::TrainConfig;
 pub use decoder::DecoderFreedom;
 pub use health::warnings;
 pub use log::TrainStep;
+pub use together::Split;
 
 use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::{Crosscoder, LossConfig, Optimiser};
+use crate::distributed::ProcessGroup;
 use crate::training::adam::AdamConfig;
 use crate::training::checkpoint::{self, Checkpoint, State};
 use crate::training::notice::{goes_on, notice};
@@ -23,6 +26,7 @@ use log::Sums;
 use std::path::PathBuf;
 use std::time::Duration;
 use tch::Tensor;
+use together::{Batch, Kept, Together};
 
 /// Lines of the log in a whole training.
 const N_LINES: i64 = 50;
@@ -109,23 +113,61 @@ pub fn train(
     training: &Training,
     progress: &mut dyn FnMut(&str, &TrainStep),
 ) -> Result<()> {
-    let start = |trainee| InTraining::start(trainee, training);
-    let mut all = trainees.iter_mut().map(start).collect::<Vec<InTraining>>();
+    train_all(trainees, stream, training, None, progress)
+}
+
+/// The same by several processes. Where the batch is shared out, each brings its [part](ActivationStream::part) of the
+/// stream and the whole crosscoders; where the latents are, the whole stream and [parts](Crosscoder::part) of crosscoders.
+/// The log, in each process, is that of one process alone but for rounding. The first one writes checkpoints and gets
+/// `progress`; where it goes on from one, all do.
+///
+/// # Errors
+/// As [`train`]; the processes do not have the same settings, version, crosscoders and activations; or one has ended, in
+/// which case the others end within seconds.
+pub fn train_together(
+    (group, split): (&ProcessGroup, Split),
+    trainees: &mut [Trainee],
+    stream: &mut ActivationStream,
+    training: &Training,
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<()> {
+    let together = Together { group, split };
+    together.agree(trainees, stream, training)?;
+    train_all(trainees, stream, training, Some(together), progress)
+}
+
+fn train_all(
+    trainees: &mut [Trainee],
+    stream: &mut ActivationStream,
+    training: &Training,
+    together: Option<Together>,
+    progress: &mut dyn FnMut(&str, &TrainStep),
+) -> Result<()> {
+    let start = |trainee| InTraining::start(trainee, training, together);
+    let mut all = trainees.iter_mut().map(start).collect::<Result<Vec<InTraining>>>()?;
     let first = all.iter().map(InTraining::n_done).min().unwrap_or(training.cfg.n_steps);
     let stop = Stop::listen();
     for step in first..training.cfg.n_steps {
-        if let Some(signal) = stop.asked() {
+        let asked = match together {
+            None => stop.asked(),
+            Some(together) => together.asked(stop.asked())?,
+        };
+        if let Some(signal) = asked {
             all.iter_mut().try_for_each(InTraining::save)?;
             return Err(all[0].stopped(signal, step, training.cfg.n_steps));
         }
         let acts = stream.batch(step)?;
         for one in all.iter_mut().filter(|one| one.n_done() == step) {
-            one.step(&acts, training, progress)?;
+            one.step(&Batch { acts: &acts, n_acts: stream.batch_size(), together }, training, progress)?;
         }
     }
     for one in &mut all {
-        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps)?;
-        warnings(&one.trainee.log, one.trainee.crosscoder.n_latents())
+        training.activation.settle(&mut one.trainee.crosscoder, stream, training.cfg.n_steps, together)?;
+        if !one.is_shown() {
+            continue;
+        }
+        let n_parts = together.map_or(1, |together| together.n_parts());
+        warnings(&one.trainee.log, one.trainee.crosscoder.n_latents() * n_parts)
             .iter()
             .for_each(|warning| notice(format!("{}: {warning}", one.trainee.label)));
     }
@@ -138,61 +180,101 @@ struct InTraining<'a> {
     optimiser: Optimiser,
     checkpoint: Checkpoint,
     sums: Sums,
+    together: Option<Together<'a>>,
 }
 
 impl<'a> InTraining<'a> {
-    fn start(trainee: &'a mut Trainee, training: &Training) -> InTraining<'a> {
+    fn start(trainee: &'a mut Trainee, training: &Training, together: Option<Together<'a>>) -> Result<InTraining<'a>> {
         let Training { cfg, checkpoints, checkpoint_every, fingerprint, .. } = training;
         let mut optimiser = Optimiser::new(&trainee.crosscoder, AdamConfig::default());
         let path = checkpoints.join(format!("crosscoder_{}.safetensors", trainee.label));
         let checkpoint =
             Checkpoint::new(path, format!("{fingerprint} {} {cfg:?}", trainee.label)).every(*checkpoint_every);
         let (mut params, mut sums) = (trainee.crosscoder.params(), Sums::new(&trainee.crosscoder));
-        let state = State { params: &mut params, since_line: &mut sums.tensors, log: &mut trainee.log };
-        checkpoint.resume(state, &mut optimiser.adam, cfg.n_steps);
-        goes_on(&trainee.label, optimiser.adam.n_steps, cfg.n_steps);
-        InTraining { trainee, optimiser, checkpoint, sums }
+        let (params, sums_so_far, log) = (&mut params, &mut sums.tensors, &mut trainee.log);
+        match together {
+            None => {
+                let state = State { params, since_line: sums_so_far, log };
+                checkpoint.resume(state, &mut optimiser.adam, cfg.n_steps);
+            }
+            Some(together) => {
+                let mut kept = Kept { params, sums: sums_so_far, log, optimiser: &mut optimiser };
+                together.resume(&checkpoint, &mut kept, cfg.n_steps)?;
+            }
+        }
+        let started = InTraining { trainee, optimiser, checkpoint, sums, together };
+        if started.is_shown() {
+            goes_on(&started.trainee.label, started.n_done(), cfg.n_steps);
+        }
+        Ok(started)
+    }
+
+    /// Whether this process is the one to speak.
+    fn is_shown(&self) -> bool {
+        self.together.is_none_or(|together| together.group.is_first())
     }
 
     fn n_done(&self) -> i64 {
         self.optimiser.adam.n_steps
     }
 
-    fn step(&mut self, acts: &Tensor, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
+    fn step(&mut self, batch: &Batch, training: &Training, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
         let (loss, lr) = (training.loss(self.n_done()), training.lr(self.n_done()));
         let step = self.n_done();
-        training.activation.set_thresholds(&mut self.trainee.crosscoder, acts, step);
-        let report = self.optimiser.step(&mut self.trainee.crosscoder, acts, &loss, lr);
+        training.activation.set_thresholds(&mut self.trainee.crosscoder, batch, step)?;
+        let report = batch.step(&mut self.optimiser, &mut self.trainee.crosscoder, &loss, lr)?;
         if let Some((decoder, start)) = &self.trainee.held {
             decoder.hold(start, &mut self.trainee.crosscoder.w_dec);
         }
-        self.sums.add(&report, acts.size()[0]);
+        self.sums.add(&report, batch.n_acts);
         let (n_done, n_steps) = (self.n_done(), training.cfg.n_steps);
         if n_done % (n_steps / N_LINES).max(1) == 0 || n_done == n_steps {
             self.line(self.sums.line(n_done, n_steps, loss.lambda_s, lr), progress)?;
         }
-        let (mut params, sums) = (self.trainee.crosscoder.params(), &mut self.sums.tensors);
-        let state = State { params: &mut params, since_line: sums, log: &mut self.trainee.log };
-        self.checkpoint.save_if_due(&state, &self.optimiser.adam);
-        Ok(())
+        self.save_if_due()
+    }
+
+    fn save_if_due(&mut self) -> Result<()> {
+        let mut params = self.trainee.crosscoder.params();
+        let (params, sums, log) = (&mut params, &mut self.sums.tensors, &mut self.trainee.log);
+        match self.together {
+            None => {
+                let state = State { params, since_line: sums, log };
+                self.checkpoint.save_if_due(&state, &self.optimiser.adam);
+                Ok(())
+            }
+            Some(together) => {
+                let mut kept = Kept { params, sums, log, optimiser: &mut self.optimiser };
+                together.save_if_due(&mut self.checkpoint, &mut kept)
+            }
+        }
     }
 
     fn line(&mut self, line: TrainStep, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<()> {
+        let line = self.together.map_or(Ok(line), |together| together.line(line))?;
         if !line.loss.is_finite() {
             let expected =
                 format!("at step {} of stage {}: lower its lr, or its lambda_s", line.step, self.trainee.label);
             return Err(Error::setting("loss", line.loss, expected));
         }
-        progress(&self.trainee.label, &line);
+        if self.is_shown() {
+            progress(&self.trainee.label, &line);
+        }
         self.trainee.log.push(line);
         self.sums = Sums::new(&self.trainee.crosscoder);
         Ok(())
     }
 
     fn save(&mut self) -> Result<()> {
-        let (mut params, sums) = (self.trainee.crosscoder.params(), &mut self.sums.tensors);
-        let state = State { params: &mut params, since_line: sums, log: &mut self.trainee.log };
-        self.checkpoint.save(&state, &self.optimiser.adam)
+        let mut params = self.trainee.crosscoder.params();
+        let (params, sums, log) = (&mut params, &mut self.sums.tensors, &mut self.trainee.log);
+        match self.together {
+            None => self.checkpoint.save(&State { params, since_line: sums, log }, &self.optimiser.adam),
+            Some(together) => {
+                let mut kept = Kept { params, sums, log, optimiser: &mut self.optimiser };
+                together.save(&self.checkpoint, &mut kept)
+            }
+        }
     }
 
     fn stopped(&self, signal: i32, step: i64, n_steps: i64) -> Error {

@@ -25,6 +25,7 @@ mod sources;
 mod stored;
 mod stories;
 mod texts;
+mod together;
 
 pub use measured::Subjects;
 pub use models::model_name;
@@ -32,6 +33,7 @@ pub use settings::resolve;
 pub use stagediff_settings::Settings;
 pub use stories::Part;
 
+use crate::distributed::ProcessGroup;
 use crate::experiment::preset::{Preset, check, check_memory};
 use crate::experiment::recipe::Recipe;
 use crate::experiment::show;
@@ -75,6 +77,8 @@ pub struct Run {
     /// Of files as this process has seen them.
     hashes: RefCell<KnownHashes>,
     lock: StepLock,
+    /// The processes that train its crosscoders together, if there are several.
+    group: Option<ProcessGroup>,
 }
 
 impl Run {
@@ -111,7 +115,7 @@ impl Run {
         let identity = Identity::of(&preset, recipe, &organism, settings.seed, &sources);
         let manifest = RefCell::new(Manifest::open(&dir, identity, made_with(device), known)?);
         let (hashes, lock) = (RefCell::default(), StepLock::of(&dir));
-        Ok(Run { settings, preset, recipe, organism, device, dir, sources, manifest, hashes, lock })
+        Ok(Run { settings, preset, recipe, organism, device, dir, sources, manifest, hashes, lock, group: None })
     }
 
     /// This library's version and the device, which may change how numbers are rounded.

@@ -18,7 +18,7 @@ pub(super) use source::{Acts, Source, if_timed, speed, training};
 pub(super) use subject::Subject;
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
-/// their lines of `tables/training`. Stages whose files were written by the same training are left as they are; an
+/// their lines of `tables/training`. Several processes ([`Run::together`]) share out each batch; the first one writes. Stages whose files were written by the same training are left as they are; an
 /// interrupted training goes on. Returns the lines. A stage whose crosscoder is given is taken and has none.
 ///
 /// # Errors
@@ -37,7 +37,9 @@ pub fn train_stages(
     given.into_iter().try_for_each(|stage| given::take(run, stage))?;
     let log = if trained.is_empty() { Log::new() } else { trained_once(run, &trained, progress)? };
     let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
-    run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
+    if run.group().is_none_or(|group| group.is_first()) {
+        run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
+    }
     Ok(rows)
 }
 
@@ -47,7 +49,16 @@ type Log = Vec<(Stage, u64, TrainStep)>;
 fn trained_once(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let step = step(run, stages)?;
     let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
-    step.once(files, || train_together(run, stages, &step, progress))
+    let Some(group) = run.group() else { return step.once(files, || train_and_save(run, stages, &step, progress)) };
+    let is_finished = group.is_first() && step.is_finished()?;
+    let is_finished = group.broadcast_text(if is_finished { "finished" } else { "" })? == "finished";
+    let log = match (group.is_first(), is_finished) {
+        (true, _) => step.once(files, || train_and_save(run, stages, &step, progress))?,
+        (false, true) => Log::new(),
+        (false, false) => log_of(&trained(run, stages, &step, progress)?, run),
+    };
+    group.barrier()?; // files are there
+    Ok(log)
 }
 
 /// Each of `stages` with each of the run's seeds.
@@ -56,7 +67,25 @@ fn of_all_seeds(run: &Run, stages: &[Stage]) -> impl Iterator<Item = (Stage, u64
     run.seeds().into_iter().flat_map(move |seed| stages.clone().into_iter().map(move |stage| (stage, seed)))
 }
 
-fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
+/// The crosscoders of stages, each with its seed.
+type Trained = Vec<((Stage, u64), Trainee)>;
+
+fn train_and_save(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
+    let trained = trained(run, stages, step, progress)?;
+    for ((stage, seed), trainee) in &trained {
+        save(run, *stage, *seed, &trainee.crosscoder)?;
+    }
+    Ok(log_of(&trained, run))
+}
+
+fn log_of(trained: &Trained, run: &Run) -> Log {
+    let lines = |((stage, seed), trainee): &((Stage, u64), Trainee)| {
+        trainee.log.iter().map(|line| (*stage, *seed, if_timed(run, *line))).collect::<Log>()
+    };
+    trained.iter().flat_map(lines).collect()
+}
+
+fn trained(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Trained> {
     let (first, all) = (stages[0], of_all_seeds(run, stages).collect::<Vec<_>>());
     let subject = Subject::of(run, first)?;
     let source = Source { acts: subject.acts(), seed: run.seed_for(&format!("stream of {stages:?}")) };
@@ -64,12 +93,7 @@ fn train_together(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn F
     let trainee = |(&(stage, seed), parent)| Trainee::new(run.label(stage, seed), parent);
     let mut trainees: Vec<Trainee> = all.iter().zip(&parents).map(trainee).collect();
     source.train(run, &mut trainees, &training(run, config(run, first), step), progress)?;
-    let mut log = Vec::new();
-    for ((stage, seed), trainee) in all.into_iter().zip(trainees) {
-        save(run, stage, seed, &trainee.crosscoder)?;
-        log.extend(trainee.log.into_iter().map(|line| (stage, seed, if_timed(run, line))));
-    }
-    Ok(log)
+    Ok(all.into_iter().zip(trainees).collect())
 }
 
 fn config(run: &Run, stage: Stage) -> &TrainConfig {

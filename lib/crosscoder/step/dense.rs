@@ -7,31 +7,45 @@ use super::decoder_rows::{set_hook_norms, set_norm_gradient};
 use super::encode::Batch;
 use super::report::BatchGradients;
 use super::terms::{Weights, latent};
-use super::workspace::Workspace;
+use super::workspace::{Workspace, turn_into_gradient};
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::loss::Losses;
 use crate::processor::memory::{floats, floats_mut};
 use crate::processor::parallel;
-use crate::processor::simd::{scaled_error, vectorised};
+use crate::processor::simd::vectorised;
 use all_pairs::{Latents, TOKENS};
 use tch::{Kind, Tensor};
 
 /// Latents that one piece of work goes through.
 const LATENTS: usize = 16;
 
-/// Losses and gradients; writes into `grads`, the tensors of an earlier step.
-pub(super) fn gradients(batch: Batch, grads: &mut [Tensor; 5]) -> BatchGradients {
-    let Batch { crosscoder, cfg, x, x_factor, thresholds, workspace } = batch;
-    let (products, size) = (cfg.products, x.size()[0]);
-    set_latents(workspace, floats(&thresholds));
-    let (latent_factor, w_dec_factor) = (products.factor(&workspace.latents), products.factor(&crosscoder.w_dec));
+/// Factors of the reconstruction, which its backward pass takes again.
+pub(super) struct Factors {
+    latents: Tensor,
+    w_dec: Tensor,
+}
+
+/// Sets the workspace to x̂, of these latents alone where others are elsewhere.
+pub(super) fn set_recon(batch: &mut Batch) -> Factors {
+    let Batch { crosscoder, cfg, thresholds, workspace, .. } = batch;
+    set_latents(workspace, floats(thresholds));
+    let latents = cfg.products.factor(&workspace.latents);
+    let w_dec = cfg.products.factor(&crosscoder.w_dec);
     workspace.d_recon.copy_(&crosscoder.b_dec);
-    products.add_product(&mut workspace.d_recon, &latent_factor, &w_dec_factor);
-    let recon_sum = set_recon_gradient(&mut workspace.d_recon, &x);
+    cfg.products.add_product(&mut workspace.d_recon, &latents, &w_dec);
+    Factors { latents, w_dec }
+}
+
+/// Losses and gradients; writes into `grads`, the tensors of an earlier step. The workspace holds x̂.
+pub(super) fn gradients(batch: Batch, factors: &Factors, grads: &mut [Tensor; 5]) -> BatchGradients {
+    let Batch { crosscoder, cfg, n_acts, x, x_factor, thresholds, workspace } = batch;
+    let Factors { latents: latent_factor, w_dec: w_dec_factor } = factors;
+    let products = cfg.products;
+    let recon_sum = turn_into_gradient(workspace, &x, n_acts);
     let d_recon_factor = products.factor(&workspace.d_recon);
     products.set_product(&mut workspace.upstream, &d_recon_factor, &w_dec_factor.tr());
 
-    let (hook_norms, weights) = (hook_norms(crosscoder), Weights::of(cfg, size as usize));
+    let (hook_norms, weights) = (hook_norms(crosscoder), Weights::of(cfg, n_acts as usize));
     let dec_norms: Vec<f32> = hook_norms.chunks(crosscoder.hooks.len()).map(|norms| norms.iter().sum()).collect();
     let latents = Latents { thresholds: floats(&thresholds), dec_norms: &dec_norms, weights };
     let sums = latents.backward(workspace);
@@ -48,7 +62,7 @@ pub(super) fn gradients(batch: Batch, grads: &mut [Tensor; 5]) -> BatchGradients
         *grad = latents.of(i).d_log_threshold(n_below[i], window_grads[i]);
     }
 
-    let per_row = 1.0 / size as f64;
+    let per_row = 1.0 / n_acts as f64;
     let sparsity = squashed.iter().map(|&squashed| f64::from(squashed)).sum::<f64>() * per_row;
     let pre_act = gaps.iter().zip(&dec_norms).map(|(gap, norm)| f64::from(gap * norm)).sum::<f64>() * per_row;
     BatchGradients {
@@ -75,16 +89,6 @@ vectorised! {
             *f = latent(pre, threshold);
         }
     }
-}
-
-/// Turns x̂ into g = 2 (x̂ − x) / B; returns Σ (x̂ − x)².
-fn set_recon_gradient(recon: &mut Tensor, x: &Tensor) -> f64 {
-    let (batch, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
-    let n = n_inputs as usize;
-    let mut squares = vec![0.0; batch as usize];
-    let rows = floats_mut(recon).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares);
-    parallel::for_each(rows, |((g, x), square)| *square = f64::from(scaled_error(g, x, 2.0 / batch as f32)));
-    squares.iter().sum()
 }
 
 /// L2 norm of each latent's direction at each hook point, [latent, hook].

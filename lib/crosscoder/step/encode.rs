@@ -15,6 +15,8 @@ use tch::{Device, Kind, Tensor};
 pub(super) struct Batch<'a> {
     pub crosscoder: &'a Crosscoder,
     pub cfg: &'a LossConfig,
+    /// Activations that the loss is a mean over: `x`, and those of other processes.
+    pub n_acts: i64,
     /// [batch, hook · d_model], contiguous
     pub x: Tensor,
     /// The same as a factor of products.
@@ -34,10 +36,10 @@ pub(super) enum Encoded<'a> {
     Sparse(Batch<'a>, Pairs),
 }
 
-/// Encodes `acts` [batch, hook, d_model] in a workspace.
+/// Encodes `acts` [batch, hook, d_model], all of a batch of `n_acts` or some, in a workspace.
 pub(super) fn encode<'a>(
     crosscoder: &'a Crosscoder,
-    acts: &Tensor,
+    (acts, n_acts): (&Tensor, i64),
     cfg: &'a LossConfig,
     workspace: &'a mut Option<Workspace>,
 ) -> Encoded<'a> {
@@ -50,7 +52,7 @@ pub(super) fn encode<'a>(
     let (x_factor, w_enc) = (cfg.products.factor(&x), cfg.products.factor(&crosscoder.w_enc));
     workspace.pre_acts.copy_(&crosscoder.b_enc);
     cfg.products.add_product(&mut workspace.pre_acts, &x_factor, &w_enc.tr());
-    let batch = Batch { crosscoder, cfg, x, x_factor, thresholds: crosscoder.thresholds(), workspace };
+    let batch = Batch { crosscoder, cfg, n_acts, x, x_factor, thresholds: crosscoder.thresholds(), workspace };
     let (pre_acts, thresholds) = (floats(&batch.workspace.pre_acts), floats(&batch.thresholds));
     let most_sparse = dense_share(cfg.products, batch.x.size()[0]) * pre_acts.len() as f64;
     if n_active(pre_acts, thresholds) as f64 > most_sparse {

@@ -15,9 +15,13 @@ use tch::{Kind, Tensor};
 /// `acts` [batch, hook, d_model], scaled
 pub fn gradients(crosscoder: &Crosscoder, acts: &Tensor, cfg: &LossConfig) -> BatchGradients {
     let _no_grad = tch::no_grad_guard();
+    backward(&Forward::of(crosscoder, acts, cfg), crosscoder, cfg)
+}
+
+/// The backward half.
+pub(super) fn backward(forward: &Forward, crosscoder: &Crosscoder, cfg: &LossConfig) -> BatchGradients {
     let products = cfg.products;
-    let forward = Forward::of(crosscoder, acts, cfg);
-    let Forward { x, encoding, thresholds, dec_norms, .. } = &forward;
+    let Forward { x, encoding, thresholds, dec_norms, .. } = forward;
     let d_recon = loss::d_reconstruction(x, &forward.recon);
     let (sparsity_d_latents, sparsity_d_norms) = loss::d_sparsity(&encoding.latents, dec_norms, cfg.tanh_scale);
     let target = cfg.pre_act_target.of(encoding);

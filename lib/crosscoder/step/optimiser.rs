@@ -18,15 +18,17 @@ use tch::Tensor;
 pub struct Optimiser {
     /// Moments and steps taken.
     pub adam: Adam,
-    workspace: Option<Workspace>,
-    /// Memory of the dense way.
-    grads: Option<[Tensor; 5]>,
+    pub(super) workspace: Option<Workspace>,
+    /// Memory of the dense way, and of steps that several processes take together.
+    pub(super) grads: Option<[Tensor; 5]>,
+    /// What `grads` are parts of, where several processes add them up.
+    pub(super) flat: Option<Tensor>,
 }
 
 impl Optimiser {
     /// Before the first step.
     pub fn new(crosscoder: &Crosscoder, cfg: AdamConfig) -> Optimiser {
-        Optimiser { adam: Adam::new(&crosscoder.params(), cfg), workspace: None, grads: None }
+        Optimiser { adam: Adam::new(&crosscoder.params(), cfg), workspace: None, grads: None, flat: None }
     }
 
     /// Moves the parameters of `crosscoder` in place by one batch.
@@ -36,14 +38,16 @@ impl Optimiser {
     pub fn step(&mut self, crosscoder: &mut Crosscoder, acts: &Tensor, cfg: &LossConfig, lr: f64) -> StepReport {
         let _no_grad = tch::no_grad_guard();
         let mut params = crosscoder.params();
-        let BatchGradients { losses, grads, n_fired } = match encode(crosscoder, acts, cfg, &mut self.workspace) {
-            Encoded::General => general::gradients(crosscoder, acts, cfg),
-            Encoded::Dense(batch) => {
-                let memory = || params.each_ref().map(Tensor::empty_like);
-                dense::gradients(batch, self.grads.get_or_insert_with(memory))
-            }
-            Encoded::Sparse(batch, pairs) => return sparse::update(batch, &pairs, &mut self.adam, lr),
-        };
+        let BatchGradients { losses, grads, n_fired } =
+            match encode(crosscoder, (acts, acts.size()[0]), cfg, &mut self.workspace) {
+                Encoded::General => general::gradients(crosscoder, acts, cfg),
+                Encoded::Dense(mut batch) => {
+                    let memory = || params.each_ref().map(Tensor::empty_like);
+                    let factors = dense::set_recon(&mut batch);
+                    dense::gradients(batch, &factors, self.grads.get_or_insert_with(memory))
+                }
+                Encoded::Sparse(batch, pairs) => return sparse::update(batch, &pairs, &mut self.adam, lr),
+            };
         let grad_norm = self.adam.step(&mut params, &grads, lr);
         StepReport { losses, n_fired, grad_norm }
     }

@@ -17,8 +17,9 @@ mod latent_gradients;
 
 use super::encode::Batch;
 use super::pairs::Pairs;
-use super::report::StepReport;
+use super::report::{BatchGradients, StepReport};
 use super::terms::latent;
+use super::workspace::turn_into_gradient;
 use crate::crosscoder::loss::{LossConfig, Losses};
 use crate::processor::memory::{floats, floats_mut};
 use crate::processor::parallel;
@@ -33,6 +34,32 @@ const DENSE_WINDOW: f64 = 0.2;
 
 /// Latents that one piece of work goes through.
 const LATENTS: usize = 16;
+
+/// Losses and gradients, for who adds those of other processes to them; writes into `grads`. The workspace holds x̂.
+pub(super) fn gradients(batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) -> BatchGradients {
+    let recon_sum = turn_into_gradient(batch.workspace, &batch.x, batch.n_acts);
+    let sums = BatchSums::of(&batch, pairs);
+    let rows = BatchRows::of(&batch, pairs, &sums);
+    let w_dec_rows = floats(&batch.crosscoder.w_dec);
+    let latents = LatentGradients::of(&rows, w_dec_rows);
+    let n = rows.n_inputs;
+    let [w_enc, b_enc, w_dec, b_dec, log_threshold] = grads.each_mut().map(floats_mut);
+    let chunks = w_enc.chunks_mut(n * LATENTS).zip(w_dec.chunks_mut(n * LATENTS)).enumerate();
+    parallel::for_each(chunks, |(chunk, (w_enc, w_dec))| {
+        for (row, (w_enc, w_dec)) in w_enc.chunks_mut(n).zip(w_dec.chunks_mut(n)).enumerate() {
+            let i = chunk * LATENTS + row;
+            rows.set_gradient(latents.row(i, &rows, &w_dec_rows[i * n..][..n]), GradientRows { w_enc, w_dec });
+        }
+    });
+    b_enc.copy_from_slice(&latents.each(|row| row.d_b_enc));
+    b_dec.copy_from_slice(rows.d_b_dec);
+    log_threshold.copy_from_slice(&latents.each(|row| row.d_log_threshold));
+    BatchGradients {
+        losses: losses(&batch, recon_sum, &latents),
+        n_fired: latents.n_fired(),
+        grads: grads.each_ref().map(Tensor::shallow_clone),
+    }
+}
 
 /// A step of `adam` along the gradients, which are never written to memory.
 pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) -> StepReport {
@@ -86,27 +113,53 @@ impl BatchSums {
     }
 }
 
+/// Sets the workspace to x̂, of these latents alone where others are elsewhere.
+pub(super) fn set_recon(batch: &mut Batch, pairs: &Pairs) {
+    let Batch { crosscoder, thresholds, workspace, .. } = batch;
+    let recon = Recon { w_dec: floats(&crosscoder.w_dec), thresholds: floats(thresholds), pairs };
+    let n = crosscoder.n_inputs();
+    let b_dec = floats(&crosscoder.b_dec);
+    parallel::for_each(floats_mut(&mut workspace.d_recon).chunks_exact_mut(n).enumerate(), |(b, row)| {
+        recon.set_row(b, b_dec, row);
+    });
+}
+
 /// Sets g = 2 (x̂ − x) / B; returns Σ (x̂ − x)².
 fn set_recon_gradient(batch: &mut Batch, pairs: &Pairs) -> f64 {
-    let Batch { crosscoder, x, thresholds, workspace, .. } = batch;
-    let (size, n_inputs) = x.size2().expect("x [batch, hook · d_model]");
-    let (w_dec, b_dec, thresholds) = (floats(&crosscoder.w_dec), floats(&crosscoder.b_dec), floats(thresholds));
-    let mut squares = vec![0.0; size as usize];
-    let n = n_inputs as usize;
+    let Batch { crosscoder, x, n_acts, thresholds, workspace, .. } = batch;
+    let recon = Recon { w_dec: floats(&crosscoder.w_dec), thresholds: floats(thresholds), pairs };
+    let mut squares = vec![0.0; x.size()[0] as usize];
+    let (n, b_dec, scale) = (crosscoder.n_inputs(), floats(&crosscoder.b_dec), 2.0 / *n_acts as f32);
     let rows = floats_mut(&mut workspace.d_recon).chunks_exact_mut(n).zip(floats(x).chunks_exact(n)).zip(&mut squares);
     parallel::for_each(rows.enumerate(), |(b, ((g, x), square))| {
-        g.copy_from_slice(b_dec);
-        for &(i, pre) in pairs.active_of_token.of(b) {
-            let i = i as usize;
-            add_scaled(g, latent(pre, thresholds[i]), &w_dec[i * n..][..n]);
-        }
-        *square = f64::from(scaled_error(g, x, 2.0 / size as f32));
+        recon.set_row(b, b_dec, g);
+        *square = f64::from(scaled_error(g, x, scale));
     });
     squares.iter().sum()
 }
 
+/// What reconstructions are put together from.
+struct Recon<'a> {
+    /// [latent, hook · d_model]
+    w_dec: &'a [f32],
+    thresholds: &'a [f32],
+    pairs: &'a Pairs,
+}
+
+impl Recon<'_> {
+    /// x̂ of token `b`.
+    fn set_row(&self, b: usize, b_dec: &[f32], row: &mut [f32]) {
+        let n = row.len();
+        row.copy_from_slice(b_dec);
+        for &(i, pre) in self.pairs.active_of_token.of(b) {
+            let i = i as usize;
+            add_scaled(row, latent(pre, self.thresholds[i]), &self.w_dec[i * n..][..n]);
+        }
+    }
+}
+
 fn losses(batch: &Batch, recon_sum: f64, latents: &LatentGradients) -> Tensor {
-    let per_row = 1.0 / batch.x.size()[0] as f64;
+    let per_row = 1.0 / batch.n_acts as f64;
     let mean = |of: fn(&LatentNumbers) -> f64| latents.numbers.iter().map(of).sum::<f64>() * per_row;
     let (sparsity, pre_act) = (mean(|latent| latent.sparsity), mean(|latent| latent.pre_act));
     Losses::weighted(recon_sum * per_row, sparsity, pre_act, batch.cfg).tensor()

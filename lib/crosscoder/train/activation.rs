@@ -8,6 +8,7 @@
 //! With the final k from the first step on, the few latents that happen to be strong learn everything and nine in ten never
 //! fire. So k falls from half of the latents, by a constant factor a step, over the first part of the training.
 
+use super::together::{Batch, Together};
 use crate::Result;
 use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::jumprelu::Backward;
@@ -47,22 +48,32 @@ impl Activation {
     }
 
     /// Before a step: the thresholds of a batch.
-    pub(super) fn set_thresholds(self, crosscoder: &mut Crosscoder, acts: &Tensor, step: i64) {
+    pub(super) fn set_thresholds(self, crosscoder: &mut Crosscoder, batch: &Batch, step: i64) -> Result<()> {
         if let Activation::BatchTopK { k, anneal_steps } = self {
             let _no_grad = tch::no_grad_guard();
             let left = 1.0 - (step as f64 / anneal_steps.max(1) as f64).min(1.0);
-            let more = (crosscoder.n_latents() as f64 / 2.0 / k as f64).max(1.0).powf(left);
-            let tau = batch_threshold(crosscoder, acts, (k as f64 * more).round() as i64);
+            let more = (batch.n_latents(crosscoder) as f64 / 2.0 / k as f64).max(1.0).powf(left);
+            let tau = batch_threshold(crosscoder, batch, (k as f64 * more).round() as i64)?;
             set(crosscoder, &tau);
         }
+        Ok(())
     }
 
     /// After the last step: the thresholds that stay.
-    pub(super) fn settle(self, crosscoder: &mut Crosscoder, stream: &mut ActivationStream, n_steps: i64) -> Result<()> {
+    pub(super) fn settle(
+        self,
+        crosscoder: &mut Crosscoder,
+        stream: &mut ActivationStream,
+        n_steps: i64,
+        together: Option<Together>,
+    ) -> Result<()> {
         if let Activation::BatchTopK { k, .. } = self {
             let _no_grad = tch::no_grad_guard();
             let last = (n_steps - N_LAST).max(0)..n_steps;
-            let tau = |step: i64| Ok(batch_threshold(crosscoder, &stream.batch(step)?, k));
+            let tau = |step: i64| {
+                let batch = Batch { acts: &stream.batch(step)?, n_acts: stream.batch_size(), together };
+                batch_threshold(crosscoder, &batch, k)
+            };
             let taus: Vec<Tensor> = last.map(tau).collect::<Result<_>>()?;
             if !taus.is_empty() {
                 set(crosscoder, &Tensor::stack(&taus, 0).mean(Kind::Float));
@@ -75,12 +86,23 @@ impl Activation {
 /// τ: half-way between the last pair that is kept and the first that is not.
 ///
 /// # Shapes
-/// `acts` [batch, hook, d_model], scaled → scalar
-fn batch_threshold(crosscoder: &Crosscoder, acts: &Tensor, k: i64) -> Tensor {
-    let weighted = crosscoder.encode(acts).pre_acts.relu() * crosscoder.dec_norms();
-    let n_kept = (k * acts.size()[0]).clamp(1, weighted.numel() as i64 - 1);
-    let (strongest, _) = weighted.flatten(0, -1).topk(n_kept + 1, 0, true, true);
-    strongest.narrow(0, n_kept - 1, 2).mean(Kind::Float)
+/// → scalar
+fn batch_threshold(crosscoder: &Crosscoder, batch: &Batch, k: i64) -> Result<Tensor> {
+    let weighted = (crosscoder.encode(batch.acts).pre_acts.relu() * crosscoder.dec_norms()).flatten(0, -1);
+    let n_pairs = batch.n_acts * batch.n_latents(crosscoder);
+    let n_kept = (k * batch.n_acts).clamp(1, n_pairs - 1);
+    let strongest = strongest(&weighted, n_kept + 1, batch.together)?;
+    Ok(strongest.narrow(0, n_kept - 1, 2).mean(Kind::Float))
+}
+
+/// The `n` largest values of all processes, falling. Each has its own, filled up to as many with what no pair is.
+fn strongest(values: &Tensor, n: i64, together: Option<Together>) -> Result<Tensor> {
+    let largest = |values: &Tensor| values.topk(n.min(values.size()[0]), 0, true, true).0;
+    let own = largest(values);
+    let Some(Together { group, .. }) = together else { return Ok(own) };
+    let filled = Tensor::full([n], f64::NEG_INFINITY, (values.kind(), values.device()));
+    filled.narrow(0, 0, own.size()[0]).copy_(&own);
+    Ok(largest(&group.gather(&filled)?))
 }
 
 fn set(crosscoder: &mut Crosscoder, tau: &Tensor) {
@@ -113,7 +135,8 @@ mod tests {
         let cfg = top_k.loss(LossConfig::default());
         let mut recon = Vec::new();
         for step in 0..60 {
-            top_k.set_thresholds(&mut crosscoder, &acts(step % 4), step);
+            let batch = Batch { acts: &acts(step % 4), n_acts: 64, together: None };
+            top_k.set_thresholds(&mut crosscoder, &batch, step).unwrap();
             let report = optimiser.step(&mut crosscoder, &acts(step % 4), &cfg, 1e-2);
             let l0 = report.n_fired.sum(Kind::Int64).int64_value(&[]) / 64;
             assert!(if step < 15 { l0 > 5 } else { l0 >= 5 } && (step < 20 || l0 == 5), "{l0} at step {step}");

@@ -2,7 +2,7 @@
 
 use crate::Result;
 use crate::crosscoder::harvest::{ActivationStream, HookConfig, Models, StoredPart, StreamConfig, scale};
-use crate::crosscoder::train::{TrainConfig, TrainStep, Trainee, Training, train};
+use crate::crosscoder::train::{Split, TrainConfig, TrainStep, Trainee, Training, train, train_together};
 use crate::crosscoder::{Crosscoder, init};
 use crate::experiment::run::Run;
 use crate::experiment::step::Step;
@@ -35,7 +35,7 @@ pub(in crate::experiment) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Trains crosscoders of equal scale on one stream.
+    /// Trains crosscoders of equal scale on one stream, with the other processes of the run if there are any.
     pub fn train(
         &self,
         run: &Run,
@@ -53,7 +53,13 @@ impl Source<'_> {
             Acts::Read { models, reading, tokens } => ActivationStream::new(models, reading, tokens, cfg),
             Acts::Stored(part) => ActivationStream::stored(part, cfg),
         };
-        train(trainees, &mut stream, training, progress)
+        match run.group() {
+            None => train(trainees, &mut stream, training, progress),
+            Some(group) => {
+                let mut stream = stream.part(group.rank(), group.world_size());
+                train_together((group, Split::Batch), trainees, &mut stream, training, progress)
+            }
+        }
     }
 
     /// Activations of sequences drawn at random, the same for all seeds.

@@ -78,7 +78,7 @@ impl<'a> BatchRows<'a> {
             g: floats(&batch.workspace.d_recon),
             upstream: sums.upstream.as_ref().map(floats),
             thresholds: floats(&batch.thresholds),
-            weights: Weights::of(batch.cfg, size),
+            weights: Weights::of(batch.cfg, batch.n_acts as usize),
         }
     }
 

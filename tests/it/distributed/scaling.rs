@@ -1,0 +1,82 @@
+//! How much faster two processes of one thread each are than one: with a quiet core for each,
+//! `STAGEDIFF_SCALING=3840,3072,4096 cargo test --features distributed --test it scaling -- --nocapture`, which are inputs,
+//! latents and activations a batch. Prints a line each for the start of a training and for a sparse dictionary.
+
+use super::{free_port, process};
+use stagediff::crosscoder::{Crosscoder, LossConfig, Optimiser, init};
+use stagediff::distributed::join;
+use stagediff::language_model::HookPoint;
+use stagediff::processor::generator::seeded;
+use stagediff::training::adam::AdamConfig;
+use std::process::Child;
+use std::time::Instant;
+use tch::{Device, Kind, Tensor};
+
+/// Inputs, latents, activations a batch.
+const SIZES: &str = "STAGEDIFF_SCALING";
+
+/// Share of latents that fire, for a child process.
+const FIRING: &str = "STAGEDIFF_SCALING_FIRING";
+
+/// Steps of one timing, after two that warm up.
+const N_STEPS: u32 = 6;
+
+#[test]
+fn child() {
+    let Ok(firing_frac) = std::env::var(FIRING) else { return };
+    let [inputs, latents, batch] = sizes().expect("the parent's sizes");
+    let group = join().unwrap();
+    let (rank, size) = group.as_ref().map_or((0, 1), |group| (group.rank() as i64, group.world_size() as i64));
+    let _generator = seeded(0);
+    let acts = Tensor::randn([batch, 5, inputs / 5], (Kind::Float, Device::Cpu));
+    let mut crosscoder = fresh(&acts, latents, firing_frac.parse().unwrap());
+    let own = acts.narrow(0, rank * batch / size, batch / size);
+    let (mut optimiser, cfg) = (Optimiser::new(&crosscoder, AdamConfig::default()), LossConfig::default());
+    let mut step = || match &group {
+        None => drop(optimiser.step(&mut crosscoder, &own, &cfg, 1e-9)),
+        Some(group) => {
+            drop(optimiser.step_on_share(group, &mut crosscoder, (&own, batch), &cfg, 1e-9).unwrap());
+        }
+    };
+    (0..2).for_each(|_| step());
+    let began = Instant::now();
+    (0..N_STEPS).for_each(|_| step());
+    if rank == 0 {
+        eprintln!("{}", began.elapsed().as_secs_f64() / f64::from(N_STEPS));
+    }
+}
+
+fn fresh(acts: &Tensor, latents: i64, firing_frac: f64) -> Crosscoder {
+    let scale = Tensor::ones([5], (Kind::Float, Device::Cpu));
+    init(latents, &HookPoint::residual_stream(4), &acts.narrow(0, 0, 1024), &scale, firing_frac)
+}
+
+fn sizes() -> Option<[i64; 3]> {
+    let text = std::env::var(SIZES).ok()?;
+    let numbers: Vec<i64> = text.split(',').map(|number| number.parse().expect("a number")).collect();
+    Some(numbers.try_into().expect("inputs, latents, activations a batch"))
+}
+
+/// Seconds a step of so many processes.
+fn seconds(size: usize, firing_frac: &str) -> f64 {
+    let port = free_port();
+    let start = |rank| process("distributed::scaling::child", (rank, size), port).env(FIRING, firing_frac).spawn();
+    let children: Vec<Child> = (0..size).map(|rank| start(rank).unwrap()).collect();
+    let said: Vec<String> = children
+        .into_iter()
+        .map(|child| String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr).into_owned())
+        .collect();
+    said[0].trim().parse().unwrap_or_else(|_| panic!("{said:?}"))
+}
+
+#[test]
+fn two_processes_beside_one() {
+    if sizes().is_none() {
+        return;
+    }
+    for (what, firing_frac) in [("half of the latents fire", "0.5"), ("one in two hundred fires", "0.005")] {
+        let turns = (0..3).map(|_| (seconds(1, firing_frac), seconds(2, firing_frac))).collect::<Vec<_>>();
+        let lines = turns.iter().map(|(one, two)| format!("{one:.3} s / {two:.3} s = {:.2}", one / two));
+        println!("{what}: {}", lines.collect::<Vec<_>>().join(", "));
+    }
+}
