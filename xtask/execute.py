@@ -33,6 +33,7 @@ HEARTBEAT_S = 30
 LET_GO_S = 20  # a training may end its step and write its checkpoint
 START_S = 600  # the first kernel may have to compile the library
 GUESS_S = 3.0  # for a cell that was never timed
+TRUSTED_S = 10.0  # so long durations of earlier runs are taken at their word
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 # A page of one notebook is one file: what nbconvert would take from a network is left away. Figures are pictures there.
@@ -53,11 +54,18 @@ class Progress:
 
     def __init__(self, expected_s):
         self.expected_s = expected_s
-        self.left_s = sum(sum(cells) for cells in expected_s.values())
+        self.unscaled_s = sum(sum(cells) for cells in expected_s.values())
+        self.timed_s = [TRUSTED_S, TRUSTED_S]  # expected, taken
         self.lock = threading.Lock()
         self.open_line = False
         self.last_word = ""
         self.running = None
+
+    @property
+    def left_s(self):
+        """What is expected of the cells to come, times how much slower than expected this machine was at those before."""
+        expected_s, taken_s = self.timed_s
+        return self.unscaled_s * taken_s / expected_s
 
     def say(self, text, end="\n"):
         with self.lock:
@@ -75,7 +83,8 @@ class Progress:
         began, expected_s = self.running
         self.running = None
         took_s = time.monotonic() - began
-        self.left_s = max(0.0, self.left_s - expected_s)
+        self.unscaled_s = max(0.0, self.unscaled_s - expected_s)
+        self.timed_s = [self.timed_s[0] + expected_s, self.timed_s[1] + took_s]
         with self.lock:
             lead = "" if self.open_line else "      done "
             print(f"{lead}{duration(took_s):>9}   {duration(self.left_s)} left", flush=True)
@@ -210,12 +219,22 @@ def written(notebook):
     return re.sub(rf'("{re.escape(PLOT)}": )"plot (\d+)"', lambda found: found[1] + plots[int(found[2])], nbformat.writes(small)) + "\n"
 
 
-def keep(notebook, out, stem):
-    """Writes a notebook and an HTML page of it, with links to the other pages; returns the page's path."""
+def linked(html, pages):
+    """A page with its links to notebooks as links to their pages, and as words where there is no page."""
+    def link(found):
+        stem, anchor, words = found.groups()
+        return f'<a href="{stem}.html{anchor or ""}">{words}</a>' if stem in pages else words
+
+    return re.sub(r'<a href="(?:\./)?(\d\d_\w+)\.ipynb(#[^"]*)?">(.*?)</a>', link, html)
+
+
+def keep(notebook, out, stem, pages=()):
+    """Writes a notebook and an HTML page of it, with links to those pages that there are or will be; returns the page's path."""
     html, _ = HTMLExporter(raw_template=ALONE).from_notebook_node(notebook, {"metadata": {"name": stem}})
     write_whole(out / f"{stem}.ipynb", written(notebook))
     page = out / f"{stem}.html"
-    write_whole(page, re.sub(r'href="(?:\./)?(\d\d_\w+)\.ipynb', r'href="\1.html', html))
+    there = {path.stem for path in out.glob("*.html")}
+    write_whole(page, linked(html, there | set(pages)))
     return page
 
 
@@ -278,9 +297,9 @@ def execute_all(args):
         try:
             execute(path, notebook, progress, timed)
         except (CellFailed, KeyboardInterrupt) as stop:
-            page = keep(notebook, args.out, f"{path.stem}.failed")
+            page = keep(notebook, args.out, f"{path.stem}.failed", notebooks)
             raise type(stop)(f"{stop}\n\nthe notebook so far: {page}") from None
-        keep(notebook, args.out, path.stem)
+        keep(notebook, args.out, path.stem, notebooks)
         for old in args.out.glob(f"{path.stem}.failed.*"):
             old.unlink()
         took_s[path.stem] = timed

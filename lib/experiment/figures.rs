@@ -39,10 +39,11 @@ pub fn training(rows: &[TrainingRow], title: &str) -> Figure {
         ("sparsity loss", |row| row.loss_sparsity, true),
         ("silent latents [%]", |row| 100.0 * row.dead_frac, false),
     ];
+    let most_silent_percent = rows.iter().map(|row| 120.0 * row.dead_frac).fold(5.0, f64::max).min(100.0);
     let mut figure = Figure::new(title);
     for (name, value, log_y) in panels {
         let panel = Panel::new().x("activations").y(name);
-        let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, 100.0) };
+        let mut panel = if log_y { panel.log_y() } else { panel.y_range(0.0, most_silent_percent) };
         for stage in distinct(rows.iter().map(|row| row.stage)) {
             let of_stage = |row: &&TrainingRow| row.stage == stage && row.seed == rows[0].seed;
             let log: Vec<&TrainingRow> = rows.iter().filter(of_stage).collect();

@@ -10,6 +10,7 @@ pub(crate) use memory::check_memory;
 
 use crate::Result;
 use crate::crosscoder::train::TrainConfig;
+use crate::experiment::show;
 use crate::language_model::fit::FitConfig;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::language_model::hook::HookPoint;
@@ -63,6 +64,11 @@ fn one() -> u64 {
 }
 
 impl Preset {
+    /// Shows itself a line a setting; evcxr calls it for a cell's last expression.
+    pub fn evcxr_display(&self) {
+        show::line(format!("{self:#?}"));
+    }
+
     /// A preset by name.
     ///
     /// # Errors

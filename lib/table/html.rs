@@ -32,9 +32,12 @@ fn cell(value: &AnyValue) -> String {
     }
 }
 
-/// A cell of text, whose own direction stays its own.
+/// A cell of text, whose own direction stays its own; spaces at its ends, which a page would drop, are to be seen.
 fn words(text: &str) -> String {
-    format!("<td style=\"text-align:left\"><bdi>{}</bdi></td>", escape(text))
+    let (start, end) = (text.len() - text.trim_start_matches(' ').len(), text.trim_end_matches(' ').len());
+    let inner = text.get(start..end).unwrap_or_default();
+    let [before, after] = [start, text.len() - end.max(start)].map(|n_spaces| "·".repeat(n_spaces));
+    format!("<td style=\"text-align:left\"><bdi>{before}{}{after}</bdi></td>", escape(inner))
 }
 
 /// Four significant digits.
@@ -71,6 +74,12 @@ fn escape(text: &str) -> String {
 mod tests {
     use super::*;
     use polars::prelude::df;
+
+    #[test]
+    fn spaces_at_the_ends_are_seen() {
+        let inner = |text| words(text).split_once("<bdi>").unwrap().1.strip_suffix("</bdi></td>").unwrap().to_string();
+        assert_eq!([" the", "a b", "  ", "", "x "].map(inner), ["·the", "a b", "··", "", "x·"]);
+    }
 
     #[test]
     fn mathematics_is_left_alone_and_directions_are_isolated() {

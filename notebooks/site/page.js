@@ -153,9 +153,10 @@
     return { ...given, paper_bgcolor: paper, plot_bgcolor: paper, hoverlabel: { align: "left", font: { size: 12 } }, modebar: { bgcolor: paper } };
   }
 
-  // A click on a point that stands for a latent leads to it.
-  function latentOf(text) {
-    const found = /^(?:<b>)?latent (\d+)(?:.*?seed (\d+))?/.exec(text ?? "");
+  // A click on a point that stands for a latent leads to it. What all texts begin with may stand in the template.
+  function latentOf({ hovertext, data }) {
+    const shared = data?.hovertemplate?.split("%{hovertext}") ?? [];
+    const found = /^(?:<b>)?latent (\d+)(?:.*?seed (\d+))?/.exec((shared.length > 1 ? shared[0] : "") + (hovertext ?? ""));
     return found && { latent: found[1], seed: found[2] };
   }
 
@@ -175,7 +176,7 @@
     element.classList.add("drawn");
     plot.setAttribute("aria-label", title.replace(/<[^>]*>/g, ""));
     plot.on("plotly_click", ({ points }) => {
-      const of = latentOf(points[0]?.hovertext);
+      const of = points[0] && latentOf(points[0]);
       if (of) location.href = `latents.html#${of.seed ? `seed=${of.seed}&` : ""}latent=${of.latent}`;
     });
     document.addEventListener("themechange", () => window.Plotly.react(plot, data(), layout(figure), config));

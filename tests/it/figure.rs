@@ -277,6 +277,22 @@ fn the_pointer_reads_three_digits_and_the_axes_words() {
 }
 
 #[test]
+fn what_many_hover_texts_begin_with_is_stored_once() {
+    let texts = |first: &str| (0..20).map(move |k| format!("latent {k} of $\n{first}")).collect::<Vec<String>>();
+    let cloud = |texts: Vec<String>| Points::new("both", [0.5; 20], [0.5; 20]).hover(texts);
+    let json = |points: Points| Figure::new("").panel(Panel::new().points(points)).to_json()["data"][0].clone();
+    let many = json(cloud(texts("a")));
+    assert!(
+        many["hovertemplate"].as_str().unwrap().starts_with("latent %{hovertext}<br>"),
+        "{}",
+        many["hovertemplate"]
+    );
+    assert_eq!(many["hovertext"][12], "12 of &#36;<br>a");
+    let odd = [vec!["no latent".to_string()], texts("a")[1..].to_vec()].concat();
+    assert_eq!(json(cloud(odd))["hovertext"][12], "latent 12 of &#36;<br>a");
+}
+
+#[test]
 fn a_large_cloud_is_small() {
     let places: Vec<f64> = (0..3000).map(|k| f64::from(k) * 0.61803 % 1.0).collect();
     let heights: Vec<f64> = (0..3000).map(|k| f64::from(k) * 0.41421 % 1.0).collect();

@@ -34,16 +34,42 @@ fn read_rows(path: &Path) -> Result<Vec<Row>> {
     Ok(rows.iter().map(|row| ["what", "ours", "published"].map(|key| word(row, key))).collect())
 }
 
+/// Characters of the table's columns at most; a longer cell goes on below.
+const WIDTHS: [usize; 3] = [44, 32, 20];
+
 fn table(rows: &[Row]) -> String {
     let head = ["", "ours", "published"].map(String::from);
-    let lines: Vec<&Row> = std::iter::once(&head).chain(rows).collect();
-    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let rows: Vec<[Vec<String>; 3]> = std::iter::once(&head)
+        .chain(rows)
+        .map(|row| [0, 1, 2].map(|column| broken(&row[column], WIDTHS[column])))
+        .collect();
+    let width = |column: usize| {
+        rows.iter().flat_map(|row| &row[column]).map(|line| line.chars().count()).max().unwrap_or_default()
+    };
     let (first, second) = (width(0), width(1));
     let mut text = String::new();
-    for [what, ours, published] in &lines {
-        let _ = writeln!(text, "{what:<first$}  {ours:<second$}  {published}");
+    for row in &rows {
+        for line in 0..row.iter().map(Vec::len).max().unwrap_or_default() {
+            let [what, ours, published] = [0, 1, 2].map(|column| row[column].get(line).map_or("", String::as_str));
+            let line = format!("{what:<first$}  {ours:<second$}  {published}");
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
     }
     text
+}
+
+/// A text in lines of so many characters, broken between words.
+fn broken(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.last_mut().expect("a first line");
+        match last.is_empty() {
+            true => *last = word.to_string(),
+            false if last.chars().count() + 1 + word.chars().count() <= width => *last += &format!(" {word}"),
+            false => lines.push(word.to_string()),
+        }
+    }
+    lines
 }
 
 #[cfg(test)]
@@ -58,5 +84,16 @@ mod tests {
     fn the_table_is_aligned_by_characters() {
         let text = table(&rows());
         assert_eq!(text, "         ours  published\nmean L0  12.1  10.4\nFVU ≤    0.2   <0.21\n");
+    }
+
+    #[test]
+    fn a_long_cell_goes_on_below() {
+        let what = "relevant among latents turned on both axes, q < 0.05 against the null arms";
+        let rows = [[what.to_string(), "56.5 % of 23 (36.8 to 74.4), elsewhere 4.3 % of 1001".into(), "71 %".into()]];
+        let text = table(&rows);
+        assert!(text.lines().all(|line| line.chars().count() <= 100), "{text}");
+        assert!(text.contains("relevant among latents turned on both axes,  56.5 % of 23"), "{text}");
+        let words: Vec<&str> = text.split_whitespace().filter(|word| !["ours", "published"].contains(word)).collect();
+        assert_eq!(words.len(), rows[0].join(" ").split(' ').count());
     }
 }

@@ -8,7 +8,10 @@ import subprocess
 import sys
 import tempfile
 import unittest
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook, new_output
@@ -33,6 +36,28 @@ def stand_in(path, notebook, progress, took_s):
 execute.execute = stand_in
 execute.main()
 """
+
+
+class Left(unittest.TestCase):
+    def test_the_time_left_follows_what_cells_took(self):
+        sys.path.insert(0, str(XTASK))
+        import execute
+        progress = execute.Progress({"01_a": [60.0, 60.0, 120.0]})
+        self.assertEqual(progress.left_s, 240.0)
+        with mock.patch.object(execute.time, "monotonic", side_effect=[0.0, 130.0, 130.0, 260.0]), redirect_stdout(StringIO()):
+            for cell in range(2):
+                progress.start(f"{cell + 1} of 3", "cell", 60.0)
+                progress.stop()
+        self.assertEqual(progress.left_s, 120.0 * 270.0 / 130.0)
+
+
+class Links(unittest.TestCase):
+    def test_a_notebook_without_a_page_is_words(self):
+        sys.path.insert(0, str(XTASK))
+        import execute
+        html = '<a href="09_recipes.ipynb">Recipes</a>, <a href="./08_rotation.ipynb#check">08</a>, <a href="https://a.org">a</a>'
+        there = 'Recipes, <a href="08_rotation.html#check">08</a>, <a href="https://a.org">a</a>'
+        self.assertEqual(execute.linked(html, {"08_rotation"}), there)
 
 
 class Written(unittest.TestCase):

@@ -26,13 +26,18 @@ pub(super) fn trace(frame: &Frame, idx: usize, [x, y]: &[String; 2], in_legend: 
         trace.name(markup(name)).legend_group(name).show_legend(in_legend)
     };
     match series {
-        Series::Line(_) => curve(scatter().hover_template(&under_pointer(frame, name, false)), style, xs.len()),
+        Series::Line(_) => curve(scatter().hover_template(&under_pointer(frame, name)), style, xs.len()),
         Series::Points(points) if points.are_rings => {
             scatter().mode(Mode::Markers).marker(ring(style)).hover_info(HoverInfo::Skip)
         }
         Series::Points(points) => {
-            let trace = scatter().hover_template(&under_pointer(frame, name, !points.hover.is_empty()));
-            cloud(trace, style, &points.hover)
+            let shared = shared_words(&points.hover);
+            let template = match points.hover.is_empty() {
+                true => under_pointer(frame, name),
+                false => format!("{}%{{hovertext}}<br>{}", in_template(shared), under_pointer(frame, name)),
+            };
+            let texts: Vec<String> = points.hover.iter().map(|text| markup(&text[shared.len()..])).collect();
+            cloud(scatter().hover_template(&template), style, texts)
         }
         Series::Bars(data) => {
             let (offset, width) = frame.bar_slot(idx);
@@ -48,16 +53,25 @@ pub(super) fn trace(frame: &Frame, idx: usize, [x, y]: &[String; 2], in_legend: 
     }
 }
 
-/// What is shown under the pointer: the point's own text, its place in the axes' words, and the series' name.
-fn under_pointer(frame: &Frame, name: &str, has_texts: bool) -> String {
+/// The words that all of many texts begin with: they are stored once.
+fn shared_words(texts: &[String]) -> &str {
+    /// Texts from which it is worth it.
+    const N_MANY: usize = 10;
+    let Some(first) = texts.first().filter(|_| texts.len() > N_MANY) else { return "" };
+    let ends = first.match_indices(' ').map(|(place, _)| place + 1).rev();
+    let mut shared = ends.map(|end| &first[..end]).filter(|words| texts.iter().all(|text| text.starts_with(words)));
+    shared.next().unwrap_or("")
+}
+
+/// What is shown under the pointer: the place in the axes' words, and the series' name.
+fn under_pointer(frame: &Frame, name: &str) -> String {
     let axis = |title: &str, value: &str, scale: &Scale| {
         let title = title.split(':').next().unwrap_or_default();
         let title = if title.is_empty() { value } else { title };
         format!("{}: %{{{value}:{}}}", in_template(title), scale.format())
     };
-    let texts = if has_texts { "%{hovertext}<br>" } else { "" };
     let (x, y) = (axis(&frame.panel.x_title, "x", &frame.x), axis(&frame.panel.y_title, "y", &frame.y));
-    format!("{texts}{x}<br>{y}<extra>{}</extra>", in_template(name))
+    format!("{x}<br>{y}<extra>{}</extra>", in_template(name))
 }
 
 /// A text in a template, where `%{` would begin a value.
@@ -76,12 +90,9 @@ fn curve(trace: Points, style: &Style, n_points: usize) -> Points {
         .marker(if n_points > 12 { symbol.max_displayed(6) } else { symbol })
 }
 
-fn cloud(trace: Points, style: &Style, hover: &[String]) -> Points {
+fn cloud(trace: Points, style: &Style, hover: Vec<String>) -> Points {
     let trace = trace.mode(Mode::Markers).marker(symbol(style));
-    if hover.is_empty() {
-        return trace;
-    }
-    trace.hover_text_array(hover.iter().map(|text| markup(text)).collect::<Vec<_>>())
+    if hover.is_empty() { trace } else { trace.hover_text_array(hover) }
 }
 
 fn bars(trace: Bars, style: &Style, data: &series::Bars, categories: &[String]) -> Bars {

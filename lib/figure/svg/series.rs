@@ -50,7 +50,7 @@ const N_MANY: usize = 100;
 fn points(canvas: &mut Canvas, frame: &Frame, data: &Points, style: &Style) {
     let places = data.x.iter().zip(&data.y).map(|(x, y)| frame.px(*x, *y));
     let places = places.filter(|at| frame.area.holds(*at, 0.01)).collect();
-    let places = if data.x.len() > N_MANY { apart(places, 0.5) } else { places };
+    let places = if data.x.len() > N_MANY { apart(places, 0.7) } else { places };
     let n_layers = if places.len() > N_MANY { N_LAYERS } else { 1 };
     for layer in 0..n_layers {
         let of_layer: Vec<Px> = places.iter().copied().skip(layer).step_by(n_layers).collect();
@@ -98,14 +98,14 @@ fn hatched(canvas: &mut Canvas, areas: Vec<Rect>, style: &Style) {
     // whole pixels: a pattern needs no tenths
     let whole = |(from, to): (Px, Px)| ((from.0.round(), from.1.round()), (to.0.round(), to.1.round()));
     let lines = areas.iter().flat_map(|area| hatch(*area, style.hatch)).map(whole);
-    canvas.strokes(lines, Ink::grey(255).sheer(0.75), 1.6);
+    canvas.strokes(lines, Ink::grey(255).sheer(0.75), 1.8);
 }
 
 /// The lines of a pattern within a rectangle.
 fn hatch(area: Rect, hatch: Hatch) -> Vec<(Px, Px)> {
     let Rect { left, top, right, bottom } = area;
     let (width, height) = (area.width(), area.height());
-    let every = |room: f64| (1..(room / 7.0).ceil() as u32).map(|k| 7.0 * f64::from(k));
+    let every = |room: f64| (1..(room / 8.0).ceil() as u32).map(|k| 8.0 * f64::from(k));
     let lines: Vec<(Px, Px)> = match hatch {
         Hatch::Solid => Vec::new(),
         Hatch::Horizontal => every(height).map(|d| ((left, bottom - d), (right, bottom - d))).collect(),

@@ -43,7 +43,10 @@
     if (magnitude !== 0 && (magnitude < 1e-3 || magnitude >= 1e5)) return value.toExponential(1).replace("-", "−");
     return String(Number(value.toPrecision(3))).replace("-", "−");
   }
-  const percent = (value) => (known(value) ? `${value === 0 ? 0 : Number((100 * value).toPrecision(2))} %` : "–");
+  const percent = (value) => {
+    if (!known(value)) return "–";
+    return value !== 0 && Math.abs(value) < 5e-6 ? "< 0.001 %" : `${value === 0 ? 0 : Number((100 * value).toPrecision(2))} %`;
+  };
 
   /** What can be shown of latents in numbers: name, head, explanation, how it is written, whether an axis is better logarithmic. */
   function columns(stages) {

@@ -70,10 +70,11 @@ impl Notebook {
         title.split_once(" · ").map_or(title, |(_, title)| title).to_string()
     }
 
-    /// The question that it asks.
+    /// The question that it asks: the line that says so, or one that stands out as a whole.
     pub fn question(&self) -> String {
-        let line = self.first().lines().find_map(|line| line.strip_prefix("**Question:** "));
-        line.unwrap_or_default().to_string()
+        let said = self.first().lines().find_map(|line| line.strip_prefix("**Question:** "));
+        let whole = |line: &'_ str| Some(line.strip_prefix("**")?.strip_suffix("**")?.to_string());
+        said.map(str::to_string).or_else(|| self.first().lines().find_map(whole)).unwrap_or_default()
     }
 
     fn first(&self) -> &str {
