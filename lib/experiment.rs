@@ -20,12 +20,14 @@
 //! | [`outlier`] | the coordinate of the residual stream that stands out |
 //! | [`site`] | what the pages of a run show |
 //! | [`sizes`] | what λ_s and how many latents give, and which to take for a wanted L0 |
+//! | [`costs`] | what a stage takes on paper: memory, operations, network, time |
 //! | [`variants`], [`sweep`] | runs that differ in one thing, and what they came to |
 
 pub mod arms;
 mod axes;
 mod base_model;
 pub mod causes;
+pub mod costs;
 pub mod detection;
 mod diff;
 mod evaluation;

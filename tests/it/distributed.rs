@@ -79,9 +79,9 @@ fn child() {
 fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {
     let (rank, size) = group.map_or((0, 1), |group| (group.rank(), group.world_size()));
     if let Some((_, signal)) = case.ends.filter(|ends| ends.0 == rank) {
-        let checkpoint = case.folder.join("crosscoder_D0.safetensors");
+        let checkpoints = ["D", "D0"].map(|label| checkpoint(&case.folder, label));
         std::thread::spawn(move || {
-            while !checkpoint.exists() {
+            while !checkpoints.iter().all(|checkpoint| checkpoint.exists()) {
                 std::thread::sleep(Duration::from_millis(10));
             }
             // SAFETY: a plain system call.
@@ -260,11 +260,17 @@ fn a_killed_process_stops_the_others_and_the_training_goes_on_from_its_checkpoin
     }
 }
 
-/// Steps that the checkpoint of D has.
+fn checkpoint(folder: &Path, label: &str) -> PathBuf {
+    folder.join(format!("crosscoder_{label}.safetensors"))
+}
+
+/// Steps that both checkpoints have.
 fn checkpointed(folder: &Path) -> i64 {
-    let path = folder.join("crosscoder_D.safetensors");
-    let file = stagediff::files::Weights::read(&path, Device::Cpu).unwrap();
-    file.about("n_steps").unwrap().parse().unwrap()
+    let n_steps = |label| {
+        let file = stagediff::files::Weights::read(&checkpoint(folder, label), Device::Cpu).unwrap();
+        file.about("n_steps").unwrap().parse::<i64>().unwrap()
+    };
+    n_steps("D").min(n_steps("D0"))
 }
 
 #[test]

@@ -20,6 +20,9 @@ cargo xtask sweep [options] -- SEEDS [VARIANT...] [-- OPTION...]
 cargo xtask sizes [options] -- [FOLDER] [--l0 15] [--lambda 0.1,0.2,...] [--latents 512,...] [--steps N]
                                 L0, FVU, dead latents, time and memory of crosscoders of these sizes, and the lambda_s for
                                 the wanted L0: on a run's stage-S activations, or on one folder of activations
+cargo xtask costs [options] -- [NAME=NUMBER...]
+                                on paper: memory, operations, network and time of stage S (data/COSTS.md); sizes by name:
+                                n_latents, n_hooks, d_model, n_layers, batch, n_activations, l0; h100s=N for GPUs
 cargo xtask site [RUN...] [--beside RUN]
                                 the pages of runs (tiny) as a folder data/runs/NAME/site that opens from disk without a
                                 network: the finding, every notebook, every latent, beside those of another run
@@ -34,7 +37,7 @@ cargo xtask convert ...         convert models, adapters and crosscoders from an
 cargo xtask bench [options]     measure the library beside other people's programs; needs libtorch alone
                                 (`cargo xtask bench help` says how)
 
-what is computed (run, lab, sweep, sizes); what is given here wins over the cell of a notebook, which says so
+what is computed (run, lab, sweep, sizes, costs); what is given here wins over the cell of a notebook, which says so
   --preset tiny|small|smoke|paper    how large everything is (tiny)
   --run NAME                         folder under data/runs (the preset's name); with `run` also s3://BUCKET/PATH/NAME:
                                      taken from there before, brought there after
@@ -76,6 +79,7 @@ pub enum Command {
     Convert(Vec<String>),
     Sweep(Overrides, Vec<String>),
     Sizes(Overrides, Vec<String>),
+    Costs(Overrides, Vec<String>),
     Site(Vec<String>),
     Bench(Vec<String>),
 }
@@ -113,7 +117,7 @@ pub fn parse(words: impl Iterator<Item = String>) -> Result<Command> {
             "convert" => handed_on(&mut parser, Command::Convert),
             "bench" => handed_on(&mut parser, Command::Bench),
             "site" => handed_on(&mut parser, Command::Site),
-            "setup" | "run" | "lint" | "lab" | "fetch" | "push" | "pull" | "sweep" | "sizes" => {
+            "setup" | "run" | "lint" | "lab" | "fetch" | "push" | "pull" | "sweep" | "sizes" | "costs" => {
                 with_options(&word, &mut parser)
             }
             other => Err(format!("unknown command `{other}`\n\n{USAGE}")),
@@ -142,6 +146,7 @@ fn with_options(command: &str, parser: &mut Parser) -> Result<Command> {
         ("lab", _) => Ok(Command::Lab(request.given, words)),
         ("sweep", Some(n_seeds)) if n_seeds.parse::<u64>().is_ok() => Ok(Command::Sweep(request.given, words)),
         ("sizes", _) => Ok(Command::Sizes(request.given, words)),
+        ("costs", _) => Ok(Command::Costs(request.given, words)),
         ("sweep", _) => Err("how many seeds? for example: cargo xtask sweep -- 3".into()),
         ("fetch", None) => Err("`fetch` needs a place on the hub, such as hf:OWNER/NAME".into()),
         ("fetch", _) => Ok(Command::Fetch(words.iter().map(|word| word.parse()).collect::<Result<_, _>>()?)),
@@ -185,7 +190,7 @@ fn takes(command: &str, option: &str, request: &mut Request, parser: &mut Parser
             let name = request.place.as_ref().map_or(word, |place| place.name.clone());
             request.given.take(option, &mut Parser::from_args([name]))?;
         }
-        ("run" | "lab" | "sweep" | "sizes", _) => return Ok(request.given.take(option, parser)?),
+        ("run" | "lab" | "sweep" | "sizes" | "costs", _) => return Ok(request.given.take(option, parser)?),
         _ => return Ok(false),
     }
     Ok(true)

@@ -16,5 +16,9 @@ pub fn lint() -> Result<()> {
     };
     check("fmt --all --check", "not all code is formatted: `cargo fmt --all` does it")?;
     check("clippy --workspace --all-targets -- -D warnings", "clippy has found something")?;
+    check(
+        "clippy --package stagediff --features distributed --all-targets -- -D warnings",
+        "clippy has found something in what several processes do",
+    )?;
     check("doc --workspace --no-deps", "the documentation has warnings")
 }

@@ -57,6 +57,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Fetch(locations) => fetch::fetch(&setup::python()?, &locations),
         Command::Sweep(given, rest) => sweep::sweep(&given, &rest),
         Command::Sizes(given, rest) => sweep::sizes(&given, &rest),
+        Command::Costs(given, rest) => sweep::costs(&given, &rest),
         Command::Push(place) => store::push(&setup::python()?, &place),
         Command::Pull(place) => store::pull(&setup::python()?, &place),
         Command::Convert(rest) => convert::convert(&rest),

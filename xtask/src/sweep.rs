@@ -1,5 +1,5 @@
 //! `cargo xtask sweep`: the series for each variant of recipe and crosscoder, by the compiled notebooks, as tasks of
-//! Snakemake; and `cargo xtask sizes`: what λ_s and how many latents give.
+//! Snakemake; `cargo xtask sizes`: what λ_s and how many latents give; and `cargo xtask costs`: what a stage takes on paper.
 
 use crate::Result;
 use crate::fetch::fetch;
@@ -27,6 +27,14 @@ pub fn sweep(given: &Overrides, words: &[String]) -> Result<()> {
 pub fn sizes(given: &Overrides, words: &[String]) -> Result<()> {
     let from_here = |word: &String| std::fs::canonicalize(word).map_or(word.clone(), |path| path.display().to_string());
     compiled("sizes", given, &words.iter().map(from_here).collect::<Vec<_>>(), "no sizes were measured")
+}
+
+/// Says what stage S takes on paper, with the sizes that the words change.
+///
+/// # Errors
+/// What setup says, or that a word was refused.
+pub fn costs(given: &Overrides, words: &[String]) -> Result<()> {
+    compiled("costs", given, words, "no costs were computed")
 }
 
 /// Runs a program of the notebooks by the settings that were given.

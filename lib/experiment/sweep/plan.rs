@@ -10,7 +10,7 @@ use crate::files::write_whole;
 use crate::{Error, Result};
 use serde::Serialize;
 use stagediff_settings::Overrides;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The notebooks of a run, each with the file by whose presence one knows that it was executed: the last that it writes
 /// and that takes seconds to make again, since an engine removes the files of a task that broke off. No record of a
@@ -73,7 +73,8 @@ impl Plan {
         Ok(Plan { runs, tasks })
     }
 
-    /// Writes it where the engine reads it, `data/runs/.sweep/NAME.json`: sweeps that differ have other names.
+    /// Writes it where the engine reads it, `data/runs/.sweep/NAME.json`, whose whole path is returned: sweeps that differ have
+    /// other names.
     ///
     /// # Errors
     /// A run's settings do not fit, its folder holds another run, or the folder cannot be written to.
@@ -81,13 +82,13 @@ impl Plan {
         let mut folder = None;
         for planned in &self.runs {
             let given: Overrides = serde_json::from_str(&planned.settings).expect("written by the plan");
-            folder = Some(Run::open(given.onto(&Settings::default()))?.path(".."));
+            folder = Run::open(given.onto(&Settings::default()))?.path("").parent().map(Path::to_owned);
         }
         let folder = folder.ok_or_else(|| Error::setting("number of seeds", 0, "expected one or more"))?;
         let json = serde_json::to_string_pretty(self).expect("plain data");
         let path = folder.join(format!(".sweep/{}.json", &sha256_of(json.as_bytes())[..12]));
         write_whole(&path, json.as_bytes())?;
-        path.canonicalize().map_err(Error::io(&path))
+        std::path::absolute(&path).map_err(Error::io(&path))
     }
 }
 

@@ -49,12 +49,14 @@ fn engine(snakemake: &str, n_seeds: &str, rest: &[&str], settings: &Settings) ->
     let n_names = rest.iter().position(|word| *word == "--").unwrap_or(rest.len());
     let names: Vec<String> = rest[..n_names].iter().map(|name| name.to_string()).collect();
     let plan = Plan::of(settings, n_seeds, &names)?.write()?;
-    let runs = plan.ancestors().nth(2).ok_or("the plan lies in no folder of runs")?;
+    let [Some(runs), Some(data)] = [2, 3].map(|n| plan.ancestors().nth(n)) else {
+        return Err("the plan lies in no folder of runs".into());
+    };
     let mut command = Command::new(snakemake);
     command.arg("--snakefile").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("sweep/Snakefile"));
     command.arg("--configfile").arg(&plan).arg("--directory").arg(runs);
     command.args(["--config", &format!("sweep={}", env::current_exe()?.display())]);
-    command.args(rest.iter().skip(n_names + 1)).env("STAGEDIFF_DATA", runs.join(".."));
+    command.args(rest.iter().skip(n_names + 1)).env("STAGEDIFF_DATA", data);
     if env::var_os(WAIT.0).is_none() {
         command.env(WAIT.0, WAIT.1);
     }
@@ -66,7 +68,7 @@ fn task(notebook: &str, settings: Settings, baseline: Option<&str>) -> Result<Co
     end_with_parent()?;
     if let Some(baseline) = baseline {
         let run = Run::open(settings)?;
-        share_steps(&run, &run.path("..").join(baseline))?;
+        share_steps(&run, &run.path("").with_file_name(baseline))?;
     }
     let mut command = Command::new(env::current_exe()?.with_file_name("notebooks"));
     command.arg(notebook);

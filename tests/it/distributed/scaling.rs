@@ -1,6 +1,7 @@
 //! How much faster two processes of one thread each are than one: with a quiet core for each,
 //! `STAGEDIFF_SCALING=3840,3072,4096 cargo test --features distributed --test it scaling -- --nocapture`, which are inputs,
-//! latents and activations a batch. Prints a line each for the start of a training and for a sparse dictionary.
+//! latents and activations a batch. Prints a line each for the start of a training and for a sparse dictionary: seconds a
+//! step on the wall, and of one process on its processor, which other programs disturb less.
 
 use super::{free_port, process};
 use stagediff::crosscoder::{Crosscoder, LossConfig, Optimiser, init};
@@ -39,11 +40,24 @@ fn child() {
         }
     };
     (0..2).for_each(|_| step());
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), processor_s());
     (0..N_STEPS).for_each(|_| step());
     if rank == 0 {
-        eprintln!("{}", began.elapsed().as_secs_f64() / f64::from(N_STEPS));
+        let (wall_s, used_s) = (began.elapsed().as_secs_f64(), processor_s() - used);
+        eprintln!("{} {}", wall_s / f64::from(N_STEPS), used_s / f64::from(N_STEPS));
     }
+}
+
+/// Seconds that this process has had of a processor.
+fn processor_s() -> f64 {
+    // SAFETY: all zeros is a usage; the call fills it.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + 1e-6 * time.tv_usec as f64;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 fn fresh(acts: &Tensor, latents: i64, firing_frac: f64) -> Crosscoder {
@@ -57,8 +71,8 @@ fn sizes() -> Option<[i64; 3]> {
     Some(numbers.try_into().expect("inputs, latents, activations a batch"))
 }
 
-/// Seconds a step of so many processes.
-fn seconds(size: usize, firing_frac: &str) -> f64 {
+/// Seconds a step of so many processes: on the wall, and of the first one on its processor.
+fn seconds(size: usize, firing_frac: &str) -> [f64; 2] {
     let port = free_port();
     let start = |rank| process("distributed::scaling::child", (rank, size), port).env(FIRING, firing_frac).spawn();
     let children: Vec<Child> = (0..size).map(|rank| start(rank).unwrap()).collect();
@@ -66,7 +80,8 @@ fn seconds(size: usize, firing_frac: &str) -> f64 {
         .into_iter()
         .map(|child| String::from_utf8_lossy(&child.wait_with_output().unwrap().stderr).into_owned())
         .collect();
-    said[0].trim().parse().unwrap_or_else(|_| panic!("{said:?}"))
+    let numbers: Vec<f64> = said[0].split_whitespace().filter_map(|number| number.parse().ok()).collect();
+    numbers.try_into().unwrap_or_else(|_| panic!("{said:?}"))
 }
 
 #[test]
@@ -76,7 +91,10 @@ fn two_processes_beside_one() {
     }
     for (what, firing_frac) in [("half of the latents fire", "0.5"), ("one in two hundred fires", "0.005")] {
         let turns = (0..3).map(|_| (seconds(1, firing_frac), seconds(2, firing_frac))).collect::<Vec<_>>();
-        let lines = turns.iter().map(|(one, two)| format!("{one:.3} s / {two:.3} s = {:.2}", one / two));
-        println!("{what}: {}", lines.collect::<Vec<_>>().join(", "));
+        for (place, clock) in ["wall", "processor"].into_iter().enumerate() {
+            let lines = turns.iter().map(|(one, two)| (one[place], two[place]));
+            let lines = lines.map(|(one, two)| format!("{one:.3} / {two:.3} s = {:.2}", one / two));
+            println!("{what}, {clock}: {}", lines.collect::<Vec<_>>().join(", "));
+        }
     }
 }
