@@ -23,7 +23,10 @@ pub fn lab(given: &Overrides, arguments: &[String]) -> Result<()> {
         command.env(VARIABLE, given.to_json());
     }
     // A kernel answers late while another one, or a build, holds cargo's lock.
-    command.args(["lab", "--MappingKernelManager.kernel_info_timeout=600", "--ServerApp.root_dir=."]);
+    command.args(["lab", "--MappingKernelManager.kernel_info_timeout=600"]);
+    if !arguments.iter().any(|argument| argument.starts_with("--ServerApp.root_dir")) {
+        command.arg("--ServerApp.root_dir=.");
+    }
     if machine::output(Command::new("id").arg("-u")).is_some_and(|id| id.trim() == "0") {
         command.arg("--allow-root");
     }
