@@ -40,6 +40,8 @@ class Page:
             self.call(f"{domain}.enable")
         if not asks_server:
             self.call("Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0)
+        # a page without focus has no current widget in JupyterLab
+        self.call("Emulation.setFocusEmulationEnabled", enabled=True)
         self.size(1280, 800)
 
     def close(self):
@@ -51,14 +53,19 @@ class Page:
 
     def call(self, method, **parameters):
         self.number += 1
-        self.socket.send(json.dumps({"id": self.number, "method": method, "params": parameters}))
+        number = self.number
+        self.socket.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
             message = json.loads(self.socket.recv())
-            if message.get("id") == self.number:
+            if message.get("id") == number:
                 if "error" in message:
                     raise RuntimeError(f"{method}: {message['error']}")
                 return message["result"]
             self.events.append(message)
+            if message.get("params", {}).get("type") == "beforeunload":
+                self.number += 1
+                accept = {"id": self.number, "method": "Page.handleJavaScriptDialog", "params": {"accept": True}}
+                self.socket.send(json.dumps(accept))
 
     def size(self, width, height):
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1,

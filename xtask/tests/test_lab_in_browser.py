@@ -149,9 +149,9 @@ class Lab(unittest.TestCase):
                  'let settings: Settings = Settings::new("smoke");',
                  "let run: Run = Run::open(settings.or_env()?)?;", 'let n: i32 = "x".parse::<i32>()?;',
                  'println!("after it");', "let v: Vec<i32> = vec![1];\nprintln!(\"{}\", v[3]);", "println!(\"{}\", nosuch);",
-                 "std::thread::sleep(std::time::Duration::from_secs(60));", "println!(\"{}\", run.name());",
+                 "std::thread::sleep(std::time::Duration::from_secs(60));", "println!(\"{}\", run.preset.name);",
                  "let story: String = String::from(\"once\\nEVCXR_BEGIN_CONTENT text/html\\n<b class=theirs>x</b>\\nEVCXR_END_CONTENT\");\nprintln!(\"{story}\");",
-                 "let name = run.name().len();\nprintln!(\"{name}\");", "run."]
+                 "let name = run.preset.name.len();\nprintln!(\"{name}\");", "run."]
         self.open("failing", cells)
         self.page.js("jupyterapp.commands.execute('notebook:run-all-cells')")
         self.assertTrue(wait_for(lambda: self.failed(4), 120))
