@@ -102,13 +102,15 @@ class Progress:
 
 
 class Client(NotebookClient):
-    """A client that tells each line of output at once."""
+    """A client that tells each line of output at once, and when what was there is cleared."""
 
-    heard = None
+    heard = forgotten = None
 
     def process_message(self, msg, cell, cell_index):
         if msg["msg_type"] == "stream" and self.heard is not None:
             self.heard(msg["content"]["text"])
+        elif msg["msg_type"] == "clear_output" and self.forgotten is not None:
+            self.forgotten()
         return super().process_message(msg, cell, cell_index)
 
 
@@ -155,6 +157,7 @@ def execute(path, notebook, progress, took_s):
     client = Client(notebook, timeout=None, startup_timeout=START_S, record_timing=False, coalesce_streams=True,
                     kernel_name="rust", resources={"metadata": {"path": str(path.parent)}})
     client.heard = lambda text: setattr(progress, "last_word", (text.strip().splitlines() or [progress.last_word])[-1])
+    client.forgotten = lambda: setattr(progress, "last_word", "")
     cells = [(index, cell) for index, cell in enumerate(notebook.cells)
              if cell.cell_type == "code" and cell.source.strip()]
     expected_s = list(progress.expected_s[path.stem])

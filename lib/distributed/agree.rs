@@ -13,7 +13,7 @@ impl ProcessGroup {
         let number = self.n_agreed.replace(self.n_agreed.get() + 1);
         let own = serde_json::to_string(on).map_err(|error| self.error(error.to_string()))?;
         let all = self.exchange(&format!("agree/{number}"), &own)?;
-        for (rank, text) in all.iter().enumerate().filter(|(_, text)| **text != all[0]) {
+        if let Some((rank, text)) = all.iter().enumerate().find(|(_, text)| **text != all[0]) {
             let read = |text: &str| serde_json::from_str(text).map_err(|error| self.error(error.to_string()));
             return Err(self.error(difference(rank, &read(&all[0])?, &read(text)?)));
         }

@@ -199,7 +199,7 @@ mod tests {
         says(&[("RANK", "0")], "WORLD_SIZE");
         says(&[("WORLD_SIZE", "2")], "RANK");
         says(&[("RANK", "2"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "a")], "less than WORLD_SIZE");
-        says(&[("RANK", "x"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "a")], "\"x\"");
+        says(&[("RANK", "x"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "a")], "RANK is x");
         says(&[("RANK", "0"), ("WORLD_SIZE", "2")], "MASTER_ADDR");
         says(&[("RANK", "0"), ("WORLD_SIZE", "2"), ("MASTER_ADDR", "a"), ("MASTER_PORT", "70000")], "MASTER_PORT");
     }

@@ -128,7 +128,11 @@ impl Work {
             "l0" => &mut self.l0,
             "buffer" => &mut self.buffer,
             "bytes" => &mut self.bytes,
-            _ => return Err(Error::setting(name, value, "is no size of the work")),
+            _ => {
+                let expected = "expected d_model, n_layers, d_mlp, n_vocab, seq, n_hooks, n_latents, batch, n_activations, l0, \
+                                buffer or bytes instead of that name";
+                return Err(Error::setting(name, value, expected));
+            }
         };
         *place = value;
         Ok(())
@@ -283,6 +287,15 @@ mod tests {
             (trained / 1700.0 - 1.0).abs() < 0.15,
             "{trained:.0} activations a second while 200 to 260 latents fire"
         );
+    }
+
+    #[test]
+    fn sizes_are_set_by_name_and_others_are_refused() {
+        let mut work = Work::of(&Preset::tiny());
+        work.set("n_latents", 7.0).unwrap();
+        assert_eq!(work, Work { n_latents: 7.0, ..Work::of(&Preset::tiny()) });
+        let error = work.set("latents", 7.0).unwrap_err().to_string();
+        assert!(error.contains("latents is 7, expected d_model") && error.contains("n_latents"), "{error}");
     }
 
     #[test]

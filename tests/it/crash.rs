@@ -4,9 +4,10 @@
 //! [crash/crash.c](crash/crash.c) is loaded into a process of its own, counts its renames, removals and openings for writing
 //! below a folder, and kills it before or after one of them (after SQLite's tests, sqlite.org/testing.html).
 //!
-//! By default some of the operations are tried. All of them, and random kills:
+//! By default some of the operations are tried. All of them, or so many, and random kills:
 //! ```sh
 //! STAGEDIFF_CRASH=all cargo test --test it crash -- --nocapture
+//! STAGEDIFF_CRASH=50 cargo test --test it crash -- --nocapture
 //! STAGEDIFF_KILLS=1000 cargo test --test it crash -- --nocapture
 //! ```
 
@@ -114,13 +115,14 @@ fn in_empty(folder: &Folder, name: &str, killer: &Path) -> (PathBuf, Command) {
     (data, command)
 }
 
-/// Those of n operations, counted from 1, that are tried: all of them where that is asked for.
+/// Those of n operations, counted from 1, that are tried: a few, or as many as are asked for, evenly spread.
 fn tried(n_operations: usize) -> Vec<usize> {
-    const FEW: usize = 4;
-    if std::env::var_os("STAGEDIFF_CRASH").is_some() {
-        return (1..=n_operations).collect();
-    }
-    (0..FEW).map(|i| 1 + i * n_operations / FEW + i).filter(|number| *number <= n_operations).collect()
+    let n_tried = match std::env::var("STAGEDIFF_CRASH").as_deref() {
+        Err(_) => 4,
+        Ok("all") => n_operations,
+        Ok(number) => number.parse().expect("STAGEDIFF_CRASH is `all` or a number"),
+    };
+    (0..n_tried).map(|i| 1 + (2 * i + 1) * n_operations / (2 * n_tried)).collect()
 }
 
 #[test]

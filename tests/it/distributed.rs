@@ -267,7 +267,7 @@ fn checkpoint(folder: &Path, label: &str) -> PathBuf {
 /// Steps that both checkpoints have.
 fn checkpointed(folder: &Path) -> i64 {
     let n_steps = |label| {
-        let file = stagediff::files::Weights::read(&checkpoint(folder, label), Device::Cpu).unwrap();
+        let file = stagediff::files::Weights::read(checkpoint(folder, label), Device::Cpu).unwrap();
         file.about("n_steps").unwrap().parse::<i64>().unwrap()
     };
     n_steps("D").min(n_steps("D0"))

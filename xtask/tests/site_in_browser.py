@@ -68,7 +68,7 @@ class Sites(unittest.TestCase):
             time.sleep(0.3)
             if "latent" in self.page.js(said):
                 break
-        self.assertRegex(self.page.js(said), r"latent \d+.*cos\(D, DF\): 0\.\d{3}cos\(M, MF\): 0\.\d{3}.*turned on")
+        self.assertRegex(self.page.js(said), r"turned on \w+latent \d+.*DF.*cos\(D, DF\): 0\.\d{3}cos\(M, MF\): 0\.\d{3}")
         self.page.mouse("mousePressed", x, y, "left")
         self.page.mouse("mouseReleased", x, y, "left")
         self.page.until("location.pathname.endsWith('latents.html') && document.querySelector('article.pane')")

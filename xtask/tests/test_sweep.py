@@ -129,7 +129,7 @@ class RealRuns(unittest.TestCase):
 
     def test_killed_it_leaves_no_process_and_goes_on_without_loss(self):
         sweep = self.start()
-        self.assertTrue(wait_for(self.record(0, "crosscoder_S").exists, 300))
+        self.assertTrue(wait_for(self.record(0, "crosscoder_S").exists, 1800))
         engine = [pid for pid, name in programs(self.data).items() if name.startswith("snakemake")]
         [os.kill(pid, signal.SIGKILL) for pid in engine]
         sweep.communicate()

@@ -69,7 +69,8 @@ mod tests {
                 found.extend(own[start as usize..ends[batch] as usize].iter().map(|&place| tokens[place as usize]));
             }
             let mut expected = expected.to_vec();
-            (found.sort_unstable(), expected.sort_unstable());
+            found.sort_unstable();
+            expected.sort_unstable();
             assert_eq!(found, expected);
         }
         assert_eq!(Share::WHOLE.of_order(order.clone(), &lengths, 6), (order, vec![6, 12, 18]));

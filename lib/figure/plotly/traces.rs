@@ -26,7 +26,7 @@ pub(super) fn trace(frame: &Frame, idx: usize, [x, y]: &[String; 2], in_legend: 
         trace.name(markup(name)).legend_group(name).show_legend(in_legend)
     };
     match series {
-        Series::Line(_) => curve(scatter().hover_template(&under_pointer(frame, name)), style, xs.len()),
+        Series::Line(_) => curve(scatter().hover_template(under_pointer(frame, name)), style, xs.len()),
         Series::Points(points) if points.are_rings => {
             scatter().mode(Mode::Markers).marker(ring(style)).hover_info(HoverInfo::Skip)
         }
