@@ -97,10 +97,11 @@ impl Source<'_> {
         let scale = scale(&acts);
         let scaled = acts.narrow(0, 0, N_INIT_ACTS.min(acts.size()[0])) * scale.view([1, -1, 1]);
         let hooks: Vec<HookPoint> = self.hooks().iter().copied().cycle().take(acts.size()[1] as usize).collect();
-        for hook in constant(&scaled, &hooks) {
-            notice(format!(
-                "{hook} is the same on every token: its part of the dictionary learns nothing, leave it out"
-            ));
+        // Two models with one embedding do not differ there: that is no news.
+        if !matches!(self.acts, Acts::Read { models: Models::Difference(..), .. }) {
+            constant(&scaled, &hooks)
+                .iter()
+                .for_each(|hook| notice(format!("{hook} is the same on every token: there is nothing to learn there")));
         }
         let _generator = seeded(seed_for(seed, "crosscoder"));
         Ok(init(n_latents, &hooks, &scaled, &scale, run.preset.initial_firing_frac))
