@@ -31,6 +31,7 @@ class Evcxr:
         self.words = collections.deque(maxlen=N_LINES)
         self.replies, self.heard, self.asked_input = {}, {}, None
         self.last_heard = 0.0
+        self.has_ended = False
         self.tasks = []
 
     async def start(self):
@@ -62,9 +63,14 @@ class Evcxr:
             self.words.append(text)
             print(text, file=os.sys.stderr, flush=True)
         await self.process.wait()
+        self.has_ended = True
         for reply in self.replies.values():
             if not reply.done():
-                reply.set_exception(Ended("\n".join(self.words).strip() or "evcxr ended"))
+                reply.set_exception(self.ended())
+
+    def ended(self):
+        """The error, with its last words: they are read to the end before anyone is told."""
+        return Ended("\n".join(self.words).strip() or "evcxr ended")
 
     async def read_shell(self):
         while True:
@@ -92,8 +98,8 @@ class Evcxr:
         message = self.client.session.msg(kind, content)
         reply = asyncio.get_running_loop().create_future()
         self.replies[message["header"]["msg_id"]] = reply
-        if self.process.returncode is not None:
-            reply.set_exception(Ended("\n".join(self.words).strip() or "evcxr ended"))
+        if self.has_ended:
+            reply.set_exception(self.ended())
         self.client.shell_channel.send(message)
         return reply, message["header"]["msg_id"]
 
