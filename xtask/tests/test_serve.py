@@ -27,7 +27,8 @@ class Serve(unittest.TestCase):
         program.chmod(0o755)
         file = str(self.folder / "connection.json")
         write_connection_file(file)
-        env = {**os.environ, "EVCXR_JUPYTER": str(program), "STAGEDIFF_KERNEL": "light"}
+        env = {**os.environ, "EVCXR_JUPYTER": str(program), "STAGEDIFF_KERNEL": "light",
+               "JPY_PARENT_PID": str(os.getpid())}  # so that what it started ends with it
         self.kernel = subprocess.Popen([sys.executable, "-B", START, file], cwd=self.folder, env=env, stderr=subprocess.DEVNULL)
         self.addCleanup(self.end)
         self.client = BlockingKernelClient(connection_file=file)
@@ -83,7 +84,8 @@ class Serve(unittest.TestCase):
         self.execute("1")
         self.end()
         file = str(self.folder / "connection.json")
-        env = {**os.environ, "EVCXR_JUPYTER": str(self.folder / "program"), "STAGEDIFF_KERNEL": "light"}
+        env = {**os.environ, "EVCXR_JUPYTER": str(self.folder / "program"), "STAGEDIFF_KERNEL": "light",
+               "JPY_PARENT_PID": str(os.getpid())}  # so that what it started ends with it
         self.kernel = subprocess.Popen([sys.executable, "-B", START, file], cwd=self.folder, env=env, stderr=subprocess.DEVNULL)
         self.client.wait_for_ready(timeout=60)
         reply, _ = self.execute("1")
