@@ -122,7 +122,8 @@ fn what_was_run() -> &'static str {
     if in_notebook() { "run the cell" } else { "run it" }
 }
 
-fn in_notebook() -> bool {
+/// Whether a notebook's kernel runs this.
+pub(crate) fn in_notebook() -> bool {
     std::env::var_os("EVCXR_IS_RUNTIME").is_some()
 }
 

@@ -1,5 +1,6 @@
 //! What a person sees: where the library prints, but for what a training notes beside its log (`training/notice.rs`).
 
+use crate::error::in_notebook;
 use crate::figure::Figure;
 use crate::figure::evcxr::{block, harmless};
 use crate::table;
@@ -70,11 +71,6 @@ pub fn progress<Line: LogLine>(n_shown: usize) -> impl FnMut(&str, &Line) {
             line(format!("{label:<7} {log_line}   {}", pace.words(log_line)).trim_end());
         }
     }
-}
-
-/// Whether a notebook's kernel runs this.
-fn in_notebook() -> bool {
-    std::env::var_os("EVCXR_IS_RUNTIME").is_some()
 }
 
 #[cfg(test)]
