@@ -5,6 +5,7 @@ mod scaling;
 mod series_of_ranks;
 
 use crate::fixture::Folder;
+use crate::train::{tiny_model, tokens};
 use serde::{Deserialize, Serialize};
 use stagediff::crosscoder::harvest::{ActivationStream, HookConfig, StreamConfig, scale};
 use stagediff::crosscoder::train::{
@@ -12,14 +13,14 @@ use stagediff::crosscoder::train::{
 };
 use stagediff::crosscoder::{Crosscoder, init};
 use stagediff::distributed::{ProcessGroup, join};
-use stagediff::language_model::{GptNeo, GptNeoConfig};
+use stagediff::language_model::GptNeo;
 use stagediff::processor::generator::seeded;
 use std::net::TcpListener;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 /// What a child process does, as JSON.
 const CASE: &str = "STAGEDIFF_DISTRIBUTED_CASE";
@@ -88,7 +89,7 @@ fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {
             unsafe { libc::raise(signal) };
         });
     }
-    let model = model();
+    let model = tiny_model();
     let (hooks, tokens) = (HookConfig::all_layers(4), tokens());
     let whole = parent(&model, &hooks);
     let cut = if case.splits_latents { whole.part(rank, size)? } else { whole.copy() };
@@ -124,18 +125,6 @@ fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {
 /// A test may give one process another seed.
 fn rank_seed(rank: usize) -> u64 {
     std::env::var("STAGEDIFF_OTHER_SEED").map_or(0, |_| rank as u64)
-}
-
-fn model() -> GptNeo {
-    let _generator = seeded(0);
-    GptNeo::init(&GptNeoConfig { n_positions: 16, ..GptNeoConfig::alternating(16, 2, 50) }, Device::Cpu)
-}
-
-/// Sequences in which each token follows from the one before.
-fn tokens() -> Tensor {
-    let first = Tensor::arange(40, (Kind::Int64, Device::Cpu)).view([40, 1]);
-    let steps = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]);
-    (first + steps * 7).remainder(50)
 }
 
 fn parent(model: &GptNeo, cfg: &HookConfig) -> Crosscoder {

@@ -18,13 +18,13 @@ use tch::{Device, Kind, Tensor};
 
 const N_STEPS: i64 = 60;
 
-fn tiny_model() -> GptNeo {
+pub fn tiny_model() -> GptNeo {
     let _generator = seeded(0);
     GptNeo::init(&GptNeoConfig { n_positions: 16, ..GptNeoConfig::alternating(16, 2, 50) }, Device::Cpu)
 }
 
 /// Sequences in which each token follows from the one before.
-fn tokens() -> Tensor {
+pub fn tokens() -> Tensor {
     let first = Tensor::arange(40, (Kind::Int64, Device::Cpu)).view([40, 1]);
     let steps = Tensor::arange(12, (Kind::Int64, Device::Cpu)).view([1, 12]);
     (first + steps * 7).remainder(50)
