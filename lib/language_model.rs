@@ -41,7 +41,7 @@ pub mod pretrain;
 pub mod pretrained;
 pub(crate) mod tokens;
 
-pub use finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
+pub use finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune, finetune_together};
 pub use fit::{FitConfig, FitStep, FitTask, fit};
 pub use gpt_neo::{Attention, Block, GptNeo, GptNeoConfig, LayerNorm, Mlp, Prefill, Reach, Sampling, generate};
 pub use hook::HookPoint;

@@ -11,7 +11,7 @@ OUT/NAME.failed.ipynb, with its page, and what is there of an earlier execution 
 """
 
 import argparse
-import contextlib
+import asyncio
 import json
 import os
 import re
@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 import nbformat
-from jupyter_core.utils import run_sync
+from jupyter_core.utils import ensure_async, ensure_event_loop
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
 from nbconvert import HTMLExporter
@@ -30,6 +30,7 @@ from nbconvert import HTMLExporter
 import rust_parameters
 
 HEARTBEAT_S = 30
+STOPS = [signal.SIGINT, signal.SIGTERM]
 LET_GO_S = 20  # a training may end its step and write its checkpoint
 START_S = 600  # the first kernel may have to compile the library
 GUESS_S = 3.0  # for a cell that was never timed
@@ -138,18 +139,38 @@ def errors(cell):
 
 def execute_cell(client, cell, index):
     try:
-        client.execute_cell(cell, index)
+        was_told = ensure_event_loop().run_until_complete(finish_or_let_go(client, cell, index))
     except CellExecutionError as error:
         raise CellFailed(errors(cell) or ANSI.sub("", str(error))) from None
     except DeadKernelError:
         raise CellFailed("the kernel died; too little memory?") from None
+    if was_told:
+        raise KeyboardInterrupt
 
 
-def let_go(client):
-    """Interrupts the cell, so that a training keeps its checkpoint before the kernel ends."""
-    run_sync(client.km.interrupt_kernel)()
-    with contextlib.suppress(Exception):
-        run_sync(client.kc.get_shell_msg)(timeout=LET_GO_S)
+async def finish_or_let_go(client, cell, index):
+    """Executes a cell. Told to stop meanwhile, it interrupts the cell and waits for it, so that a training keeps its checkpoint
+    before the kernel ends, and returns true."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+    for number in STOPS:
+        loop.add_signal_handler(number, told.set)
+    executed, stopped = asyncio.create_task(client.async_execute_cell(cell, index)), asyncio.create_task(told.wait())
+    try:
+        await asyncio.wait([executed, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not executed.done():
+            await ensure_async(client.km.interrupt_kernel())
+            await asyncio.wait([executed], timeout=LET_GO_S)
+        if not told.is_set():
+            await executed
+        elif executed.done():
+            executed.exception()
+    finally:
+        stopped.cancel()
+        executed.cancel()
+        for number in STOPS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.default_int_handler)
+    return told.is_set()
 
 
 def execute(path, notebook, progress, took_s):
@@ -169,9 +190,6 @@ def execute(path, notebook, progress, took_s):
             progress.start(f"{number + 1:>3} of {len(cells)}", first_words(cell), expected_s[number])
             try:
                 execute_cell(client, cell, index)
-            except KeyboardInterrupt:
-                let_go(client)
-                raise
             except CellFailed as failed:
                 progress.stop()
                 raise CellFailed(f"{path.name}, cell {number + 1} of {len(cells)}\n\n{cell.source}\n\n{failed}") from None

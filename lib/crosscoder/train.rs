@@ -11,7 +11,7 @@ pub use activation::Activation;
 pub use config::TrainConfig;
 pub use decoder::DecoderFreedom;
 pub use health::warnings;
-pub use log::TrainStep;
+pub use log::{TrainStep, wall_s};
 pub use together::Split;
 
 use crate::crosscoder::harvest::ActivationStream;
@@ -150,7 +150,7 @@ fn train_all(
     for step in first..training.cfg.n_steps {
         let asked = match together {
             None => stop.asked(),
-            Some(together) => together.asked(stop.asked())?,
+            Some(together) => together.group.asked(stop.asked())?,
         };
         if let Some(signal) = asked {
             all.iter_mut().try_for_each(InTraining::save)?;

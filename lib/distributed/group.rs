@@ -4,6 +4,8 @@ use super::Said;
 use super::engine::Engine;
 use super::launch::Launch;
 use crate::{Error, Result};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::cell::Cell;
 use std::time::Duration;
 use tch::{Device, Kind, Tensor};
@@ -95,6 +97,26 @@ impl ProcessGroup {
         }
         self.broadcast(&mut bytes)?;
         String::from_utf8(Vec::<u8>::try_from(&bytes)?).map_err(|error| self.launch.error(error.to_string()))
+    }
+
+    /// The first process's value of plain data.
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::sum`].
+    pub fn of_first<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<T> {
+        let unread = |error: serde_json::Error| self.error(format!("what rank 0 sends cannot be read ({error})"));
+        let text = self.broadcast_text(&serde_json::to_string(value).map_err(unread)?)?;
+        serde_json::from_str(&text).map_err(unread)
+    }
+
+    /// The signal that any process was sent, to be asked at the same step by all.
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::sum`].
+    pub fn asked(&self, signal: Option<i32>) -> Result<Option<i32>> {
+        let mut largest = Tensor::from_slice(&[signal.unwrap_or(0)]);
+        self.max(&mut largest)?;
+        Ok(Some(largest.int64_value(&[0]) as i32).filter(|signal| *signal != 0))
     }
 
     /// The tensors of all processes, which have one shape, one after the other.

@@ -25,17 +25,17 @@ pub fn base_model(run: &Run, progress: &mut dyn FnMut(&str, &FitStep)) -> Result
     let log = match run.base_folder() {
         Some(dir) => {
             let step = Step::new(run, "base", json!({ "from": run.base_identity(), "files": hashes(dir)? }), &[])?;
-            step.once(run.model_files("base"), || take(run, dir))?
+            step.once_together(run.model_files("base"), || take(run, dir))?
         }
         None => {
             let preset = &run.preset;
             let settings = json!([preset.model, preset.pretrain, run.settings.seed]);
             let step = Step::new(run, "base", settings, &[Part::Train.file().into()])?;
-            step.once(run.model_files("base"), || train(run, &step, progress))?
+            step.once_together(run.model_files("base"), || train(run, &step, progress))?
         }
     };
     let rows = fitting_rows("base", &log);
-    run.save("pretraining", &rows)?;
+    run.by_first(|| run.save("pretraining", &rows))?;
     Ok(rows)
 }
 
@@ -62,7 +62,9 @@ pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
 /// Copies a model from elsewhere; returns the log of its training where it comes with one.
 fn take(run: &Run, dir: &Path) -> Result<Vec<FitStep>> {
     let (model, tokenizer) = pretrained::load(dir, run.device)?;
-    run.save_model("base", &model, &tokenizer, &[])?;
+    if run.is_first() {
+        run.save_model("base", &model, &tokenizer, &[])?;
+    }
     let log_path = dir.join("pretraining.json");
     match std::fs::read_to_string(&log_path) {
         Ok(text) => serde_json::from_str(&text).map_err(|e| Error::invalid(&log_path, e.to_string())),
@@ -80,8 +82,10 @@ fn train(run: &Run, step: &Step, progress: &mut dyn FnMut(&str, &FitStep)) -> Re
         checkpoint: step.checkpoint(),
         device: run.device,
     };
-    let (model, log) = pretrain::language_model(&records, &tokenizer, &cfg, progress)?;
-    run.save_model("base", &model, &tokenizer, &[])?;
+    let (model, log) = pretrain::language_model_together(run.group(), &records, &tokenizer, &cfg, progress)?;
+    if run.is_first() {
+        run.save_model("base", &model, &tokenizer, &[])?;
+    }
     Ok(log)
 }
 

@@ -14,15 +14,21 @@
 //! network, or each has a share of the latents and the whole batch, and reconstructions are. A sum over a ring brings
 //! 2 (n − 1) / n of its bytes through each device.
 
+mod machine;
+
+pub use machine::Machine;
+
 use crate::experiment::preset::Preset;
 use crate::language_model::gpt_neo::GptNeoConfig;
 use crate::{Error, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Of a float32.
 const FLOAT: f64 = 4.0;
 
 /// What is trained on what.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Work {
     /// Width of the language model's residual stream.
     pub d_model: f64,
@@ -48,23 +54,6 @@ pub struct Work {
     pub buffer: f64,
     /// Bytes of a number in activations and the language model: 4, or 2 in bf16.
     pub bytes: f64,
-}
-
-/// What it is done on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Machine {
-    /// Processors of one machine count as one.
-    pub n_devices: f64,
-    /// Memory of a device, GiB.
-    pub memory_gib: f64,
-    /// What a device's matrix products reach, operations a second: a share of its peak.
-    pub flops_per_s: f64,
-    /// What work over active pairs reaches, operations a second: it is bound by memory.
-    pub pair_flops_per_s: f64,
-    /// What reading and writing its memory reaches, bytes a second.
-    pub memory_bytes_per_s: f64,
-    /// What the network brings to a device, bytes a second.
-    pub network_bytes_per_s: f64,
 }
 
 /// How a training is spread over devices.
@@ -113,28 +102,18 @@ impl Work {
     /// Puts in one size by its field's name.
     ///
     /// # Errors
-    /// There is no such size.
+    /// There is no such size, or the value is not a number above 0.
     pub fn set(&mut self, name: &str, value: f64) -> Result<()> {
-        let place = match name {
-            "d_model" => &mut self.d_model,
-            "n_layers" => &mut self.n_layers,
-            "d_mlp" => &mut self.d_mlp,
-            "n_vocab" => &mut self.n_vocab,
-            "seq" => &mut self.seq,
-            "n_hooks" => &mut self.n_hooks,
-            "n_latents" => &mut self.n_latents,
-            "batch" => &mut self.batch,
-            "n_activations" => &mut self.n_activations,
-            "l0" => &mut self.l0,
-            "buffer" => &mut self.buffer,
-            "bytes" => &mut self.bytes,
-            _ => {
-                let expected = "expected d_model, n_layers, d_mlp, n_vocab, seq, n_hooks, n_latents, batch, n_activations, l0, \
-                                buffer or bytes instead of that name";
-                return Err(Error::setting(name, value, expected));
-            }
-        };
-        *place = value;
+        let Ok(Value::Object(mut sizes)) = serde_json::to_value(&*self) else { unreachable!("a struct of numbers") };
+        if !sizes.contains_key(name) {
+            let names: Vec<&str> = sizes.keys().map(String::as_str).collect();
+            return Err(Error::setting(name, value, format!("expected one of {} instead of that name", names.join(", "))));
+        }
+        sizes.insert(name.into(), value.into());
+        match serde_json::from_value(Value::Object(sizes)) {
+            Ok(work) if value > 0.0 => *self = work,
+            _ => return Err(Error::setting(name, value, "expected a number above 0")),
+        }
         Ok(())
     }
 
@@ -195,35 +174,6 @@ impl Costs {
     /// Seconds of the whole training, one thing after the other.
     pub fn wall_s(&self) -> f64 {
         self.n_steps * self.step_s.iter().sum::<f64>()
-    }
-}
-
-impl Machine {
-    /// Two cores of the Xeon on which benches/README.md was measured, whose peak is 427 GFLOP/s. Three of its steps at the
-    /// published sizes give three rates: 256 and 1024 activations at L0 15, and 1024 at L0 64.
-    pub fn two_cores() -> Machine {
-        Machine {
-            n_devices: 1.0,
-            memory_gib: 8.0,
-            flops_per_s: 317e9,
-            pair_flops_per_s: 19.4e9,
-            memory_bytes_per_s: 33.6e9,
-            network_bytes_per_s: f64::INFINITY,
-        }
-    }
-
-    /// `n` GPUs with 80 GiB, 989 · 10¹² operations a second in bf16, 3.35 TB/s, and 400 Gbit/s of network each, as the data
-    /// sheet of an H100 says; of the first 40 %, of the second and third 80 % are counted, and an operation over active
-    /// pairs for each byte. Not measured.
-    pub fn h100s(n: f64) -> Machine {
-        Machine {
-            n_devices: n,
-            memory_gib: 80.0,
-            flops_per_s: 0.4 * 989e12,
-            pair_flops_per_s: 0.8 * 3.35e12,
-            memory_bytes_per_s: 0.8 * 3.35e12,
-            network_bytes_per_s: 0.8 * 50e9,
-        }
     }
 }
 
@@ -295,7 +245,11 @@ mod tests {
         work.set("n_latents", 7.0).unwrap();
         assert_eq!(work, Work { n_latents: 7.0, ..Work::of(&Preset::tiny()) });
         let error = work.set("latents", 7.0).unwrap_err().to_string();
-        assert!(error.contains("latents is 7, expected d_model") && error.contains("n_latents"), "{error}");
+        assert!(error.contains("latents is 7, expected one of") && error.contains("n_latents"), "{error}");
+        for value in [0.0, -1.0, f64::INFINITY, f64::NAN] {
+            assert!(work.set("seq", value).unwrap_err().to_string().contains("expected a number above 0"));
+        }
+        assert_eq!(work.n_latents, 7.0);
     }
 
     #[test]

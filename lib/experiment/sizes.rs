@@ -9,14 +9,13 @@ pub use proposal::{Proposal, proposals};
 use crate::crosscoder::Crosscoder;
 use crate::crosscoder::evaluate::{Fidelity, evaluate_stored, fidelity};
 use crate::crosscoder::harvest::StoredActs;
-use crate::crosscoder::train::{TrainConfig, Trainee, Training};
+use crate::crosscoder::train::{TrainConfig, Trainee, Training, wall_s};
 use crate::experiment::run::{Part, Run};
 use crate::experiment::stage::Stage;
 use crate::experiment::stages::{Source, Subject};
 use crate::experiment::tables::SizeRow;
 use crate::{Error, Result};
 use std::path::Path;
-use std::time::Instant;
 
 /// What λ_s of a preset is multiplied by where none are named.
 const FACTORS: [f64; 5] = [0.25, 0.5, 1.0, 2.0, 4.0];
@@ -105,7 +104,7 @@ impl Measured {
 
     fn row(&self, run: &Run, n_latents: i64, cfg: TrainConfig) -> Result<SizeRow> {
         peak::forget();
-        let (start, lambda_s, n_steps) = (Instant::now(), cfg.lambda_s, cfg.n_steps);
+        let (lambda_s, n_steps) = (cfg.lambda_s, cfg.n_steps);
         let source = Source { acts: self.train.acts(), seed: run.seed_for("stream of sizes") };
         let parent = source.fresh_of(run, run.settings.seed, n_latents)?;
         let label = format!("sizes_{n_latents}_{lambda_s}");
@@ -116,8 +115,9 @@ impl Measured {
         };
         let mut trainees = [Trainee::new(label, &parent)];
         source.train(run, &mut trainees, &training, &mut |_, _| {})?;
-        let (wall_s, peak_mib) = (start.elapsed().as_secs_f64(), peak::mib());
-        let Fidelity { firings, fvu } = self.fidelity(&trainees[0].crosscoder)?;
+        let peak_mib = peak::mib();
+        let [Trainee { crosscoder, log, .. }] = &trainees;
+        let Fidelity { firings, fvu } = self.fidelity(crosscoder)?;
         Ok(SizeRow {
             n_latents,
             lambda_s,
@@ -126,7 +126,7 @@ impl Measured {
             fvu: fvu.fvu.iter().sum::<f64>() / fvu.fvu.len() as f64,
             dead_frac: firings.dead_frac(),
             n_tokens: firings.n_tokens(),
-            wall_s,
+            wall_s: wall_s(log.iter().map(|line| (line.n_activations, line.activations_per_s))),
             peak_mib,
         })
     }

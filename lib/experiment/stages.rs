@@ -18,8 +18,9 @@ pub(super) use source::{Acts, Source, if_timed, speed, training};
 pub(super) use subject::Subject;
 
 /// Trains `stages`, which share model and data, with all of the run's seeds on one stream, and writes their crosscoders and
-/// their lines of `tables/training`. Several processes ([`Run::together`]) share out each batch; the first one writes. Stages whose files were written by the same training are left as they are; an
-/// interrupted training goes on. Returns the lines. A stage whose crosscoder is given is taken and has none.
+/// their lines of `tables/training`. Several processes ([`Run::together`]) share out each batch; the first one writes.
+/// Stages whose files were written by the same training are left as they are; an interrupted training goes on. Returns the
+/// lines. A stage whose crosscoder is given is taken and has none.
 ///
 /// # Errors
 /// A parent is missing, the loss diverges, a crosscoder that is given does not fit, or a file cannot be written.
@@ -34,12 +35,10 @@ pub fn train_stages(
     }
     let (given, trained): (Vec<Stage>, Vec<Stage>) =
         stages.iter().partition(|stage| run.given_crosscoder(**stage).is_some());
-    given.into_iter().try_for_each(|stage| given::take(run, stage))?;
+    run.by_first(|| given.into_iter().try_for_each(|stage| given::take(run, stage)))?;
     let log = if trained.is_empty() { Log::new() } else { trained_once(run, &trained, progress)? };
     let rows: Vec<TrainingRow> = log.iter().map(|(stage, seed, line)| row(*stage, *seed, line)).collect();
-    if run.group().is_none_or(|group| group.is_first()) {
-        run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage))?;
-    }
+    run.by_first(|| run.replace("training", &rows, |held: &TrainingRow| stages.contains(&held.stage)))?;
     Ok(rows)
 }
 
@@ -49,16 +48,7 @@ type Log = Vec<(Stage, u64, TrainStep)>;
 fn trained_once(run: &Run, stages: &[Stage], progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let step = step(run, stages)?;
     let files = of_all_seeds(run, stages).map(|(stage, seed)| run.crosscoder_file(stage, seed)).collect();
-    let Some(group) = run.group() else { return step.once(files, || train_and_save(run, stages, &step, progress)) };
-    let is_finished = group.is_first() && step.is_finished()?;
-    let is_finished = group.broadcast_text(if is_finished { "finished" } else { "" })? == "finished";
-    let log = match (group.is_first(), is_finished) {
-        (true, _) => step.once(files, || train_and_save(run, stages, &step, progress))?,
-        (false, true) => Log::new(),
-        (false, false) => log_of(&trained(run, stages, &step, progress)?, run),
-    };
-    group.barrier()?; // files are there
-    Ok(log)
+    step.once_together(files, || train_and_save(run, stages, &step, progress))
 }
 
 /// Each of `stages` with each of the run's seeds.
@@ -72,7 +62,7 @@ type Trained = Vec<((Stage, u64), Trainee)>;
 
 fn train_and_save(run: &Run, stages: &[Stage], step: &Step, progress: &mut dyn FnMut(&str, &TrainStep)) -> Result<Log> {
     let trained = trained(run, stages, step, progress)?;
-    for ((stage, seed), trainee) in &trained {
+    for ((stage, seed), trainee) in trained.iter().filter(|_| run.is_first()) {
         save(run, *stage, *seed, &trainee.crosscoder)?;
     }
     Ok(log_of(&trained, run))

@@ -104,11 +104,32 @@ impl Step<'_> {
         self.record(Record { made_of: self.made_of.clone(), made_with: self.run.made_with(), files, log })
     }
 
+    /// [`Step::once`] by all processes of the run. Each does `make`, in which the [first](Run::is_first) one writes the files;
+    /// none does where the step was finished before, and then the others have no log.
+    ///
+    /// # Errors
+    /// As [`Step::once`]; or another process has ended.
+    pub fn once_together<Line: Serialize + DeserializeOwned>(
+        &self,
+        files: Vec<String>,
+        make: impl FnOnce() -> Result<Vec<Line>>,
+    ) -> Result<Vec<Line>> {
+        let Some(group) = self.run.group() else { return self.once(files, make) };
+        let is_finished = group.of_first(&(group.is_first() && self.is_finished()?))?;
+        let log = match (group.is_first(), is_finished) {
+            (true, _) => self.once(files, make)?,
+            (false, true) => Vec::new(),
+            (false, false) => make()?,
+        };
+        group.barrier()?; // files are there
+        Ok(log)
+    }
+
     /// Whether it was done before.
     ///
     /// # Errors
     /// A file of the finished step was changed since, or the record cannot be read.
-    pub(super) fn is_finished(&self) -> Result<bool> {
+    fn is_finished(&self) -> Result<bool> {
         Ok(matches!(self.held::<serde::de::IgnoredAny>()?, Held::Finished(_)))
     }
 

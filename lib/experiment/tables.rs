@@ -1096,7 +1096,7 @@ rows! {
         dead_frac: f64,
         /// Tokens measured on.
         n_tokens: i64,
-        /// Time of the training.
+        /// Seconds of the training, those before it was taken up from a checkpoint included.
         wall_s: f64,
         /// Largest memory of the process meanwhile.
         peak_mib: f64,

@@ -8,7 +8,8 @@ use super::text::{LABEL_PX, broken, width_px};
 
 /// The texts of a panel that have found their place.
 pub(super) struct Texts {
-    /// Texts above bars and in the place of missing ones, with the bar's end that each keeps its distance to.
+    /// Texts above bars, in the place of missing ones and of all that is missing, with the bar's end that each keeps its
+    /// distance to.
     pub(super) bars: Vec<(String, Rect, Px)>,
     pub(super) ref_lines: Vec<(RefLine, Rect)>,
     pub(super) labels: Vec<(Label, Rect)>,
@@ -21,7 +22,7 @@ impl Texts {
     pub(super) fn place(frame: &Frame) -> Texts {
         let Panel { ref_lines, labels, .. } = &frame.panel;
         let n_texts = ref_lines.len() + labels.len();
-        let bars = [above_bars(frame), in_gaps(frame)].concat();
+        let bars = [above_bars(frame), in_gaps(frame), in_emptiness(frame).into_iter().collect()].concat();
         let mut taken = Taken::new(frame, bars.iter().map(|(_, area, _)| *area).collect());
         let beside_line = |line: &RefLine| Some((line.clone(), taken.choose(along(frame, line))?));
         let ref_lines: Vec<(RefLine, Rect)> = ref_lines.iter().filter_map(beside_line).collect();
@@ -70,6 +71,18 @@ fn in_gaps(frame: &Frame) -> Vec<(String, Rect, Px)> {
         lines.into_iter().rev().enumerate().map(line).collect::<Vec<_>>()
     };
     frame.panel.gaps.iter().flat_map(lines).collect()
+}
+
+/// What stands in a panel that has nothing to show.
+fn in_emptiness(frame: &Frame) -> Option<(String, Rect, Px)> {
+    let is_drawn = |series: &Series| series.xy().1.iter().any(|y| y.is_finite());
+    let Panel { series, gaps, .. } = &frame.panel;
+    if series.iter().any(is_drawn) || !gaps.is_empty() {
+        return None;
+    }
+    let (text, centre) = ("nothing to show", frame.area.centre());
+    let (width, height) = size(text);
+    Some((text.into(), Rect::around(centre, width, height), centre))
 }
 
 fn size(text: &str) -> (f64, f64) {

@@ -1,5 +1,6 @@
 //! QLoRA fine-tunes: adapters trained on a 4-bit model, then merged (Dettmers et al. 2023).
 
+use crate::distributed::ProcessGroup;
 use crate::files::weights::Weights;
 use crate::language_model::fit::{FitConfig, FitStep, FitTask, fit};
 use crate::language_model::gpt_neo::GptNeo;
@@ -75,11 +76,26 @@ pub fn finetune(
     cfg: &FinetuneConfig,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Finetuned> {
+    finetune_together(None, start, examples, tokenizer, cfg, progress)
+}
+
+/// The same by several processes, as [`FitTask::group`] says.
+///
+/// # Errors
+/// As [`finetune`]; the processes are not about to do the same, or one has ended.
+pub fn finetune_together(
+    group: Option<&ProcessGroup>,
+    start: &GptNeo,
+    examples: &[Example],
+    tokenizer: &Tokenizer,
+    cfg: &FinetuneConfig,
+    progress: &mut dyn FnMut(&str, &FitStep),
+) -> Result<Finetuned> {
     let rows = rows(examples, tokenizer, cfg.fit.seq)?;
     let (mut model, mut params) = adapted(start, cfg)?;
     let mut checkpoint = Checkpoint::new(&cfg.checkpoint, cfg.fingerprint(examples.len()));
     let seed = seed_for(cfg.seed, "fine-tuning rows");
-    let task = FitTask { label: &cfg.label, model: &model, rows: &rows, cfg: &cfg.fit, seed };
+    let task = FitTask { label: &cfg.label, model: &model, rows: &rows, cfg: &cfg.fit, seed, group };
     let log = fit(&task, &mut params, &mut checkpoint, progress)?;
     let adapters = peft::adapters(model.linears()).into_iter().map(|(name, tensor)| (name, tensor.detach())).collect();
     if cfg.merge_into == MergeInto::Start {

@@ -1,5 +1,8 @@
 //! Training a language model on rows of tokens: all of it when pretraining, its adapters when fine-tuning.
 
+mod together;
+
+use crate::distributed::ProcessGroup;
 use crate::language_model::gpt_neo::GptNeo;
 use crate::language_model::next_token::{LossGradients, next_token_gradients};
 use crate::language_model::tokens::TokenRows;
@@ -14,6 +17,7 @@ use crate::training::stop::Stop;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
+use together::Together;
 
 /// How long and how fast.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,45 +89,60 @@ pub struct FitTask<'a> {
     pub cfg: &'a FitConfig,
     /// Seed of the order of the rows, and of what adapters drop.
     pub seed: u64,
+    /// The processes that do it together, if there are several. Each takes its share of every batch; but for rounding the log
+    /// is that of one process alone, where adapters drop nothing: what they drop each process draws for its own rows.
+    pub group: Option<&'a ProcessGroup>,
 }
 
 /// Minimises the loss over `params`, which are tensors of the task's model. `progress` gets the label and each line of
 /// the log; a `checkpoint` is taken up and kept, and stays for who writes the result to remove. Ctrl-C and SIGTERM leave
-/// one and end the training.
+/// one and end the training. Of several processes the first one has `progress` and the checkpoint.
 ///
 /// # Errors
-/// The loss is no number any more, or somebody wants the training to stop.
+/// The loss is no number any more, or somebody wants the training to stop. The processes are not about to do the same, or one
+/// has ended.
 pub fn fit(
     task: &FitTask,
     params: &mut [Tensor],
     checkpoint: &mut Checkpoint,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<Vec<FitStep>> {
-    let FitTask { label, model, rows, cfg, seed } = *task;
+    let FitTask { label, model, rows, cfg, seed, group } = *task;
+    let together = Together(group);
+    together.agree(task, params, checkpoint)?;
     let (mut adam, mut log) = (Adam::new(params, AdamConfig::default()), Vec::<FitStep>::new());
     let mut since_line = Nats::none(model.wte.device());
-    checkpoint.resume(since_line.state(params, &mut log), &mut adam, cfg.n_steps);
-    goes_on(label, adam.n_steps, cfg.n_steps);
+    together.resume(checkpoint, since_line.state(params, &mut log), &mut adam, cfg.n_steps)?;
+    if together.is_first() {
+        goes_on(label, adam.n_steps, cfg.n_steps);
+    }
     let mut batches = Batches::new(rows.n_rows(), cfg.batch, seed);
     let (schedule, every, stop) = (cfg.schedule(), (cfg.n_steps / N_LINES).max(1), Stop::listen());
     for step in adam.n_steps..cfg.n_steps {
-        if let Some(signal) = stop.asked() {
-            checkpoint.save(&since_line.state(params, &mut log), &adam)?;
+        if let Some(signal) = together.asked(stop.asked())? {
+            if together.is_first() {
+                checkpoint.save(&since_line.state(params, &mut log), &adam)?;
+            }
             return Err(Error::Stopped { label: label.into(), step, n_steps: cfg.n_steps, signal });
         }
-        let taken = {
-            let _generator = seeded(seed_for(seed, &format!("step {step}")));
-            gradients(model, params, rows, &batches.rows(step))
+        let own = {
+            let _generator = seeded(seed_for(seed, &together.purpose(step)));
+            gradients(model, params, rows, together.share(&batches.rows(step)))
         };
+        let taken = together.of_all(own)?;
         let _norm = adam.step(params, &taken.grads, schedule.at(step));
         since_line.add(&taken);
         if (step + 1) % every == 0 || step + 1 == cfg.n_steps {
             let line = since_line.line(step + 1, cfg.n_steps, schedule.at(step))?;
-            progress(label, &line);
+            if together.is_first() {
+                progress(label, &line);
+            }
             log.push(line);
             since_line = Nats::none(model.wte.device());
         }
-        checkpoint.save_if_due(&since_line.state(params, &mut log), &adam);
+        if together.is_first() {
+            checkpoint.save_if_due(&since_line.state(params, &mut log), &adam);
+        }
     }
     Ok(log)
 }

@@ -1,5 +1,6 @@
 //! Making a base model: tokenizer and language model from stories.
 
+use crate::distributed::ProcessGroup;
 use crate::language_model::fit::{FitConfig, FitStep, FitTask, fit};
 use crate::language_model::gpt_neo::{GptNeo, GptNeoConfig};
 use crate::language_model::tokens::{TokenRows, Tokenizer};
@@ -52,6 +53,20 @@ pub fn language_model(
     cfg: &PretrainConfig,
     progress: &mut dyn FnMut(&str, &FitStep),
 ) -> Result<(GptNeo, Vec<FitStep>)> {
+    language_model_together(None, records, tokenizer, cfg, progress)
+}
+
+/// The same by several processes, as [`FitTask::group`] says.
+///
+/// # Errors
+/// As [`language_model`]; the processes are not about to do the same, or one has ended.
+pub fn language_model_together(
+    group: Option<&ProcessGroup>,
+    records: &[Record],
+    tokenizer: &Tokenizer,
+    cfg: &PretrainConfig,
+    progress: &mut dyn FnMut(&str, &FitStep),
+) -> Result<(GptNeo, Vec<FitStep>)> {
     let PretrainConfig { model: config, fit: fit_cfg, seed, checkpoint, device } = cfg;
     tokenizer.check_fits(config.n_vocab)?;
     if records.is_empty() {
@@ -67,7 +82,7 @@ pub fn language_model(
     let fingerprint = format!("pretrain {config:?} {fit_cfg:?} seed {seed} on {} records", records.len());
     let mut checkpoint = Checkpoint::new(checkpoint, fingerprint);
     let seed = seed_for(*seed, "pretraining rows");
-    let task = FitTask { label: "base", model: &model, rows: &rows, cfg: fit_cfg, seed };
+    let task = FitTask { label: "base", model: &model, rows: &rows, cfg: fit_cfg, seed, group };
     let log = fit(&task, &mut params, &mut checkpoint, progress)?;
     params.iter().for_each(|param| drop(param.set_requires_grad(false)));
     Ok((model, log))

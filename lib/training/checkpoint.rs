@@ -4,6 +4,7 @@
 //! costs a line and the time since the last one, not the training.
 
 mod taken_up;
+mod together;
 
 use crate::files::weights::Weights;
 use crate::training::adam::Adam;
@@ -132,6 +133,11 @@ impl Checkpoint {
     /// Removes the file, after the training's result has been written.
     pub fn clear(&self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+
+    /// What is trained, on what, how.
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
     }
 
     /// The file.

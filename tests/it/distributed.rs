@@ -1,6 +1,7 @@
 //! Trainings by several processes, which the tests start themselves: this binary again, as [`child`], told what a launcher
 //! would tell it. `cargo test --features distributed --test it distributed`.
 
+mod fits;
 mod scaling;
 mod series_of_ranks;
 
@@ -80,14 +81,7 @@ fn child() {
 fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {
     let (rank, size) = group.map_or((0, 1), |group| (group.rank(), group.world_size()));
     if let Some((_, signal)) = case.ends.filter(|ends| ends.0 == rank) {
-        let checkpoints = ["D", "D0"].map(|label| checkpoint(&case.folder, label));
-        std::thread::spawn(move || {
-            while !checkpoints.iter().all(|checkpoint| checkpoint.exists()) {
-                std::thread::sleep(Duration::from_millis(10));
-            }
-            // SAFETY: a plain system call.
-            unsafe { libc::raise(signal) };
-        });
+        end_after(["D", "D0"].map(|label| checkpoint(&case.folder, label)).to_vec(), signal);
     }
     let model = tiny_model();
     let (hooks, tokens) = (HookConfig::all_layers(4), tokens());
@@ -120,6 +114,17 @@ fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {
         std::fs::write(case.folder.join(format!("left{rank}")), serde_json::to_vec(&left).unwrap()).unwrap();
     }
     Ok(())
+}
+
+/// Sends this process a signal once it has written these checkpoints.
+fn end_after(checkpoints: Vec<PathBuf>, signal: i32) {
+    std::thread::spawn(move || {
+        while !checkpoints.iter().all(|checkpoint| checkpoint.exists()) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        // SAFETY: a plain system call.
+        unsafe { libc::raise(signal) };
+    });
 }
 
 /// A test may give one process another seed.
@@ -157,7 +162,11 @@ fn process(test: &str, (rank, size): (usize, usize), port: u16) -> Command {
 /// All processes of a launch, to their ends.
 fn launch(case: &Case, size: usize, variables: &[(&str, &str)]) -> Vec<Output> {
     let port = free_port();
-    let children: Vec<Child> = (0..size).map(|rank| start(case, (rank, size), port, variables)).collect();
+    outputs((0..size).map(|rank| start(case, (rank, size), port, variables)).collect())
+}
+
+/// What processes that run at once have said in the end.
+fn outputs(children: Vec<Child>) -> Vec<Output> {
     children.into_iter().map(|child| child.wait_with_output().unwrap()).collect()
 }
 

@@ -167,6 +167,16 @@ fn a_histogram_counts_both_ends_and_tells_what_it_left_out() {
 }
 
 #[test]
+fn a_panel_without_anything_to_show_says_so() {
+    let empty = Panel::new().points(Points::new("both", [0.0; 0], [0.0; 0])).hline(0.5, "published");
+    let gone = Panel::new().categories(["S"]).bars(Bars::new("S", [f64::NAN]));
+    let full = Panel::new().points(Points::new("both", [0.1], [0.2]));
+    let figure = Figure::new("three").panel(empty).panel(gone).panel(full);
+    assert_eq!(figure.to_svg().matches(">nothing to show</text>").count(), 2);
+    assert_eq!(figure.to_json().to_string().matches("\"nothing to show\"").count(), 2);
+}
+
+#[test]
 fn values_without_a_place_are_left_out_and_counted() {
     let points =
         Points::new("both", [0.1, f64::NAN, 0.3, 0.4], [1.0, 2.0, f64::INFINITY, -1.0]).hover(["a", "b", "c", "d"]);

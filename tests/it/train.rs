@@ -208,15 +208,15 @@ fn a_loss_that_is_no_number_stops_the_training_with_advice() {
     assert_says(stopped, &["loss", "stage S", "lower its lr, or its lambda_s"]);
 }
 
-fn rows() -> TokenRows {
+pub fn rows() -> TokenRows {
     let tokens = tokens();
     TokenRows { with_loss: tokens.ge(0), tokens }
 }
 
-const FIT: FitConfig = FitConfig { batch: 8, n_steps: 60, seq: 12, lr: 1e-2, warm_up_steps: 2 };
+pub const FIT: FitConfig = FitConfig { batch: 8, n_steps: 60, seq: 12, lr: 1e-2, warm_up_steps: 2 };
 
 fn task<'a>(model: &'a GptNeo, rows: &'a TokenRows) -> FitTask<'a> {
-    FitTask { label: "tuned", model, rows, cfg: &FIT, seed: 9 }
+    FitTask { label: "tuned", model, rows, cfg: &FIT, seed: 9, group: None }
 }
 
 /// Tunes adapters with dropout on a quantised model; gives them and the log.

@@ -27,7 +27,7 @@ from evcxr import Ended, Evcxr
 from output import Stderr
 
 WORD_AFTER_S = 1.5  # how long a person waits before a line says what for
-ANALYSIS_AFTER_S = 3.0
+PAUSE_S = 3.0  # after which the dependencies are read: who steps on at once has the processors
 NOT_FOUND = re.compile(r"cannot find value `(\w+)`")
 COMPILING = re.compile(r"^\s+Compiling (\S+)")
 INFO = {
@@ -177,8 +177,12 @@ class Kernel:
             self.running = None
             self.reply(message, content)
             self.status("idle", message)
-            if self.in_background and self.number == 1:
-                asyncio.get_running_loop().call_later(ANALYSIS_AFTER_S, lambda: self.analysis.begin(self.cells.commands()))
+            if self.in_background:
+                asyncio.get_running_loop().call_later(PAUSE_S, self.begin_in_pause, self.number)
+
+    def begin_in_pause(self, number):
+        if self.running is None and self.number == number:
+            self.analysis.begin(self.cells.commands())
 
 
 class Execution:

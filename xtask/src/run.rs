@@ -21,7 +21,8 @@ pub fn run(request: &Request) -> Result<()> {
     let selected =
         notebooks::select(notebooks::all(&Places::find()?.notebooks())?, settings.series(), &request.selection)?;
     let machine = setup()?;
-    println!("\nrun `{}`: preset {}, {} notebooks", settings.name(), settings.preset, selected.len());
+    let count = if selected.len() == 1 { "one notebook" } else { &format!("{} notebooks", selected.len()) };
+    println!("\nrun `{}`: preset {}, {count}", settings.name(), settings.preset);
     fetch(&machine.places, &locations)?;
     if let Some(place) = &request.place {
         store::begin(&machine.places, place)?;

@@ -58,6 +58,13 @@ impl std::fmt::Display for TrainStep {
     }
 }
 
+/// Seconds of a training by the lines of its log: activations so far, and how many a second since the line before. What was
+/// done before a checkpoint counts; of the line in which it was taken up again only what came after.
+pub fn wall_s(log: impl IntoIterator<Item = (i64, f64)>) -> f64 {
+    let mut n_before = 0;
+    log.into_iter().map(|(n, per_s)| (n - std::mem::replace(&mut n_before, n)) as f64 / per_s).sum()
+}
+
 /// Running sums between two lines of the log.
 pub(super) struct Sums {
     /// As [`StepReport::losses`]; how often each latent fired; steps and activations.
@@ -98,5 +105,16 @@ impl Sums {
             dead_frac: n_fired.eq(0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]),
             activations_per_s: n_acts as f64 / self.started.elapsed().as_secs_f64(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wall_s;
+
+    #[test]
+    fn lines_of_a_log_add_up_to_the_seconds_of_a_training() {
+        assert_eq!(wall_s([(100, 50.0), (200, 25.0), (250, 100.0)]), 2.0 + 4.0 + 0.5);
+        assert_eq!(wall_s([]), 0.0);
     }
 }

@@ -97,21 +97,9 @@ impl Together<'_> {
         format!("{label} {crosscoder:?} {}", sha256_of(&values))
     }
 
-    /// The signal that any process was sent.
-    pub fn asked(&self, signal: Option<i32>) -> Result<Option<i32>> {
-        let largest = self.largest(signal.unwrap_or(0).into())?;
-        Ok((largest != 0).then_some(largest as i32))
-    }
-
     /// Whether the first process says so.
     fn first_says(&self, so: bool) -> Result<bool> {
-        Ok(self.largest((so && self.group.is_first()).into())? != 0)
-    }
-
-    fn largest(&self, value: i64) -> Result<i64> {
-        let mut largest = Tensor::from_slice(&[value]);
-        self.group.max(&mut largest)?;
-        Ok(largest.int64_value(&[0]))
+        self.group.of_first(&so)
     }
 
     /// A line of the log that stands for all latents, from those of the parts.

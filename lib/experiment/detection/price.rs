@@ -1,6 +1,7 @@
 //! What a score costs: activations to train the dictionaries it needs and to measure them, and the seconds of both.
 
 use crate::Result;
+use crate::crosscoder::train::wall_s;
 use crate::experiment::run::Run;
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::TrainingRow;
@@ -17,10 +18,8 @@ pub struct Price {
 impl Price {
     /// What a training took, by the lines of its log: the activations so far, and how many a second since the line before.
     pub(super) fn of_training(log: impl Iterator<Item = (i64, f64)>) -> Price {
-        log.fold(Price { n_activations: 0, wall_s: 0.0 }, |so_far, (n_activations, per_s)| Price {
-            n_activations,
-            wall_s: so_far.wall_s + (n_activations - so_far.n_activations) as f64 / per_s,
-        })
+        let log: Vec<(i64, f64)> = log.collect();
+        Price { n_activations: log.last().map_or(0, |line| line.0), wall_s: wall_s(log) }
     }
 
     pub(super) fn plus(self, other: Price) -> Price {

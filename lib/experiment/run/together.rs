@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 const MARK: &str = "processes";
 
 impl Run {
-    /// The run, for training its crosscoders with other processes, which have the same run open.
+    /// The run, for training its models and crosscoders with other processes, which have the same run open.
     ///
     /// # Errors
     /// A process does not see the folder in which the first one writes, or has other settings; or one has ended.
@@ -22,9 +22,22 @@ impl Run {
         Ok(Run { group: Some(group), ..self })
     }
 
-    /// The processes that train its crosscoders together, if there are several.
+    /// The processes that train together, if there are several.
     pub fn group(&self) -> Option<&ProcessGroup> {
         self.group.as_ref()
+    }
+
+    /// Whether this process is the one that writes.
+    pub fn is_first(&self) -> bool {
+        self.group.as_ref().is_none_or(ProcessGroup::is_first)
+    }
+
+    /// What the first process does while the others wait.
+    pub(in crate::experiment) fn by_first(&self, act: impl FnOnce() -> Result<()>) -> Result<()> {
+        if self.is_first() {
+            act()?;
+        }
+        self.group.as_ref().map_or(Ok(()), ProcessGroup::barrier)
     }
 
     fn check_seen(&self, group: &ProcessGroup) -> Result<()> {

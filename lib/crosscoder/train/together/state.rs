@@ -8,7 +8,7 @@ use crate::crosscoder::train::TrainStep;
 use crate::distributed::ProcessGroup;
 use crate::training::adam::{Adam, AdamConfig};
 use crate::training::checkpoint::{Checkpoint, State};
-use crate::{Error, Result};
+use crate::Result;
 use tch::Tensor;
 
 /// What a training keeps: as it lies in this process.
@@ -22,32 +22,33 @@ pub(in crate::crosscoder::train) struct Kept<'a> {
 impl Together<'_> {
     /// Goes on from the first process's checkpoint, if there is one.
     pub fn resume(&self, checkpoint: &Checkpoint, kept: &mut Kept, n_steps: i64) -> Result<()> {
+        if self.split == Split::Batch {
+            let state = State { params: &mut *kept.params, since_line: &mut *kept.sums, log: &mut *kept.log };
+            return checkpoint.resume_together(self.group, state, &mut kept.optimiser.adam, n_steps);
+        }
         let mut whole = Whole::of(self, kept);
         if let Some(whole) = &mut whole {
             let Whole { params, sums, adam, log } = whole;
             checkpoint.resume(State { params, since_line: sums, log }, adam, n_steps);
         }
-        let n_done = whole.as_ref().map_or(0, |whole| whole.adam.n_steps);
-        let n_done: i64 = self.number(&self.group.broadcast_text(&n_done.to_string())?)?;
+        let whole = whole.as_ref();
+        let n_done = self.group.of_first(&whole.map_or(0, |whole| whole.adam.n_steps))?;
         if n_done == 0 {
             return Ok(());
         }
         let [_, n_fired, _] = kept.sums;
         let Adam { exp_avg, exp_avg_sq, .. } = &mut kept.optimiser.adam;
-        let n_fired = std::slice::from_mut(n_fired);
-        self.hand_out(whole.as_ref().map(|whole| &whole.params[..]), kept.params)?;
-        self.hand_out(whole.as_ref().map(|whole| &whole.adam.exp_avg[..]), exp_avg)?;
-        self.hand_out(whole.as_ref().map(|whole| &whole.adam.exp_avg_sq[..]), exp_avg_sq)?;
-        self.hand_out(whole.as_ref().map(|whole| &whole.sums[1..2]), n_fired)?;
+        scatter(self.group, whole.map(|whole| &whole.params[..]), kept.params)?;
+        scatter(self.group, whole.map(|whole| &whole.adam.exp_avg[..]), exp_avg)?;
+        scatter(self.group, whole.map(|whole| &whole.adam.exp_avg_sq[..]), exp_avg_sq)?;
+        scatter(self.group, whole.map(|whole| &whole.sums[1..2]), std::slice::from_mut(n_fired))?;
         for i in [0, 2] {
-            if let Some(whole) = &whole {
+            if let Some(whole) = whole {
                 kept.sums[i].copy_(&whole.sums[i]);
             }
             self.group.broadcast(&mut kept.sums[i])?;
         }
-        let log = whole.map(|whole| serde_json::to_string(&whole.log)).transpose().map_err(|e| self.damaged(e))?;
-        let log = self.group.broadcast_text(&log.unwrap_or_default())?;
-        *kept.log = serde_json::from_str(&log).map_err(|error| self.damaged(error))?;
+        *kept.log = self.group.of_first(whole.map_or(&*kept.log, |whole| &whole.log))?;
         kept.optimiser.adam.n_steps = n_done;
         Ok(())
     }
@@ -99,27 +100,6 @@ impl Together<'_> {
         (adam.n_steps, adam.exp_avg, adam.exp_avg_sq) = (*n_steps, exp_avg, exp_avg_sq);
         let sums = vec![kept.sums[0].shallow_clone(), n_fired.remove(0), kept.sums[2].shallow_clone()];
         Ok(Some(Whole { params, sums, adam, log: kept.log.clone() }))
-    }
-
-    fn hand_out(&self, whole: Option<&[Tensor]>, own: &mut [Tensor]) -> Result<()> {
-        if self.split == Split::Latents {
-            return scatter(self.group, whole, own);
-        }
-        for (i, tensor) in own.iter_mut().enumerate() {
-            if let Some(whole) = whole {
-                tensor.copy_(&whole[i]);
-            }
-            self.group.broadcast(tensor)?;
-        }
-        Ok(())
-    }
-
-    fn number(&self, text: &str) -> Result<i64> {
-        text.parse().map_err(|error| self.damaged(error))
-    }
-
-    fn damaged(&self, error: impl std::fmt::Display) -> Error {
-        self.group.error(format!("what rank 0 sends of its checkpoint cannot be read ({error})"))
     }
 }
 
