@@ -107,7 +107,11 @@ impl Work {
         let Ok(Value::Object(mut sizes)) = serde_json::to_value(&*self) else { unreachable!("a struct of numbers") };
         if !sizes.contains_key(name) {
             let names: Vec<&str> = sizes.keys().map(String::as_str).collect();
-            return Err(Error::setting(name, value, format!("expected one of {} instead of that name", names.join(", "))));
+            return Err(Error::setting(
+                name,
+                value,
+                format!("expected one of {} instead of that name", names.join(", ")),
+            ));
         }
         sizes.insert(name.into(), value.into());
         match serde_json::from_value(Value::Object(sizes)) {

@@ -6,6 +6,9 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Names another data folder.
+const DATA: &str = "STAGEDIFF_DATA";
+
 /// The folders that the commands work in, all absolute.
 pub struct Places {
     /// The checkout.
@@ -14,6 +17,8 @@ pub struct Places {
     pub cache: PathBuf,
     /// Cargo's target folder.
     pub target: PathBuf,
+    /// `$STAGEDIFF_DATA`, or the checkout's: in its `runs` are the runs.
+    pub data: PathBuf,
     /// The cache of the hub's Python client. Kernels and downloads work in other folders than the one that a relative
     /// path is meant from, so they are told the whole of it.
     pub hub_cache: PathBuf,
@@ -35,7 +40,8 @@ impl Places {
             .ok_or("no cache folder: set HOME or STAGEDIFF_CACHE")?;
         let here = env::current_dir().map_err(|error| error.to_string())?;
         let hub_cache = here.join(hub_cache(&|name| env::var(name).ok()));
-        Ok(Places { root, cache: here.join(cache), target: target.to_owned(), hub_cache })
+        let data = here.join(env::var_os(DATA).map_or(root.join("data"), PathBuf::from));
+        Ok(Places { root, cache: here.join(cache), target: target.to_owned(), data, hub_cache })
     }
 
     /// The Python environment with libtorch and JupyterLab.
@@ -55,7 +61,12 @@ impl Places {
 
     /// The folder of a run's results.
     pub fn run(&self, settings: &Settings) -> PathBuf {
-        self.root.join("data/runs").join(settings.name())
+        self.runs().join(settings.name())
+    }
+
+    /// The folder of the runs.
+    pub fn runs(&self) -> PathBuf {
+        self.data.join("runs")
     }
 
     /// A command in the checkout, with the environment that a program linked to `libtorch` needs.
@@ -65,6 +76,9 @@ impl Places {
         let mut command = Command::new(program.as_ref());
         command.current_dir(&self.root).env("LIBTORCH", libtorch).env("CARGO_TARGET_DIR", &self.target);
         command.env("HF_HUB_CACHE", &self.hub_cache);
+        if env::var_os(DATA).is_some() {
+            command.env(DATA, &self.data);
+        }
         command.env("LD_LIBRARY_PATH", env::join_paths(library_path).unwrap_or_default());
         child::without_cargos(&mut command).envs(openmp::missing().iter().copied());
         command
@@ -108,8 +122,13 @@ mod tests {
 
     #[test]
     fn what_is_started_sees_nothing_that_cargo_said_to_this_program() {
-        let places =
-            Places { root: ".".into(), cache: "cache".into(), target: "target".into(), hub_cache: "hub".into() };
+        let places = Places {
+            root: ".".into(),
+            cache: "cache".into(),
+            target: "target".into(),
+            data: "data".into(),
+            hub_cache: "hub".into(),
+        };
         let output = places.command("env", Path::new("libtorch")).output().unwrap();
         let environment = String::from_utf8_lossy(&output.stdout).into_owned();
         let names: Vec<&str> = environment.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();

@@ -60,7 +60,7 @@ fn arguments(places: &Places, words: &[String]) -> Result<Vec<String>> {
 
 /// The folder of a run.
 fn folder(places: &Places, name: &str) -> Result<String> {
-    let runs = places.root.join("data/runs");
+    let runs = places.runs();
     let folder = runs.join(name);
     if !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.') && folder.is_dir() {
         return Ok(folder.to_string_lossy().into_owned());
@@ -89,8 +89,13 @@ mod tests {
         for run in ["tiny", "five"] {
             std::fs::create_dir_all(root.join("data/runs").join(run)).unwrap();
         }
-        let places =
-            Places { root: root.clone(), cache: "cache".into(), target: "target".into(), hub_cache: "hub".into() };
+        let places = Places {
+            root: root.clone(),
+            cache: "cache".into(),
+            target: "target".into(),
+            data: root.join("data"),
+            hub_cache: "hub".into(),
+        };
         let parsed = |line: &str| arguments(&places, &line.split_whitespace().map(String::from).collect::<Vec<_>>());
         let folder = |name: &str| root.join("data/runs").join(name).to_string_lossy().into_owned();
         assert_eq!(parsed(""), Ok(vec![folder("tiny")]));

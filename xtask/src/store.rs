@@ -61,7 +61,7 @@ pub fn push(places: &Places, place: &Place) -> Result<()> {
 
 fn exchange(places: &Places, place: &Place, action: &str) -> Result<()> {
     let python = python::extra(places, &OBSTORE)?.join("python");
-    let folder = places.root.join("data/runs").join(&place.name);
+    let folder = places.runs().join(&place.name);
     let mut command = Command::new(python);
     command.arg(places.root.join("xtask/store.py")).args([action, &place.url]).arg(folder);
     finish(&mut command, &format!("{} was not exchanged with {}", place.name, place.url))

@@ -154,6 +154,10 @@ fn goes_on(case: &Case, size: usize) {
 fn more_processes_than_rows_are_refused() {
     let folder = Folder::new("fit_many");
     for output in Case::new(&folder, true).launch(9) {
-        assert!(said(&output).contains("expected at least as many rows as there are processes, 9"), "{}", said(&output));
+        assert!(
+            said(&output).contains("expected at least as many rows as there are processes, 9"),
+            "{}",
+            said(&output)
+        );
     }
 }

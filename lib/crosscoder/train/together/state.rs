@@ -2,13 +2,13 @@
 //! others get from it what they go on from. So a training may go on in another number of processes.
 
 use super::{Split, Together};
+use crate::Result;
 use crate::crosscoder::Optimiser;
 use crate::crosscoder::parts::{gathered, scatter};
 use crate::crosscoder::train::TrainStep;
 use crate::distributed::ProcessGroup;
 use crate::training::adam::{Adam, AdamConfig};
 use crate::training::checkpoint::{Checkpoint, State};
-use crate::Result;
 use tch::Tensor;
 
 /// What a training keeps: as it lies in this process.
