@@ -42,7 +42,7 @@ pub fn hostile(run: &Path) {
     let notebook = json!({ "cells": [
         { "cell_type": "markdown", "metadata": {}, "source": "# 08 · Rotation <script>alert(1)</script>\n\n**Question:** is `<b>` text? <img src=x onerror=alert(1)>" },
         { "cell_type": "code", "metadata": { "tags": ["parameters"] }, "source": "let settings: Settings = Settings::new(\"tiny\");", "outputs": [{ "output_type": "stream", "name": "stdout", "text": printed }] },
-        { "cell_type": "markdown", "metadata": {}, "source": "## 1. A table\n\n[elsewhere](javascript:alert(1)) [absent](09_recipes.ipynb)" },
+        { "cell_type": "markdown", "metadata": {}, "source": format!("## 1. A table\n\n[elsewhere](javascript:alert(1)) [absent](09_recipes.ipynb)\n\n```sh\ncargo xtask run {}\n```", "--set a=1 ".repeat(40)) },
         cell("run.show_table(&table, 40);", json!({ "text/html": table })),
         cell("evil", json!({ "text/html": "<script>alert(1)</script><img src=x onerror=alert(1)><b onmouseover=alert(1)>x</b>" })),
         cell("show::sentence(x);", json!({ "text/markdown": "A token <script>alert(1)</script> and ![x](http://127.0.0.1:1/x.png)" })),
