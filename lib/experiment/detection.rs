@@ -13,6 +13,7 @@
 
 mod columns;
 mod contrast;
+mod detector;
 mod detectors;
 mod directions;
 pub mod figures;
@@ -22,6 +23,7 @@ mod latents;
 mod pooled;
 mod price;
 mod prompts;
+mod rival;
 mod rival_scores;
 mod rivals;
 mod scaling;

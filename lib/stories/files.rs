@@ -5,6 +5,7 @@ mod column;
 mod inline;
 mod instruct;
 mod json;
+mod json_type;
 pub(crate) mod kind;
 mod lines;
 mod own;

@@ -1,6 +1,6 @@
 //! What detectors compute of each token, one column a candidate, and what a prompt's tokens come to.
 
-use super::detectors::{Detector, ReadAt};
+use super::detector::{Detector, ReadAt};
 use super::directions::{Moments, at_random, of_weights};
 use super::input::Input;
 use super::latents::Latents;

@@ -5,6 +5,7 @@
 //! ones.
 
 use super::columns::{Columns, Readings};
+use super::detector::{Detector, ReadAt};
 use super::latents::{Latents, stories};
 use super::price::Price;
 use super::prompts::{PromptSets, Reader};
@@ -19,36 +20,6 @@ use std::time::Instant;
 pub(super) const PREVALENCE: f64 = 0.01;
 /// False positives at which true ones are given.
 const FPR: f64 = 0.01;
-
-/// Where a prompt is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ReadAt {
-    /// At its last token.
-    Last,
-    /// The largest over its tokens.
-    Max,
-    /// The mean over them.
-    Mean,
-}
-
-impl ReadAt {
-    fn name(self) -> &'static str {
-        match self {
-            ReadAt::Last => "last",
-            ReadAt::Max => "max",
-            ReadAt::Mean => "mean",
-        }
-    }
-}
-
-/// Candidate columns of one detector.
-pub(super) struct Detector {
-    pub name: String,
-    pub seed: u64,
-    pub read_at: ReadAt,
-    pub columns: Vec<usize>,
-    pub price: Price,
-}
 
 /// What was chosen on training prompts.
 struct Chosen {

@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::latents::{LatentScore, Latents};
 use super::price::Price;
-use super::rivals::{Material, Rival};
+use super::rival::{Material, Rival};
 use super::scaling::scaling;
 use crate::Result;
 use crate::crosscoder::Crosscoder;

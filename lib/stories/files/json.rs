@@ -1,6 +1,7 @@
 //! The objects of JSON files, one after the other: one a line, or all in one array.
 
 use super::column::column_of_text;
+use super::json_type::type_of;
 use super::kind::BYTE_ORDER_MARK;
 use super::published;
 use super::row::TextRow;
@@ -61,18 +62,6 @@ impl JsonRows {
         let fields = published::fields(object)?;
         let (file, number) = (self.objects.file.clone(), self.n_done + 1);
         Ok((column, TextRow { file, number, text, is_training, fields }))
-    }
-}
-
-/// What a value is, in words.
-pub fn type_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "nothing",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
     }
 }
 

@@ -7,7 +7,8 @@
 //! ```
 
 use super::column::column_of_text;
-use super::json::{Objects, type_of};
+use super::json::Objects;
+use super::json_type::type_of;
 use super::kind::{BYTE_ORDER_MARK, Kind};
 use super::lines::TextLines;
 use super::parquet::ParquetRows;

@@ -5,7 +5,7 @@
 //!  "instruction": {"prompt:": "…", "words": ["quit", "oak", "gloomy"], "features": ["Dialogue"]}}
 //! ```
 
-use super::json::type_of;
+use super::json_type::type_of;
 use super::row::TextRow;
 use super::usable::{Piece, UsableRecords};
 use crate::error::Result;
