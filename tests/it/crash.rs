@@ -13,17 +13,21 @@
 
 use crate::fixture::Folder;
 use crate::series;
+use stagediff::crosscoder::train::TrainStep;
+use stagediff::experiment::{Run, Stage, train_stages};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 /// The data folder of the child process.
 const DATA: &str = "STAGEDIFF_CRASH_DATA";
-/// Steps of each of the child's trainings, where it is to take long.
+/// Steps of the child's stage S, where it is to take long.
 const LONG: &str = "STAGEDIFF_CRASH_STEPS";
+
+/// The signal that the child sends itself in the midst of stage S.
+const SIGNAL: &str = "STAGEDIFF_CRASH_SIGNAL";
 
 /// Runs in a process of its own, started by the tests below: the series as far as notebook 08.
 #[test]
@@ -40,10 +44,27 @@ fn child() {
         ("n_prompts", "1"),
     ];
     let opened = series::opened(Path::new(&data), &sizes);
-    if let Err(error) = opened.and_then(|run| series::train(&run).and_then(|()| series::try_measure(&run))) {
+    let done = opened.and_then(|run| {
+        if let Ok(signal) = std::env::var(SIGNAL) {
+            stop_in_s(&run, signal.parse().unwrap())?;
+        }
+        series::train(&run).and_then(|()| series::try_measure(&run))
+    });
+    if let Err(error) = done {
         eprintln!("{error}");
         std::process::exit(error.exit_code().into());
     }
+}
+
+fn stop_in_s(run: &Run, signal: i32) -> stagediff::Result<()> {
+    series::models(run)?;
+    let mut at_line = |_: &str, line: &TrainStep| {
+        if line.step > 100 {
+            // SAFETY: a plain system call.
+            unsafe { libc::raise(signal) };
+        }
+    };
+    train_stages(run, &[Stage::S], &mut at_line).map(drop)
 }
 
 fn start(data: &Path) -> Command {
@@ -200,17 +221,6 @@ fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
     println!("{killed} random kills in {n_completed} series: none left a difference");
 }
 
-/// Waits until a training of the child has begun to write checkpoints.
-fn wait_for_checkpoint(child: &mut Child, data: &Path, step: &str) {
-    let folder = data.join("runs/smoke/checkpoints").join(step);
-    let started = Instant::now();
-    while !std::fs::read_dir(&folder).is_ok_and(|mut files| files.next().is_some()) {
-        assert!(started.elapsed() < Duration::from_secs(100), "no checkpoint in {}", folder.display());
-        assert!(child.try_wait().unwrap().is_none(), "the child has ended");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn told_to_stop_a_training_leaves_a_checkpoint_and_says_so() {
     let folder = Folder::new("crash_stop");
@@ -219,12 +229,11 @@ fn told_to_stop_a_training_leaves_a_checkpoint_and_says_so() {
     complete(start(&whole).env(LONG, "400"), "uninterrupted");
     for (signal, name, code) in [(libc::SIGTERM, "SIGTERM", 143), (libc::SIGINT, "Ctrl-C", 130)] {
         std::fs::create_dir_all(&data).unwrap();
-        let mut child = start(&data).env(LONG, "400").spawn().unwrap();
-        wait_for_checkpoint(&mut child, &data, "crosscoder_S");
-        // SAFETY: sends a signal to a process that this test has started and not yet waited for.
-        unsafe { libc::kill(child.id() as i32, signal) };
-        let said: String = BufReader::new(child.stderr.take().unwrap()).lines().map_while(|line| line.ok()).collect();
-        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
+        let out = start(&data).env(LONG, "400").env(SIGNAL, signal.to_string()).output().unwrap();
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(code), "{said}");
+        let checkpoints = std::fs::read_dir(data.join("runs/smoke/checkpoints/crosscoder_S")).unwrap().count();
+        assert!(checkpoints > 0, "a checkpoint");
         assert!(said.contains("S was stopped at step ") && said.contains(&format!("of 400 by {name}")), "{said}");
         complete(start(&data).env(LONG, "400"), "run again");
         assert_equal(&data, &whole, name);
