@@ -57,6 +57,8 @@ fn child() {
 }
 
 fn stop_in_s(run: &Run, signal: i32) -> stagediff::Result<()> {
+    // SAFETY: a plain system call. What a shell has started in the background ignores Ctrl-C.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
     series::models(run)?;
     let mut at_line = |_: &str, line: &TrainStep| {
         if line.step > 100 {
