@@ -114,9 +114,17 @@ impl ProcessGroup {
     /// # Errors
     /// As [`ProcessGroup::sum`].
     pub fn asked(&self, signal: Option<i32>) -> Result<Option<i32>> {
-        let mut largest = Tensor::from_slice(&[signal.unwrap_or(0)]);
+        Ok(Some(self.largest(signal.unwrap_or(0).into())? as i32).filter(|signal| *signal != 0))
+    }
+
+    /// The largest number of all processes.
+    ///
+    /// # Errors
+    /// As [`ProcessGroup::sum`].
+    pub fn largest(&self, number: i64) -> Result<i64> {
+        let mut largest = Tensor::from_slice(&[number]);
         self.max(&mut largest)?;
-        Ok(Some(largest.int64_value(&[0]) as i32).filter(|signal| *signal != 0))
+        Ok(largest.int64_value(&[0]))
     }
 
     /// The tensors of all processes, which have one shape, one after the other.

@@ -61,8 +61,8 @@ pub(super) fn hashes(dir: &Path) -> Result<BTreeMap<String, String>> {
 
 /// Copies a model from elsewhere; returns the log of its training where it comes with one.
 fn take(run: &Run, dir: &Path) -> Result<Vec<FitStep>> {
-    let (model, tokenizer) = pretrained::load(dir, run.device)?;
     if run.is_first() {
+        let (model, tokenizer) = pretrained::load(dir, run.device)?;
         run.save_model("base", &model, &tokenizer, &[])?;
     }
     let log_path = dir.join("pretraining.json");

@@ -1,5 +1,6 @@
 //! SHA-256 of files and bytes, in hexadecimal.
 
+use crate::processor::memory::bytes;
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -8,6 +9,7 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
+use tch::Tensor;
 
 /// SHA-256 of a file.
 ///
@@ -22,6 +24,11 @@ pub fn sha256(path: &Path) -> Result<String> {
 /// SHA-256 of bytes.
 pub fn sha256_of(bytes: &[u8]) -> String {
     hexadecimal(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of the values of tensors, one after the other.
+pub(crate) fn sha256_of_tensors<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> String {
+    sha256_of(&tensors.into_iter().flat_map(bytes).collect::<Vec<u8>>())
 }
 
 /// SHA-256 of files that were hashed before: one of the same path, length, time of change and inode is not read again.

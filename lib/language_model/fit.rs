@@ -112,7 +112,7 @@ pub fn fit(
     together.agree(task, params, checkpoint)?;
     let (mut adam, mut log) = (Adam::new(params, AdamConfig::default()), Vec::<FitStep>::new());
     let mut since_line = Nats::none(model.wte.device());
-    together.resume(checkpoint, since_line.state(params, &mut log), &mut adam, cfg.n_steps)?;
+    checkpoint.resume_together(group, since_line.state(params, &mut log), &mut adam, cfg.n_steps)?;
     if together.is_first() {
         goes_on(label, adam.n_steps, cfg.n_steps);
     }

@@ -56,6 +56,7 @@ fn child() {
     }
 }
 
+/// Trains the models, and stage S until it has sent itself a signal and hears it.
 fn stop_in_s(run: &Run, signal: i32) -> stagediff::Result<()> {
     // SAFETY: a plain system call. What a shell has started in the background ignores Ctrl-C.
     unsafe { libc::signal(signal, libc::SIG_DFL) };

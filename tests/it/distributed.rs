@@ -71,8 +71,12 @@ struct Left {
 fn child() {
     let Ok(case) = std::env::var(CASE) else { return };
     let case: Case = serde_json::from_str(&case).unwrap();
-    let group = join().and_then(|group| run(&case, group.as_ref()));
-    if let Err(error) = group {
+    end(join().and_then(|group| run(&case, group.as_ref())));
+}
+
+/// Ends a child process with its error, if it has one, as the programs do.
+fn end(done: stagediff::Result<()>) {
+    if let Err(error) = done {
         eprintln!("{error}");
         std::process::exit(error.exit_code().into());
     }

@@ -106,9 +106,18 @@ class Page:
             raise RuntimeError(f"{expression}: {json.dumps(result['exceptionDetails'])[:600]}")
         return result["result"].get("value")
 
+    def holds(self, expression):
+        """Whether it is true now; of a page that is just being left it is not."""
+        try:
+            return self.js(f"Boolean({expression})")
+        except RuntimeError as error:
+            if "Inspected target navigated" not in str(error):
+                raise
+            return False
+
     def until(self, expression, limit_s=30):
         end = time.monotonic() + limit_s
-        while not self.js(f"Boolean({expression})"):
+        while not self.holds(expression):
             if time.monotonic() > end:
                 raise AssertionError(f"never true: {expression}; problems: {self.problems()}")
             time.sleep(0.05)

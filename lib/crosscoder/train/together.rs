@@ -9,8 +9,7 @@ use crate::Result;
 use crate::crosscoder::harvest::ActivationStream;
 use crate::crosscoder::{Crosscoder, LossConfig, Optimiser, StepReport};
 use crate::distributed::ProcessGroup;
-use crate::files::hash::sha256_of;
-use crate::processor::memory::bytes;
+use crate::files::hash::sha256_of_tensors;
 use std::collections::BTreeMap;
 use tch::Tensor;
 
@@ -93,13 +92,12 @@ impl Together<'_> {
     fn described(&self, Trainee { label, crosscoder, .. }: &Trainee) -> String {
         let params = crosscoder.params();
         let same = if self.split == Split::Batch { &params[..] } else { &params[3..4] };
-        let values: Vec<u8> = same.iter().flat_map(bytes).collect();
-        format!("{label} {crosscoder:?} {}", sha256_of(&values))
+        format!("{label} {crosscoder:?} {}", sha256_of_tensors(same))
     }
 
     /// Whether the first process says so.
     fn first_says(&self, so: bool) -> Result<bool> {
-        self.group.of_first(&so)
+        Ok(self.group.largest((so && self.group.is_first()).into())? != 0)
     }
 
     /// A line of the log that stands for all latents, from those of the parts.

@@ -2,14 +2,10 @@
 
 use super::FitTask;
 use crate::distributed::ProcessGroup;
-use crate::files::hash::sha256_of;
+use crate::files::hash::sha256_of_tensors;
 use crate::language_model::next_token::LossGradients;
-use crate::processor::memory::bytes;
-use crate::training::adam::Adam;
-use crate::training::checkpoint::{Checkpoint, State};
+use crate::training::checkpoint::Checkpoint;
 use crate::{Error, Result};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 
@@ -29,13 +25,12 @@ impl Together<'_> {
             let expected = format!("expected at least as many rows as there are processes, {}", group.world_size());
             return Err(Error::setting("batch", cfg.batch, expected));
         }
-        let hash = |tensors: &[&Tensor]| sha256_of(&tensors.iter().copied().flat_map(bytes).collect::<Vec<u8>>());
         group.agree(&BTreeMap::from([
             ("version", env!("CARGO_PKG_VERSION").to_string()),
             ("training", format!("{label} {cfg:?}, seed {seed}")),
             ("inputs and settings of the run", checkpoint.fingerprint().to_string()),
-            ("parameters", hash(&params.iter().collect::<Vec<_>>())),
-            ("rows", hash(&[&rows.tokens, &rows.with_loss])),
+            ("parameters", sha256_of_tensors(params)),
+            ("rows", sha256_of_tensors([&rows.tokens, &rows.with_loss])),
         ]))
     }
 
@@ -47,23 +42,6 @@ impl Together<'_> {
     /// The signal that any process was sent.
     pub fn asked(self, signal: Option<i32>) -> Result<Option<i32>> {
         self.0.map_or(Ok(signal), |group| group.asked(signal))
-    }
-
-    /// Goes on from the first process's checkpoint, if there is one.
-    pub fn resume<Line: Serialize + DeserializeOwned>(
-        self,
-        checkpoint: &Checkpoint,
-        state: State<Line>,
-        adam: &mut Adam,
-        n_steps: i64,
-    ) -> Result<()> {
-        match self.0 {
-            Some(group) => checkpoint.resume_together(group, state, adam, n_steps),
-            None => {
-                checkpoint.resume(state, adam, n_steps);
-                Ok(())
-            }
-        }
     }
 
     /// The rows of a batch that this process takes.

@@ -8,21 +8,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 impl Checkpoint {
-    /// [`Checkpoint::resume`] by the first process; the others, which have the same tensors, get its state.
+    /// [`Checkpoint::resume`] by the first process of a group; the others, which have the same tensors, get its state. Without
+    /// a group this process is alone.
     ///
     /// # Errors
     /// Another process has ended.
     pub(crate) fn resume_together<Line: Serialize + DeserializeOwned>(
         &self,
-        group: &ProcessGroup,
+        group: Option<&ProcessGroup>,
         State { params, since_line, log }: State<Line>,
         adam: &mut Adam,
         n_steps: i64,
     ) -> Result<()> {
-        if group.is_first() {
+        if group.is_none_or(ProcessGroup::is_first) {
             let state = State { params: &mut *params, since_line: &mut *since_line, log: &mut *log };
             self.resume(state, adam, n_steps);
         }
+        let Some(group) = group else { return Ok(()) };
         adam.n_steps = group.of_first(&adam.n_steps)?;
         if adam.n_steps == 0 {
             return Ok(());

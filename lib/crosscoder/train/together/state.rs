@@ -24,7 +24,7 @@ impl Together<'_> {
     pub fn resume(&self, checkpoint: &Checkpoint, kept: &mut Kept, n_steps: i64) -> Result<()> {
         if self.split == Split::Batch {
             let state = State { params: &mut *kept.params, since_line: &mut *kept.sums, log: &mut *kept.log };
-            return checkpoint.resume_together(self.group, state, &mut kept.optimiser.adam, n_steps);
+            return checkpoint.resume_together(Some(self.group), state, &mut kept.optimiser.adam, n_steps);
         }
         let mut whole = Whole::of(self, kept);
         if let Some(whole) = &mut whole {
