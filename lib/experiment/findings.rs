@@ -1,8 +1,11 @@
 //! What a run shows, in sentences made from its tables: another machine or seed reads its own numbers.
 
 mod null_arms;
+mod payload_pieces;
 
+pub(super) use null_arms::QUIET;
 pub use null_arms::null_arms;
+pub use payload_pieces::payload_pieces;
 
 use crate::diff::Quadrant;
 use crate::experiment::quadrants::pooled;

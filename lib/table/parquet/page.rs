@@ -1,5 +1,6 @@
 //! The pages of a column in one row group, of which only the headers are read.
 
+use super::kind;
 use super::thrift::Thrift;
 use std::io::{BufRead, Seek, SeekFrom};
 use std::ops::Range;
@@ -82,7 +83,7 @@ impl Page {
         let mut page = Page::default();
         let mut thrift = Thrift::new(file, n_bytes_left);
         // PageHeader of Parquet's thrift file: 2 and 3 its sizes, 5 and 8 pages of data, 7 a dictionary
-        let read = thrift.numbers(|path, number| match path {
+        let read = thrift.numbers(kind::PAGE, |path, number| match path {
             [2] => page.n_bytes = number,
             [3] => page.n_bytes_packed = number,
             [5, 1] | [8, 1] => page.n_values = number,
