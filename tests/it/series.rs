@@ -310,7 +310,7 @@ fn arms_are_scores_of_the_latents_that_the_stages_have() {
     });
     let rankers = ranker_rows(&run, &labelled).unwrap();
     let said = arms::findings::areas(&rankers, "first");
-    assert!(said.contains("rotation D→DF 0.") && said.contains("D→DF_frozen, encoder 0."), "{said}");
+    assert!(said.contains("rotation D→DF: 0.") && said.contains("D→DF_frozen, encoder 0."), "{said}");
     assert!(said.contains("of 2)") && said.find("M→M0_again") > said.find("rotation M→MF"), "{said}");
     assert!(arms::findings::areas(&rankers, "nothing").contains("nothing to tell apart"));
     let shown = [

@@ -20,7 +20,7 @@ pub fn areas(rows: &[RankerRow], label: &str) -> String {
         AXES.into_iter().filter_map(|(from, real, null)| axis(rows, label, &format!("{from}→"), real, null)).collect();
     match said.is_empty() {
         true => format!("No active latent is `{label}`, or all are: there is nothing to tell apart."),
-        false => format!("AUROC for `{label}` with 95 % interval. {}", said.join(" ")),
+        false => format!("AUROC for `{label}` with 95 % interval. {}", said.join("\n\n")),
     }
 }
 
@@ -39,15 +39,15 @@ fn axis(rows: &[RankerRow], label: &str, begins: &str, real: &str, null: &str) -
     let without: Vec<&str> = arms.into_iter().filter(|name| *name == null || WITHOUT.contains(name)).collect();
     let is_above = |name: &&str| by_seed(rows, label, real, name).into_iter().all(|difference| difference > 0.0);
     let verdict = match (without.len(), without.iter().all(is_above)) {
-        (0, _) => String::new(),
-        (n, true) => format!(" It is above all {n} arms without a backdoor at every seed."),
+        (0, _) => ".".into(),
+        (n, true) => format!(", above all {n} arms without a backdoor at every seed."),
         (n, false) => format!(
-            " It is not above all {n} arms without a backdoor at every seed: not above {}.",
+            ", not above all {n} arms without a backdoor at every seed: not above {}.",
             without.into_iter().filter(|name| !is_above(name)).collect::<Vec<&str>>().join(", ")
         ),
     };
     Some(format!(
-        "{real} {:.3} ({:.3} to {:.3}); arms, and at how many seeds they are below it: {}.{verdict}",
+        "{real}: {:.3} ({:.3} to {:.3}){verdict} Arms, and at how many seeds they are below it: {}.",
         area.value,
         area.ci_low,
         area.ci_high,

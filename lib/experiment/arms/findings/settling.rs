@@ -12,7 +12,7 @@ pub fn settling(rows: &[SettlingRow], label: &str) -> String {
     let said: Vec<String> = AXES.into_iter().filter_map(|(from, ..)| settling_of(rows, label, from)).collect();
     match said.is_empty() {
         true => format!("No null arms were trained, or no active latent is `{label}`: there is nothing to compare."),
-        false => said.join(" "),
+        false => said.join("\n\n"),
     }
 }
 
@@ -51,7 +51,7 @@ fn settling_of(rows: &[SettlingRow], label: &str, from: Stage) -> Option<String>
         Some(lengths[place].n_steps)
     };
     let above = match from_on(|length| length.above.1 > 0.0) {
-        _ if first.n_seeds < 2 => "one seed gives no interval".to_string(),
+        _ if first.n_seeds < 2 => "the difference has no interval".to_string(),
         Some(n_steps) => format!("the difference is above 0 from {n_steps} steps of {from} on"),
         None => format!("there is no length of {from} from which on the difference is above 0"),
     };
@@ -59,9 +59,10 @@ fn settling_of(rows: &[SettlingRow], label: &str, from: Stage) -> Option<String>
         Some(n_steps) => format!("the null arm is quiet (below {:.0} %) from {n_steps} on", 100.0 * QUIET),
         None => format!("the null arm is not quiet (below {:.0} %) within these lengths", 100.0 * QUIET),
     };
+    let seeds = if first.n_seeds == 1 { "one seed".to_string() } else { format!("{} seeds", first.n_seeds) };
     Some(format!(
-        "From {from}, over {} seeds, AUROC for `{label}` with something changed and with nothing: {}. So {above}, and {quiet}.",
-        first.n_seeds,
+        "From {from}, {seeds}: {above}, and {quiet}. AUROC for `{label}` with something changed and with nothing, and how much \
+         of what the change turns turns without it: {}.",
         said.join("; ")
     ))
 }
@@ -71,8 +72,7 @@ impl Length {
         let Length { n_steps, auroc, null_auroc, above: (mean, low, high), null_share, n_seeds } = self;
         let interval = if *n_seeds < 2 { String::new() } else { format!(" ({low:+.3} to {high:+.3})") };
         format!(
-            "after {n_steps} steps {auroc:.3} and {null_auroc:.3}, {mean:+.3}{interval}, nothing turning {:.0} % of what the \
-             change turns",
+            "after {n_steps} steps {auroc:.3} and {null_auroc:.3}, {mean:+.3}{interval}, {:.0} %",
             100.0 * null_share
         )
     }
@@ -122,7 +122,7 @@ mod tests {
             "{said}"
         );
         let of_one: Vec<SettlingRow> = rows.into_iter().filter(|row| row.seed == 0).collect();
-        assert!(settling(&of_one, "relevant").contains("one seed gives no interval"));
+        assert!(settling(&of_one, "relevant").contains("one seed: the difference has no interval"));
         assert!(settling(&of_one, "in_span").contains("nothing to compare"));
     }
 }
