@@ -28,7 +28,9 @@ pub fn sha256_of(bytes: &[u8]) -> String {
 
 /// SHA-256 of the values of tensors, one after the other.
 pub(crate) fn sha256_of_tensors<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> String {
-    sha256_of(&tensors.into_iter().flat_map(bytes).collect::<Vec<u8>>())
+    let mut hash = Sha256::new();
+    tensors.into_iter().for_each(|tensor| hash.update(bytes(tensor)));
+    hexadecimal(&hash.finalize())
 }
 
 /// SHA-256 of files that were hashed before: one of the same path, length, time of change and inode is not read again.

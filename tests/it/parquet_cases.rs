@@ -27,8 +27,8 @@ fn altered_tables_are_refused_by_name() {
         ("table-11392", "column `loss_nats`, row group 1: a page's header"),
         ("table-25311", "column `loss_recon`, row group 1: a page's header"),
         ("table-abort-7604", "a page of -121 values"),
-        ("table-abort-kind", "its footer has field"),
-        ("table-abort-list", "its footer has field"),
+        ("table-abort-kind", "its footer has field 1 as a value of kind 9"),
+        ("table-abort-list", "its footer has field 1 as a value of kind 9"),
     ] {
         let name = format!("{name}.parquet");
         assert_says(table::read(&case("parquet").join(&name)), &[&name, "no whole Parquet file", said]);

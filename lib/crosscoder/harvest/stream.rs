@@ -8,8 +8,7 @@ use super::ahead::Ahead;
 use super::blocks::Blocks;
 use super::share::Share;
 use super::{HookConfig, Models, StoredPart};
-use crate::files::hash::sha256_of;
-use crate::processor::memory::bytes;
+use crate::files::hash::sha256_of_tensors;
 use crate::{Error, Result};
 use tch::{Device, Kind, Tensor};
 
@@ -100,21 +99,18 @@ impl<'a> ActivationStream<'a> {
     /// What it hands out, for who compares two: by what decides it.
     pub(crate) fn described(&self) -> Vec<(&'static str, String)> {
         let StreamConfig { scale, batch, buffer_acts, seed } = &self.cfg;
-        let of = |tensor: &Tensor| sha256_of(&bytes(tensor));
         let mut described = vec![
             ("seed of the order of activations", seed.to_string()),
             ("batch and buffer", format!("{batch} and {buffer_acts}")),
-            ("scale of activations", of(scale)),
+            ("scale of activations", sha256_of_tensors([scale])),
         ];
         match &self.source {
             Source::Models { models, hooks, tokens } => {
-                let tensors = models.first().tensors();
-                let weights: Vec<u8> =
-                    tensors.iter().flat_map(|(_, tensor)| sha256_of(&bytes(tensor)).into_bytes()).collect();
+                let weights = models.first().tensors();
                 described.extend([
-                    ("model", sha256_of(&weights)),
+                    ("model", sha256_of_tensors(weights.iter().map(|(_, tensor)| tensor))),
                     ("hook points", format!("{hooks:?}")),
-                    ("sequences of tokens", of(tokens)),
+                    ("sequences of tokens", sha256_of_tensors([*tokens])),
                 ]);
             }
             Source::Stored(ahead) => {

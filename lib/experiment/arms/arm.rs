@@ -75,9 +75,12 @@ pub struct Arm {
 impl Arm {
     /// A training as a stage's own, but in another order of activations; S has none, since it starts from nothing.
     pub fn like(stage: Stage) -> Option<Arm> {
-        let decoder = DecoderFreedom::Free;
-        let (name, from) = (format!("{stage}_again"), stage.parent()?.into());
-        Some(Arm { name, from, model: stage.model().into(), data: stage.data(), decoder })
+        Some(Arm::starting(stage, format!("{stage}_again"), stage.parent()?.into()))
+    }
+
+    /// A training on what a stage is trained on, from anywhere.
+    pub(super) fn starting(stage: Stage, name: String, from: Origin) -> Arm {
+        Arm { name, from, model: stage.model().into(), data: stage.data(), decoder: DecoderFreedom::Free }
     }
 
     /// Those that come with the project: on both axes the null arm and the change in another order, the change with a

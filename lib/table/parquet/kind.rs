@@ -1,4 +1,4 @@
-//! The kinds of the fields that Polars reads, by struct (`parquet.thrift` of Apache Parquet's format, 2.12).
+//! The kinds of the fields that Polars reads, by struct (`parquet.thrift` of Apache Parquet's format).
 //!
 //! Polars goes by a field's number alone: one that is written as another kind of value than it should be is read as that
 //! which it should be, and what follows as something else altogether, such as the length of a list.
