@@ -2,10 +2,12 @@
 
 mod null_arms;
 mod payload_pieces;
+mod table;
 
 pub(super) use null_arms::QUIET;
 pub use null_arms::null_arms;
 pub use payload_pieces::payload_pieces;
+pub(super) use table::table;
 
 use crate::diff::Quadrant;
 use crate::experiment::quadrants::pooled;

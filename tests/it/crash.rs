@@ -196,20 +196,25 @@ fn a_disk_that_is_full_from_any_file_operation_on_is_named_and_nothing_is_lost()
     println!("the disk full from {} of {} file operations on: nothing lost", tried.len(), operations.lines().count());
 }
 
+/// When a child is killed at the latest, of the time of an uninterrupted series: what goes on is killed again, and again.
+const LATEST_KILL: f64 = 0.3;
+
 #[test]
 fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
     let folder = Folder::new("crash_random");
-    let n_kills: usize = std::env::var("STAGEDIFF_KILLS").map_or(2, |text| text.parse().unwrap());
+    let from_env = |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
+    let n_kills = from_env("STAGEDIFF_KILLS", 2) as usize;
     let (whole, data) = (folder.join("whole"), folder.join("killed"));
     std::fs::create_dir_all(&whole).unwrap();
     let started = Instant::now();
     complete(&mut start(&whole), "uninterrupted");
-    let (longest, mut random, mut killed, mut n_completed) = (started.elapsed(), 1u64, 0, 0);
+    let (longest, mut random, mut killed, mut n_completed) =
+        (started.elapsed(), from_env("STAGEDIFF_KILLS_SEED", 1), 0, 0);
     while killed < n_kills {
         std::fs::create_dir_all(&data).unwrap();
         let mut child = start(&data).spawn().unwrap();
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        std::thread::sleep(longest.mul_f64((random >> 40) as f64 / (1u64 << 24) as f64));
+        std::thread::sleep(longest.mul_f64(LATEST_KILL * (random >> 40) as f64 / (1u64 << 24) as f64));
         let _ = child.kill();
         let status = child.wait_with_output().unwrap().status;
         killed += usize::from(status.signal() == Some(libc::SIGKILL));
@@ -219,6 +224,9 @@ fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
             assert_equal(&data, &whole, &format!("after {killed} kills"));
             std::fs::remove_dir_all(&data).unwrap();
             n_completed += 1;
+            if n_completed % 50 == 0 {
+                println!("{killed} random kills so far in {n_completed} series");
+            }
         }
     }
     println!("{killed} random kills in {n_completed} series: none left a difference");

@@ -159,7 +159,7 @@ fn tables_say_what_changed_and_where_nothing_is_read_a_sentence_says_so() {
         assert_eq!((row.dominant_cos, row.other_cos), (cos[row.dominant as usize], cos[row.other as usize]));
         assert!(row.dominant != row.other, "{row:?}");
     }
-    assert!(findings::neurons(&neurons).contains("In DF") && findings::changes(&changes).contains("D→D0: "));
+    assert!(findings::neurons(&neurons).contains("In DF") && findings::changes(&changes).contains("| D→D0 "));
     for figure in [figures::neurons(&neurons), figures::changes(&changes)] {
         assert!(!figure.to_svg().contains("NaN"));
     }

@@ -310,7 +310,12 @@ fn arms_are_scores_of_the_latents_that_the_stages_have() {
     });
     let rankers = ranker_rows(&run, &labelled).unwrap();
     let said = arms::findings::areas(&rankers, "first");
-    assert!(said.contains("rotation D→DF: 0.") && said.contains("D→DF_frozen, encoder 0."), "{said}");
+    let line = |arm: &str| said.lines().find(|line| line.starts_with(&format!("| {arm} "))).unwrap();
+    assert!(said.contains("rotation D→DF: AUROC for `first` 0.") && line("D→DF_frozen").contains("| "), "{said}");
+    assert!(
+        line("D→DF_frozen").split('|').nth(2).unwrap().trim() == "–" && line("D→DF_again").contains("0."),
+        "{said}"
+    );
     assert!(said.contains("of 2)") && said.find("M→M0_again") > said.find("rotation M→MF"), "{said}");
     assert!(arms::findings::areas(&rankers, "nothing").contains("nothing to tell apart"));
     let shown = [

@@ -24,3 +24,14 @@ pub struct StepReport {
     /// Norm of the gradients before clipping, a scalar on their device.
     pub grad_norm: Tensor,
 }
+
+/// What a step adds up over latents: of a part of them, or of all.
+#[derive(Clone, Copy)]
+pub(super) struct PartSums {
+    /// The sparsity term.
+    pub sparsity: f64,
+    /// The pre-activation term.
+    pub pre_act: f64,
+    /// Squares of all gradients but the decoder's bias', which is no latent's.
+    pub squares: f64,
+}

@@ -17,13 +17,14 @@ mod latent_gradients;
 
 use super::encode::Batch;
 use super::pairs::Pairs;
-use super::report::{BatchGradients, StepReport};
+use super::report::{BatchGradients, PartSums, StepReport};
 use super::terms::latent;
 use super::workspace::turn_into_gradient;
+use crate::Result;
 use crate::crosscoder::loss::{LossConfig, Losses};
 use crate::processor::memory::{floats, floats_mut};
 use crate::processor::parallel;
-use crate::processor::simd::{add_scaled, scaled_error};
+use crate::processor::simd::{add_scaled, dot, scaled_error};
 use crate::training::adam::Adam;
 use batch_rows::{BatchRows, GradientRows, LatentNumbers};
 use latent_gradients::LatentGradients;
@@ -40,22 +41,14 @@ pub(super) fn gradients(batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) ->
     let recon_sum = turn_into_gradient(batch.workspace, &batch.x, batch.n_acts);
     let sums = BatchSums::of(&batch, pairs);
     let rows = BatchRows::of(&batch, pairs, &sums);
-    let w_dec_rows = floats(&batch.crosscoder.w_dec);
-    let latents = LatentGradients::of(&rows, w_dec_rows);
-    let n = rows.n_inputs;
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = grads.each_mut().map(floats_mut);
-    let chunks = w_enc.chunks_mut(n * LATENTS).zip(w_dec.chunks_mut(n * LATENTS)).enumerate();
-    parallel::for_each(chunks, |(chunk, (w_enc, w_dec))| {
-        for (row, (w_enc, w_dec)) in w_enc.chunks_mut(n).zip(w_dec.chunks_mut(n)).enumerate() {
-            let i = chunk * LATENTS + row;
-            rows.set_gradient(latents.row(i, &rows, &w_dec_rows[i * n..][..n]), GradientRows { w_enc, w_dec });
-        }
-    });
+    let latents = LatentGradients::of(&rows, floats(&batch.crosscoder.w_dec), Some(GradientRows { w_enc, w_dec }));
     b_enc.copy_from_slice(&latents.each(|row| row.d_b_enc));
     b_dec.copy_from_slice(rows.d_b_dec);
     log_threshold.copy_from_slice(&latents.each(|row| row.d_log_threshold));
+    let [sparsity, pre_act] = penalties(&batch, &latents);
     BatchGradients {
-        losses: losses(&batch, recon_sum, &latents),
+        losses: Losses::weighted(recon_sum / batch.n_acts as f64, sparsity, pre_act, batch.cfg).tensor(),
         n_fired: latents.n_fired(),
         grads: grads.each_ref().map(Tensor::shallow_clone),
     }
@@ -64,11 +57,37 @@ pub(super) fn gradients(batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) ->
 /// A step of `adam` along the gradients, which are never written to memory.
 pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) -> StepReport {
     let recon_sum = set_recon_gradient(&mut batch, pairs);
-    let sums = BatchSums::of(&batch, pairs);
-    let rows = BatchRows::of(&batch, pairs, &sums);
-    let latents = LatentGradients::of(&rows, floats(&batch.crosscoder.w_dec));
+    let report = update_along(&batch, pairs, (adam, lr), recon_sum, |own| Ok(own));
+    report.expect("nobody else is asked")
+}
+
+/// [`update`] where other processes have the other latents: the workspace holds x̂ of all of them, and `over_all` turns
+/// sums over these latents into those over all.
+pub(super) fn update_of_part(
+    batch: Batch,
+    pairs: &Pairs,
+    (adam, lr): (&mut Adam, f64),
+    over_all: impl FnOnce(PartSums) -> Result<PartSums>,
+) -> Result<StepReport> {
+    let recon_sum = turn_into_gradient(batch.workspace, &batch.x, batch.n_acts);
+    update_along(&batch, pairs, (adam, lr), recon_sum, over_all)
+}
+
+/// The workspace holds g.
+fn update_along(
+    batch: &Batch,
+    pairs: &Pairs,
+    (adam, lr): (&mut Adam, f64),
+    recon_sum: f64,
+    over_all: impl FnOnce(PartSums) -> Result<PartSums>,
+) -> Result<StepReport> {
+    let sums = BatchSums::of(batch, pairs);
+    let rows = BatchRows::of(batch, pairs, &sums);
+    let latents = LatentGradients::of(&rows, floats(&batch.crosscoder.w_dec), None);
     let (d_b_enc, d_log_threshold) = (latents.each(|row| row.d_b_enc), latents.each(|row| row.d_log_threshold));
-    let norm = latents.norm_with(&[&d_b_enc, &d_log_threshold, rows.d_b_dec]);
+    let [sparsity, pre_act] = penalties(batch, &latents);
+    let all = over_all(PartSums { sparsity, pre_act, squares: latents.squares_with(&[&d_b_enc, &d_log_threshold]) })?;
+    let norm = (all.squares + f64::from(dot(rows.d_b_dec, rows.d_b_dec))).sqrt();
     let (clip, update) = (adam.clip(norm) as f32, adam.next(lr));
     let mut params = batch.crosscoder.params();
     let [w_enc, b_enc, w_dec, b_dec, log_threshold] = adam.slots(&mut params);
@@ -86,8 +105,8 @@ pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) 
     b_enc.apply(update, clip, &d_b_enc);
     b_dec.apply(update, clip, rows.d_b_dec);
     log_threshold.apply(update, clip, &d_log_threshold);
-    let losses = losses(&batch, recon_sum, &latents);
-    StepReport { losses, n_fired: latents.n_fired(), grad_norm: Tensor::from(norm) }
+    let losses = Losses::weighted(recon_sum / batch.n_acts as f64, all.sparsity, all.pre_act, batch.cfg).tensor();
+    Ok(StepReport { losses, n_fired: latents.n_fired(), grad_norm: Tensor::from(norm) })
 }
 
 /// What a step takes of all tokens at once.
@@ -158,9 +177,9 @@ impl Recon<'_> {
     }
 }
 
-fn losses(batch: &Batch, recon_sum: f64, latents: &LatentGradients) -> Tensor {
-    let per_row = 1.0 / batch.n_acts as f64;
-    let mean = |of: fn(&LatentNumbers) -> f64| latents.numbers.iter().map(of).sum::<f64>() * per_row;
-    let (sparsity, pre_act) = (mean(|latent| latent.sparsity), mean(|latent| latent.pre_act));
-    Losses::weighted(recon_sum * per_row, sparsity, pre_act, batch.cfg).tensor()
+/// The sparsity and the pre-activation term of these latents.
+fn penalties(batch: &Batch, latents: &LatentGradients) -> [f64; 2] {
+    let mean =
+        |of: fn(&LatentNumbers) -> f64| latents.numbers.iter().map(of).sum::<f64>() * (1.0 / batch.n_acts as f64);
+    [mean(|latent| latent.sparsity), mean(|latent| latent.pre_act)]
 }

@@ -3,7 +3,7 @@
 use super::dense;
 use super::encode::{Encoded, encode};
 use super::forward::Forward;
-use super::report::{BatchGradients, StepReport};
+use super::report::{BatchGradients, PartSums, StepReport};
 use super::{Optimiser, general, sparse};
 use crate::Result;
 use crate::crosscoder::Crosscoder;
@@ -82,33 +82,32 @@ impl Optimiser {
     ) -> Result<StepReport> {
         let _no_grad = tch::no_grad_guard();
         let mut params = crosscoder.params();
-        let grads = self.grads.get_or_insert_with(|| params.each_ref().map(Tensor::empty_like));
+        let memory = || params.each_ref().map(Tensor::empty_like);
         let add_up = |recon: &mut Tensor| add_up(group, recon, &crosscoder.b_dec);
         let found = match encode(crosscoder, (acts, acts.size()[0]), cfg, &mut self.workspace) {
             Encoded::General => {
                 let mut forward = Forward::of(crosscoder, acts, cfg);
                 add_up(&mut forward.recon)?;
-                written(general::backward(&forward, crosscoder, cfg), grads, 1.0)
+                general::backward(&forward, crosscoder, cfg)
             }
             Encoded::Dense(mut batch) => {
                 let factors = dense::set_recon(&mut batch);
                 add_up(&mut batch.workspace.d_recon)?;
-                dense::gradients(batch, &factors, grads)
+                dense::gradients(batch, &factors, self.grads.get_or_insert_with(memory))
             }
             Encoded::Sparse(mut batch, pairs) => {
                 sparse::set_recon(&mut batch, &pairs);
                 add_up(&mut batch.workspace.d_recon)?;
-                sparse::gradients(batch, &pairs, grads)
+                return sparse::update_of_part(batch, &pairs, (&mut self.adam, lr), |own| over_all(group, own));
             }
         };
-        let [w_enc, b_enc, w_dec, b_dec, log_threshold] = grads.each_ref().map(Tensor::shallow_clone);
-        let own = global_norm(&[w_enc, b_enc, w_dec, log_threshold]).square();
-        let mut sums = Tensor::cat(&[found.losses.narrow(0, 2, 2), own.view([1])], 0);
-        group.sum(&mut sums)?;
-        let norm = (sums.get(2) + global_norm(&[b_dec]).square()).sqrt();
-        let recon = found.losses.double_value(&[1]);
-        let losses = Losses::weighted(recon, sums.double_value(&[0]), sums.double_value(&[1]), cfg).tensor();
-        let grad_norm = self.adam.step_of_norm(&mut params, grads, norm, lr);
+        let own = Losses::read(&found.losses);
+        let [w_enc, b_enc, w_dec, b_dec, log_threshold] = found.grads.each_ref().map(Tensor::shallow_clone);
+        let squares = global_norm(&[w_enc, b_enc, w_dec, log_threshold]).square().double_value(&[]);
+        let all = over_all(group, PartSums { sparsity: own.sparsity, pre_act: own.pre_act, squares })?;
+        let norm = (global_norm(&[b_dec]).square() + all.squares).sqrt();
+        let losses = Losses::weighted(own.recon, all.sparsity, all.pre_act, cfg).tensor();
+        let grad_norm = self.adam.step_of_norm(&mut params, &found.grads, norm, lr);
         Ok(StepReport { losses: losses.to_device(acts.device()), n_fired: found.n_fired, grad_norm })
     }
 
@@ -131,6 +130,14 @@ fn add_up(group: &ProcessGroup, recon: &mut Tensor, b_dec: &Tensor) -> Result<()
         *recon -= b_dec;
     }
     group.sum(recon)
+}
+
+/// Adds up what the processes' latents give.
+fn over_all(group: &ProcessGroup, own: PartSums) -> Result<PartSums> {
+    let mut sums = Tensor::from_slice(&[own.sparsity, own.pre_act, own.squares]);
+    group.sum(&mut sums)?;
+    let [sparsity, pre_act, squares] = [0, 1, 2].map(|i| sums.double_value(&[i]));
+    Ok(PartSums { sparsity, pre_act, squares })
 }
 
 /// Gradients and losses of the general way, as a share, in the memory `grads`.

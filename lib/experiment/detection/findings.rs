@@ -8,7 +8,7 @@ pub use effects::effects;
 
 use super::latents::is_of_another_dictionary;
 use super::pooled::{Pooled, ranked};
-use crate::experiment::findings::distinct;
+use crate::experiment::findings::{distinct, table};
 use crate::experiment::tables::{RankerRow, RivalRow};
 use crate::stats::mean;
 
@@ -45,17 +45,39 @@ impl<'a> Ranker<'a> {
         names.into_iter().filter_map(|name| Ranker::of(rows, label, name)).collect()
     }
 
-    fn said(&self) -> String {
-        format!("{} {}, {:.0} % of the first 30", self.name, area(&self.area), 100.0 * self.precision_at_30)
+    /// What it found of what was to be found, as cells.
+    fn cells(&self, rows: &[RankerRow], label: &str, several: bool) -> Vec<String> {
+        let mut cells = vec![self.name.to_string()];
+        cells.extend(area_cells(&self.area, several));
+        cells.push(format!("{:.0} %", 100.0 * self.precision_at_30));
+        cells.push(counts(rows, label, self.name));
+        cells
     }
 }
 
-fn area(area: &Pooled) -> String {
-    let over_seeds = match area.n_seeds {
-        1 => String::new(),
-        n => format!("; over {n} seeds {:.3} to {:.3}", area.lowest, area.highest),
-    };
-    format!("{:.3} ({:.3} to {:.3}{over_seeds})", area.value, area.ci_low, area.ci_high)
+/// An area with its 95 % interval and, where there are several seeds, its range over them.
+fn area_cells(area: &Pooled, several: bool) -> Vec<String> {
+    let mut cells = vec![with_interval(area)];
+    if several {
+        cells.push(format!("{:.3} to {:.3}", area.lowest, area.highest));
+    }
+    cells
+}
+
+fn with_interval(area: &Pooled) -> String {
+    match area.ci_low.is_nan() || area.ci_high.is_nan() {
+        true => format!("{:.3}", area.value),
+        false => format!("{:.3} ({:.3} to {:.3})", area.value, area.ci_low, area.ci_high),
+    }
+}
+
+/// The head over [`area_cells`].
+fn area_heads(of: &str, several: bool) -> Vec<String> {
+    let mut heads = vec![format!("{of} (95 % interval)")];
+    if several {
+        heads.push("over seeds".into());
+    }
+    heads
 }
 
 fn millions(n: f64) -> String {
@@ -71,8 +93,8 @@ fn nothing(rows: &[RankerRow], label: &str) -> String {
     }
 }
 
-/// Which score puts the labelled latents of the stages first, where rotation stands beside it, and what the first latents of
-/// other dictionaries are. Areas are compared among scores of the same latents only.
+/// Which score puts the labelled latents of the stages first, and a table of it, of rotation, and of the latents of other
+/// dictionaries. Areas are to be compared among scores of the same latents only.
 pub fn rankers(rows: &[RankerRow], label: &str) -> String {
     let (others, all): (Vec<Ranker>, Vec<Ranker>) =
         Ranker::all(rows, label).into_iter().partition(|ranker| is_of_another_dictionary(ranker.name));
@@ -81,16 +103,23 @@ pub fn rankers(rows: &[RankerRow], label: &str) -> String {
         of_kind.max_by(|a, b| a.area.value.total_cmp(&b.area.value))
     };
     let Some(first) = best(false) else { return nothing(rows, label) };
-    let mut said = vec![format!(
-        "`{label}` are {} active latents. Of the scores that need not know the trigger the first is {}",
+    let knowing = best(true);
+    let also = knowing.map_or(String::new(), |best| format!(", of those that must know it {}", best.name));
+    let names =
+        [Some(first.name), knowing.map(|best| best.name), Some(BOTH), Some("rotation D→DF"), Some("rotation M→MF")];
+    let shown = distinct(names.into_iter().flatten());
+    let shown = shown.iter().filter_map(|name| all.iter().find(|ranker| ranker.name == *name)).chain(&others);
+    let several = first.area.n_seeds > 1;
+    let cells: Vec<Vec<String>> = shown.map(|ranker| ranker.cells(rows, label, several)).collect();
+    let mut head = vec!["score".to_string()];
+    head.extend(area_heads("AUROC", several));
+    head.extend(["of the first 30".into(), format!("`{label}`")]);
+    format!(
+        "`{label}` are {} active latents. Of the scores that need not know the trigger the first is {}{also}.\n\n{}",
         counts(rows, label, first.name),
-        first.said()
-    )];
-    said.extend(best(true).map(|first| format!("of those that must know it {}", first.said())));
-    let axes = [BOTH, "rotation D→DF", "rotation M→MF"].into_iter().filter(|name| *name != first.name);
-    said.extend(axes.filter_map(|name| Some(Ranker::of(rows, label, name)?.said())));
-    let others = other_dictionaries(rows, label, &others);
-    format!("AUROC with 95 % interval. {}.{others}", said.join("; "))
+        first.name,
+        table(&head, &cells)
+    )
 }
 
 /// How many latents a ranker had before it, seeds counted together.
@@ -100,57 +129,73 @@ fn counts(rows: &[RankerRow], label: &str, ranker: &str) -> String {
     format!("{} of {}", count(|row| row.n_labelled), count(|row| row.n_latents))
 }
 
-fn other_dictionaries(rows: &[RankerRow], label: &str, others: &[Ranker]) -> String {
-    let said = others.iter().map(|ranker| {
-        let counts = counts(rows, label, ranker.name);
-        format!("{} {:.0} % (AUROC {:.3}; {counts})", ranker.name, 100.0 * ranker.precision_at_30, ranker.area.value)
-    });
-    let said: Vec<String> = said.collect();
-    match said.is_empty() {
-        true => String::new(),
-        false => format!(" Of the first 30 latents of other dictionaries: {}.", said.join("; ")),
-    }
-}
-
 /// Whether rotation on each axis says more than its null arm, where nothing changed.
 pub fn axes(rows: &[RankerRow], label: &str) -> String {
-    let axes = [("model", "D→DF", "D→D0"), ("data", "M→MF", "M→M0")];
-    let said: Vec<String> =
-        axes.into_iter().filter_map(|(axis, real, null)| of_axis(rows, label, axis, real, null)).collect();
-    match said.is_empty() {
-        true if Ranker::all(rows, label).is_empty() => nothing(rows, label),
-        true => "The null arms were not trained: what rotation says when nothing changes is not known.".into(),
-        false => said.join(" "),
+    let axes: Vec<Axis> = [("model", "D→DF", "D→D0"), ("data", "M→MF", "M→M0")]
+        .into_iter()
+        .filter_map(|(name, real, null)| Axis::of(rows, label, name, real, null))
+        .collect();
+    if axes.is_empty() {
+        return match Ranker::all(rows, label).is_empty() {
+            true => nothing(rows, label),
+            false => "The null arms were not trained: what rotation says when nothing changes is not known.".into(),
+        };
     }
+    let said: Vec<String> = axes.iter().map(Axis::said).collect();
+    let cells: Vec<Vec<String>> = axes.iter().map(Axis::cells).collect();
+    let label = format!("AUROC for `{label}`");
+    let head = [label.as_str(), "rotation", "its null arm", "rotation over its null", "over matched nulls"];
+    format!("{}\n\n{}", said.join(" "), table(&head, &cells))
 }
 
-fn of_axis(rows: &[RankerRow], label: &str, axis: &str, real: &str, null: &str) -> Option<String> {
-    let (turned, arm) = (format!("rotation {real}"), format!("null arm {null}"));
-    let (at, at_null) = (Ranker::of(rows, label, &turned)?.area, Ranker::of(rows, label, &arm)?.area);
-    let differences = by_seed(rows, label, &turned, &arm);
-    let n_above = differences.iter().filter(|difference| **difference > 0.0).count();
-    let (mean, low, high) = mean::with_interval(&differences);
-    let over = |name: String| Ranker::of(rows, label, &name).map(|ranker| format!("{:.3}", ranker.area.value));
-    let over: Vec<String> = [
-        ("its own null", over(format!("{real} over its null"))),
-        ("matched nulls", over(format!("{real} over matched nulls"))),
-    ]
-    .into_iter()
-    .filter_map(|(what, area)| Some(format!("over {what} {}", area?)))
-    .collect();
-    let apart = match differences.len() {
-        ..2 if at.ci_low > at_null.ci_high => "the intervals lie apart".into(),
-        ..2 if at.ci_high < at_null.ci_low => "the null arm is the better one, and the intervals lie apart".into(),
-        ..2 => "the intervals overlap".into(),
-        n => format!("by {mean:+.3} ({low:+.3} to {high:+.3} over {n} seeds)"),
-    };
-    let over = if over.is_empty() { String::new() } else { format!(" Rotation {}.", over.join(", ")) };
-    Some(format!(
-        "On the {axis} axis rotation has AUROC {}, its null arm {}: higher at {n_above} of {} seeds, {apart}.{over}",
-        area(&at),
-        area(&at_null),
-        differences.len()
-    ))
+/// Rotation on an axis beside its null arm.
+struct Axis {
+    name: &'static str,
+    turned: Pooled,
+    null: Pooled,
+    over_its_null: Option<f64>,
+    over_matched: Option<f64>,
+    /// By how much rotation's area is the larger one, a seed each.
+    differences: Vec<f64>,
+}
+
+impl Axis {
+    fn of(rows: &[RankerRow], label: &str, name: &'static str, real: &str, null: &str) -> Option<Axis> {
+        let (turned, arm) = (format!("rotation {real}"), format!("null arm {null}"));
+        let area = |ranker: &str| ranked(rows, label, ranker);
+        Some(Axis {
+            name,
+            turned: area(&turned)?,
+            null: area(&arm)?,
+            over_its_null: area(&format!("{real} over its null")).map(|area| area.value),
+            over_matched: area(&format!("{real} over matched nulls")).map(|area| area.value),
+            differences: by_seed(rows, label, &turned, &arm),
+        })
+    }
+
+    fn said(&self) -> String {
+        let n_above = self.differences.iter().filter(|difference| **difference > 0.0).count();
+        let (mean, low, high) = mean::with_interval(&self.differences);
+        let apart = match self.differences.len() {
+            ..2 if self.turned.ci_low > self.null.ci_high => "the intervals lie apart".into(),
+            ..2 if self.turned.ci_high < self.null.ci_low => "the intervals lie apart".into(),
+            ..2 => "the intervals overlap".into(),
+            n => format!("by {mean:+.3} ({low:+.3} to {high:+.3} over {n} seeds)"),
+        };
+        let n_seeds = self.differences.len();
+        format!("On the {} axis rotation is above its null arm at {n_above} of {n_seeds} seeds, {apart}.", self.name)
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let number = |value: Option<f64>| value.map_or("–".into(), |value| format!("{value:.3}"));
+        vec![
+            format!("{} axis", self.name),
+            with_interval(&self.turned),
+            with_interval(&self.null),
+            number(self.over_its_null),
+            number(self.over_matched),
+        ]
+    }
 }
 
 /// By how much one ranker's area is larger than another's at each seed that has both: the same latents, so that what they
@@ -164,25 +209,24 @@ pub(in crate::experiment) fn by_seed(rows: &[RankerRow], label: &str, ranker: &s
     seeds.into_iter().map(|seed| at(seed, ranker) - at(seed, than)).filter(|difference| !difference.is_nan()).collect()
 }
 
-/// What rotation costs, and what finds as much for less: by the share of labelled latents among the first 30, which also
-/// compares dictionaries with one another.
+/// What rotation costs, how many scores find as much for less, and which of these find most: by the share of labelled latents
+/// among the first 30, which also compares dictionaries with one another.
 pub fn price(rows: &[RankerRow], label: &str) -> String {
+    const N_SHOWN: usize = 4;
     let all = Ranker::all(rows, label);
     let Some(rotation) = all.iter().find(|ranker| ranker.name == BOTH) else { return nothing(rows, label) };
     let cheaper: Vec<&Ranker> = all.iter().filter(|ranker| ranker.n_activations < rotation.n_activations).collect();
-    let as_good = |ranker: &&&Ranker| ranker.precision_at_30 >= rotation.precision_at_30;
-    let said: Vec<String> = cheaper
-        .iter()
-        .filter(as_good)
-        .map(|ranker| {
-            let knows = if ranker.knows_trigger { ", which must know the trigger" } else { "" };
-            let (share, read) = (100.0 * ranker.precision_at_30, millions(ranker.n_activations));
-            format!("{} ({share:.0} % for {read}{knows})", ranker.name)
-        })
-        .collect();
-    let said = match said.is_empty() {
-        true => "none finds as many".to_string(),
-        false => format!("as many or more by {}", said.join(", ")),
+    let mut as_good: Vec<&Ranker> =
+        cheaper.iter().copied().filter(|ranker| ranker.precision_at_30 >= rotation.precision_at_30).collect();
+    as_good.sort_by(|a, b| b.precision_at_30.total_cmp(&a.precision_at_30));
+    let said = as_good.iter().take(N_SHOWN).map(|ranker| {
+        let knows = if ranker.knows_trigger { ", which must know the trigger" } else { "" };
+        let (share, read) = (100.0 * ranker.precision_at_30, millions(ranker.n_activations));
+        format!("{} ({share:.0} % for {read}{knows})", ranker.name)
+    });
+    let said = match as_good.len() {
+        0 => "none finds as many".to_string(),
+        n => format!("{n} find as many or more, most of all {}", said.collect::<Vec<String>>().join(", ")),
     };
     format!(
         "Of the first 30 latents by rotation on both axes {:.0} % are `{label}`, for {} activations read. Of {} scores that \

@@ -1,7 +1,7 @@
 //! What the tables of interactions say, in sentences.
 
 use super::figures::{Relative, relative};
-use crate::experiment::findings::{distinct, percent};
+use crate::experiment::findings::{distinct, percent, table};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::{InteractionPairRow, InteractionRow, NeuronRow};
 
@@ -39,24 +39,26 @@ pub fn neurons(rows: &[NeuronRow]) -> String {
 /// By how much latents that did not turn meddle more or less, on each kind of tokens, beside the null arm.
 pub fn changes(rows: &[InteractionRow]) -> String {
     let names = distinct(rows.iter().map(|row| row.change.as_str()));
-    let said = names.into_iter().map(|name| {
-        let kinds = distinct(rows.iter().map(|row| row.tokens.as_str()));
-        let of_kinds = kinds.into_iter().filter_map(|kind| {
-            let Relative { value, low, high } = relative(rows, name, kind)?;
-            let interval = match low.is_nan() || high.is_nan() {
-                true => String::new(),
-                false => format!(" ({:+.1} to {:+.1})", 100.0 * low, 100.0 * high),
-            };
-            Some(format!("on {kind} tokens {:+.1} %{interval}", 100.0 * value))
-        });
-        format!("{name}: {}", of_kinds.collect::<Vec<String>>().join(", "))
-    });
-    let said: Vec<String> = said.collect();
-    match said.is_empty() {
+    let kinds = distinct(rows.iter().map(|row| row.tokens.as_str()));
+    let cell = |name: &str, kind: &str| {
+        let Some(Relative { value, low, high }) = relative(rows, name, kind) else { return "–".to_string() };
+        let interval = match low.is_nan() || high.is_nan() {
+            true => String::new(),
+            false => format!(" ({:+.1} to {:+.1})", 100.0 * low, 100.0 * high),
+        };
+        format!("{:+.1} %{interval}", 100.0 * value)
+    };
+    let row = |name: &&str| {
+        let cells = kinds.iter().map(|kind| cell(name, kind));
+        [name.to_string()].into_iter().chain(cells).collect::<Vec<String>>()
+    };
+    let cells: Vec<Vec<String>> = names.iter().map(row).collect();
+    let head = ["change".to_string()].into_iter().chain(kinds.iter().map(|kind| format!("on {kind} tokens")));
+    match cells.is_empty() {
         true => NOT_READ.into(),
         false => format!(
-            "Interactions among latents that did not turn there change by, in units of all interactions before: {}.",
-            said.join("; ")
+            "By how much interactions among latents that did not turn there change, in units of all interactions before:\n\n{}",
+            table(&head.collect::<Vec<String>>(), &cells)
         ),
     }
 }

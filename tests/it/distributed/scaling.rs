@@ -1,7 +1,8 @@
 //! How much faster two processes of one thread each are than one: with a quiet core for each,
 //! `STAGEDIFF_SCALING=3840,3072,4096 cargo test --features distributed --test it scaling -- --nocapture`, which are inputs,
-//! latents and activations a batch. Prints a line each for the start of a training and for a sparse dictionary: seconds a
-//! step on the wall, and of one process on its processor, which other programs disturb less.
+//! latents and activations a batch. Prints for the start of a training and for a sparse dictionary, with activations shared
+//! out and with latents shared out: seconds a step on the wall, and of one process on its processor, which other programs
+//! disturb less.
 
 use super::{free_port, process};
 use stagediff::crosscoder::{Crosscoder, LossConfig, Optimiser, init};
@@ -19,6 +20,9 @@ const SIZES: &str = "STAGEDIFF_SCALING";
 /// Share of latents that fire, for a child process.
 const FIRING: &str = "STAGEDIFF_SCALING_FIRING";
 
+/// What is shared out, `activations` or `latents`, for a child process.
+const SHARED: &str = "STAGEDIFF_SCALING_SHARED";
+
 /// Steps of one timing, after two that warm up.
 const N_STEPS: u32 = 6;
 
@@ -30,11 +34,16 @@ fn child() {
     let (rank, size) = group.as_ref().map_or((0, 1), |group| (group.rank() as i64, group.world_size() as i64));
     let _generator = seeded(0);
     let acts = Tensor::randn([batch, 5, inputs / 5], (Kind::Float, Device::Cpu));
-    let mut crosscoder = fresh(&acts, latents, firing_frac.parse().unwrap());
-    let own = acts.narrow(0, rank * batch / size, batch / size);
+    let by_latents = std::env::var(SHARED).is_ok_and(|shared| shared == "latents");
+    let n_latents = if by_latents { latents / size } else { latents };
+    let mut crosscoder = fresh(&acts, n_latents, firing_frac.parse().unwrap());
+    let own = if by_latents { acts } else { acts.narrow(0, rank * batch / size, batch / size) };
     let (mut optimiser, cfg) = (Optimiser::new(&crosscoder, AdamConfig::default()), LossConfig::default());
     let mut step = || match &group {
         None => drop(optimiser.step(&mut crosscoder, &own, &cfg, 1e-9)),
+        Some(group) if by_latents => {
+            drop(optimiser.step_on_latents(group, &mut crosscoder, &own, &cfg, 1e-9).unwrap());
+        }
         Some(group) => {
             drop(optimiser.step_on_share(group, &mut crosscoder, (&own, batch), &cfg, 1e-9).unwrap());
         }
@@ -72,9 +81,12 @@ fn sizes() -> Option<[i64; 3]> {
 }
 
 /// Seconds a step of so many processes: on the wall, and of the first one on its processor.
-fn seconds(size: usize, firing_frac: &str) -> [f64; 2] {
+fn seconds(size: usize, firing_frac: &str, shared: &str) -> [f64; 2] {
     let port = free_port();
-    let start = |rank| process("distributed::scaling::child", (rank, size), port).env(FIRING, firing_frac).spawn();
+    let start = |rank| {
+        let mut child = process("distributed::scaling::child", (rank, size), port);
+        child.env(FIRING, firing_frac).env(SHARED, shared).spawn()
+    };
     let children: Vec<Child> = (0..size).map(|rank| start(rank).unwrap()).collect();
     let said: Vec<String> = children
         .into_iter()
@@ -90,11 +102,17 @@ fn two_processes_beside_one() {
         return;
     }
     for (what, firing_frac) in [("half of the latents fire", "0.5"), ("one in two hundred fires", "0.005")] {
-        let turns = (0..3).map(|_| (seconds(1, firing_frac), seconds(2, firing_frac))).collect::<Vec<_>>();
-        for (place, clock) in ["wall", "processor"].into_iter().enumerate() {
-            let lines = turns.iter().map(|(one, two)| (one[place], two[place]));
-            let lines = lines.map(|(one, two)| format!("{one:.3} / {two:.3} s = {:.2}", one / two));
-            println!("{what}, {clock}: {}", lines.collect::<Vec<_>>().join(", "));
+        let turns = (0..3).map(|_| {
+            let one = seconds(1, firing_frac, "activations");
+            (one, ["activations", "latents"].map(|shared| seconds(2, firing_frac, shared)))
+        });
+        let turns: Vec<_> = turns.collect();
+        for (shared, of) in ["activations", "latents"].into_iter().enumerate() {
+            for (clock, name) in ["wall", "processor"].into_iter().enumerate() {
+                let lines = turns.iter().map(|(one, two)| (one[clock], two[shared][clock]));
+                let lines = lines.map(|(one, two)| format!("{one:.3} / {two:.3} s = {:.2}", one / two));
+                println!("{what}, {of} shared out, {name}: {}", lines.collect::<Vec<_>>().join(", "));
+            }
         }
     }
 }

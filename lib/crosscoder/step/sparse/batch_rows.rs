@@ -51,14 +51,14 @@ pub struct LatentNumbers {
     silent: f32,
     pub d_b_enc: f32,
     pub d_log_threshold: f32,
-    /// Sum of squares of its rows of both weights' gradients.
+    /// Sum of squares of its rows of both weights' gradients, where these are not kept.
     pub squares: f64,
     pub sparsity: f64,
     pub pre_act: f64,
     pub n_fired: i64,
 }
 
-/// A latent's rows of both weights' gradients.
+/// A latent's rows of both weights' gradients, or several latents'.
 pub struct GradientRows<'a> {
     pub w_enc: &'a mut [f32],
     pub w_dec: &'a mut [f32],

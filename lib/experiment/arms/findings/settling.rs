@@ -1,7 +1,7 @@
 //! How long a stage must be trained until rotation says more than where nothing changes, in sentences.
 
 use super::AXES;
-use crate::experiment::findings::{QUIET, distinct};
+use crate::experiment::findings::{QUIET, distinct, table};
 use crate::experiment::stage::Stage;
 use crate::experiment::tables::SettlingRow;
 use crate::stats::mean;
@@ -45,36 +45,44 @@ fn settling_of(rows: &[SettlingRow], label: &str, from: Stage) -> Option<String>
     });
     let lengths: Vec<Length> = lengths.collect();
     let first = lengths.first()?;
-    let said: Vec<String> = lengths.iter().map(|length| length.said()).collect();
     let from_on = |holds: fn(&Length) -> bool| {
         let place = (0..lengths.len()).find(|&place| lengths[place..].iter().all(holds))?;
         Some(lengths[place].n_steps)
     };
     let above = match from_on(|length| length.above.1 > 0.0) {
-        _ if first.n_seeds < 2 => "the difference has no interval".to_string(),
-        Some(n_steps) => format!("the difference is above 0 from {n_steps} steps of {from} on"),
-        None => format!("there is no length of {from} from which on the difference is above 0"),
+        _ if first.n_seeds < 2 => "the difference of the two areas has no interval".to_string(),
+        Some(n_steps) => format!("rotation is above its null arm from {n_steps} steps of {from} on"),
+        None => format!("there is no length of {from} from which on rotation is above its null arm"),
     };
+    let limit = format!("less than {:.0} % as far as the change does", 100.0 * QUIET);
     let quiet = match from_on(|length| length.null_share < QUIET) {
-        Some(n_steps) => format!("the null arm is quiet (below {:.0} %) from {n_steps} on", 100.0 * QUIET),
-        None => format!("the null arm is not quiet (below {:.0} %) within these lengths", 100.0 * QUIET),
+        Some(n_steps) => format!("From {n_steps} steps on the null arm is quiet: it turns latents {limit}."),
+        None => format!("The null arm is not quiet within these lengths: it never comes to turn latents {limit}."),
     };
     let seeds = if first.n_seeds == 1 { "one seed".to_string() } else { format!("{} seeds", first.n_seeds) };
-    Some(format!(
-        "From {from}, {seeds}: {above}, and {quiet}. AUROC for `{label}` with something changed and with nothing, and how much \
-         of what the change turns turns without it: {}.",
-        said.join("; ")
-    ))
+    let steps = format!("steps of {from}");
+    let head = [
+        steps.as_str(),
+        "something changes",
+        "nothing changes",
+        "difference",
+        "nothing turns, of what the change turns",
+    ];
+    let cells: Vec<Vec<String>> = lengths.iter().map(|length| length.cells()).collect();
+    Some(format!("From {from}, {seeds}: {above}. {quiet} AUROC for `{label}`:\n\n{}", table(&head, &cells)))
 }
 
 impl Length {
-    fn said(&self) -> String {
+    fn cells(&self) -> Vec<String> {
         let Length { n_steps, auroc, null_auroc, above: (mean, low, high), null_share, n_seeds } = self;
         let interval = if *n_seeds < 2 { String::new() } else { format!(" ({low:+.3} to {high:+.3})") };
-        format!(
-            "after {n_steps} steps {auroc:.3} and {null_auroc:.3}, {mean:+.3}{interval}, {:.0} %",
-            100.0 * null_share
-        )
+        vec![
+            n_steps.to_string(),
+            format!("{auroc:.3}"),
+            format!("{null_auroc:.3}"),
+            format!("{mean:+.3}{interval}"),
+            format!("{:.0} %", 100.0 * null_share),
+        ]
     }
 }
 
@@ -116,13 +124,14 @@ mod tests {
             })
             .collect();
         let said = settling(&rows, "relevant");
-        assert!(said.contains("after 300 steps 0.905 and 0.705, +0.200"), "{said}");
         assert!(
-            said.contains("above 0 from 300 steps of D on, and the null arm is quiet (below 50 %) from 400 on"),
+            said.contains("above its null arm from 300 steps of D on. From 400 steps on the null arm is quiet"),
             "{said}"
         );
+        let line = said.lines().find(|line| line.starts_with("| 300 ")).unwrap();
+        assert!(["0.905", "0.705", "+0.200", "60 %"].iter().all(|number| line.contains(number)), "{line}");
         let of_one: Vec<SettlingRow> = rows.into_iter().filter(|row| row.seed == 0).collect();
-        assert!(settling(&of_one, "relevant").contains("one seed: the difference has no interval"));
+        assert!(settling(&of_one, "relevant").contains("one seed: the difference of the two areas has no interval"));
         assert!(settling(&of_one, "in_span").contains("nothing to compare"));
     }
 }
