@@ -196,7 +196,7 @@ fn a_disk_that_is_full_from_any_file_operation_on_is_named_and_nothing_is_lost()
     println!("the disk full from {} of {} file operations on: nothing lost", tried.len(), operations.lines().count());
 }
 
-/// When a child is killed at the latest, of the time of an uninterrupted series: what goes on is killed again, and again.
+/// A child is killed within this share of an uninterrupted series' time, so that what goes on is killed again and again.
 const LATEST_KILL: f64 = 0.3;
 
 #[test]
