@@ -57,7 +57,7 @@ pub(super) fn gradients(batch: Batch, pairs: &Pairs, grads: &mut [Tensor; 5]) ->
 /// A step of `adam` along the gradients, which are never written to memory.
 pub(super) fn update(mut batch: Batch, pairs: &Pairs, adam: &mut Adam, lr: f64) -> StepReport {
     let recon_sum = set_recon_gradient(&mut batch, pairs);
-    let report = update_along(&batch, pairs, (adam, lr), recon_sum, |own| Ok(own));
+    let report = update_along(&batch, pairs, (adam, lr), recon_sum, Ok);
     report.expect("nobody else is asked")
 }
 
