@@ -196,8 +196,9 @@ fn a_disk_that_is_full_from_any_file_operation_on_is_named_and_nothing_is_lost()
     println!("the disk full from {} of {} file operations on: nothing lost", tried.len(), operations.lines().count());
 }
 
-/// A child is killed within this share of an uninterrupted series' time, so that what goes on is killed again and again.
-const LATEST_KILL: f64 = 0.3;
+/// A series is first killed anywhere in the time that it takes uninterrupted; what goes on within this share of it, so that
+/// it is killed again and again.
+const LATER_KILLS: f64 = 0.3;
 
 #[test]
 fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
@@ -211,10 +212,11 @@ fn killed_at_random_a_series_ends_as_if_it_had_not_been() {
     let (longest, mut random, mut killed, mut n_completed) =
         (started.elapsed(), from_env("STAGEDIFF_KILLS_SEED", 1), 0, 0);
     while killed < n_kills {
+        let latest = if data.exists() { LATER_KILLS } else { 1.0 };
         std::fs::create_dir_all(&data).unwrap();
         let mut child = start(&data).spawn().unwrap();
         random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        std::thread::sleep(longest.mul_f64(LATEST_KILL * (random >> 40) as f64 / (1u64 << 24) as f64));
+        std::thread::sleep(longest.mul_f64(latest * (random >> 40) as f64 / (1u64 << 24) as f64));
         let _ = child.kill();
         let status = child.wait_with_output().unwrap().status;
         killed += usize::from(status.signal() == Some(libc::SIGKILL));
